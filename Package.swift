@@ -1,0 +1,53 @@
+// swift-tools-version: 6.2
+import PackageDescription
+
+// Warnings in our own targets are errors; dependencies are left alone.
+let strict: [SwiftSetting] = [
+  .swiftLanguageMode(.v6),
+  .treatAllWarnings(as: .error),
+]
+
+// The dispatch loop wants its indirect jump replicated into every handler (Docs/Performance.md has the
+// measurement), and all of its storage is reached through pointers with one owner, so that the dynamic
+// exclusivity checks of class fields would cost without ever being able to fire.
+let hot: [SwiftSetting] =
+  strict + [
+    .unsafeFlags(
+      [
+        "-Xllvm", "-tail-dup-pred-size=100000", "-Xllvm", "-tail-dup-succ-size=100000",
+        "-enforce-exclusivity=unchecked",
+      ], .when(configuration: .release))
+  ]
+
+func library(_ name: String, _ dependencies: [Target.Dependency], resources: [Resource]? = nil, exclude: [String] = [])
+  -> Target
+{
+  .target(name: name, dependencies: dependencies, exclude: exclude, resources: resources, swiftSettings: strict)
+}
+
+func tests(_ subject: String, _ dependencies: [Target.Dependency] = []) -> Target {
+  .testTarget(
+    name: "\(subject)Tests", dependencies: [.byName(name: subject)] + dependencies, swiftSettings: strict)
+}
+
+let package = Package(
+  name: "penumbra",
+  products: [.executable(name: "penumbra", targets: ["penumbra"])],
+  dependencies: [
+    .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
+    .package(url: "https://github.com/jpsim/Yams", from: "6.2.2"),
+    .package(url: "https://github.com/apple/swift-crypto", from: "4.5.2"),
+  ],
+  targets: [
+    .systemLibrary(
+      name: "Capstone", path: "Sources/CCapstone/System", pkgConfig: "capstone",
+      providers: [.apt(["libcapstone-dev"])]),
+    .target(name: "CCapstone", dependencies: ["Capstone"], exclude: ["System"]),
+
+    .target(name: "Machine", swiftSettings: hot),
+    library("Decoding", ["Machine", "CCapstone"]),
+    library("Devices", ["Machine"]),
+    library("Hypervisor", ["Machine"]),
+    library("Boot", ["Machine"]),
+  ]
+)

@@ -1,0 +1,87 @@
+/// What an operation does: one case of the dispatch switch each.
+///
+/// Names: what, operand form (R register, I immediate, M memory, C count in CL; destination first), operand size in bits. Keep it near 250
+/// cases: compile time grows faster than linearly, and rarer instructions are `Callout`s.
+@frozen public enum Handler: UInt8, CaseIterable, Sendable {
+  /// A prepared memory address: `slots[address] = ((slots[base] + slots[index] << scale + disp) & imm) + base of segment n`,
+  /// n = 7: no segment.
+  /// `imm` is the mask of the address size. In 16- and 32-bit code the segment's limit is checked too.
+  case address
+  /// Nothing: NOP, hints, prefetches.
+  case nop
+  /// `mark` n: the statistics change region.
+  case mark
+  /// Moves between registers; a 32-bit destination is zero-extended, 8- and 16-bit ones merge. `movRI` has the whole value in `imm`.
+  case movRR64, movRR32, movRI, mergeRR8, mergeRR16, mergeRI8, mergeRI16
+  /// Zero- and sign-extending moves between registers (the low byte only).
+  case zeroRR8, zeroRR16, signRR8to32, signRR8to64, signRR16to32, signRR16to64, signRR32to64
+  /// Loads: zero-extended to the register, merged into it, or sign-extended.
+  case load8, load16, load32, load64, loadMerge8, loadMerge16, loadSign8to32, loadSign8to64, loadSign16to32
+  case loadSign16to64, loadSign32to64
+  /// Stores of a register and of an immediate.
+  case store8, store16, store32, store64, storeI8, storeI16, storeI32, storeI64
+  /// LEA.
+  case lea32, lea64
+  /// ADD: register with register, immediate, memory; memory with register, immediate.
+  case addRR32, addRI32, addRM32, addMR32, addMI32, addRR64, addRI64, addRM64, addMR64, addMI64
+  /// OR: register with register, immediate, memory; memory with register, immediate.
+  case orRR32, orRI32, orRM32, orMR32, orMI32, orRR64, orRI64, orRM64, orMR64, orMI64
+  /// AND: register with register, immediate, memory; memory with register, immediate.
+  case andRR32, andRI32, andRM32, andMR32, andMI32, andRR64, andRI64, andRM64, andMR64, andMI64
+  /// SUB: register with register, immediate, memory; memory with register, immediate.
+  case subRR32, subRI32, subRM32, subMR32, subMI32, subRR64, subRI64, subRM64, subMR64, subMI64
+  /// XOR: register with register, immediate, memory; memory with register, immediate.
+  case xorRR32, xorRI32, xorRM32, xorMR32, xorMI32, xorRR64, xorRI64, xorRM64, xorMR64, xorMI64
+  /// ADD whose flags nobody reads (only the block builder makes these).
+  case addRR32Quiet, addRI32Quiet, addRM32Quiet, addRR64Quiet, addRI64Quiet, addRM64Quiet
+  /// OR whose flags nobody reads (only the block builder makes these).
+  case orRR32Quiet, orRI32Quiet, orRM32Quiet, orRR64Quiet, orRI64Quiet, orRM64Quiet
+  /// AND whose flags nobody reads (only the block builder makes these).
+  case andRR32Quiet, andRI32Quiet, andRM32Quiet, andRR64Quiet, andRI64Quiet, andRM64Quiet
+  /// SUB whose flags nobody reads (only the block builder makes these).
+  case subRR32Quiet, subRI32Quiet, subRM32Quiet, subRR64Quiet, subRI64Quiet, subRM64Quiet
+  /// XOR whose flags nobody reads (only the block builder makes these).
+  case xorRR32Quiet, xorRI32Quiet, xorRM32Quiet, xorRR64Quiet, xorRI64Quiet, xorRM64Quiet
+  /// CMP.
+  case cmpRR8, cmpRI8, cmpRM8, cmpMR8, cmpMI8, cmpRR32, cmpRI32, cmpRM32, cmpMR32, cmpMI32, cmpRR64, cmpRI64
+  case cmpRM64, cmpMR64, cmpMI64
+  /// TEST.
+  case testRR8, testRI8, testMI8, testRR32, testRI32, testMI32, testRR64, testRI64, testMI64
+  /// ADC and SBB between registers or with an immediate.
+  case adcRR32, adcRI32, adcRR64, adcRI64, sbbRR32, sbbRI32, sbbRR64, sbbRI64
+  /// INC, DEC, NEG, NOT of a register.
+  case incR32, incR64, decR32, decR64, negR32, negR64, notR32, notR64
+  /// Shifts by an immediate (1 to 63) and by CL.
+  case shlRI32, shlRC32, shlRI64, shlRC64, shrRI32, shrRC32, shrRI64, shrRC64, sarRI32, sarRC32, sarRI64, sarRC64
+  /// Shifts by an immediate whose flags nobody reads.
+  case shlRI32Quiet, shlRI64Quiet, shrRI32Quiet, shrRI64Quiet, sarRI32Quiet, sarRI64Quiet
+  /// Rotations by an immediate.
+  case rolRI32, rolRI64, rorRI32, rorRI64
+  /// IMUL with two and three operands (`imulRRI`: dst = src * imm).
+  case imulRR32, imulRRI32, imulRM32, imulRR64, imulRRI64, imulRM64
+  /// SETcc of a register's low byte, CMOVcc between registers; condition in `n`.
+  case setcc, cmov32, cmov64
+  /// BT of a register by an immediate or a register.
+  case btRI32, btRR32, btRI64, btRR64
+  /// 64-bit stack operations of 64-bit code.
+  case push64, pushI64, pushM64, pop64, leave64
+  /// Direct and indirect near branches of 64-bit code; targets absolute in `imm`.
+  case jump, call64, ret64, jumpR64, jumpM64, callR64, callM64
+  /// Direct jump of 16- and 32-bit code has `jump` too. Conditional jump, condition in `n`, taken target in `imm`.
+  case jcc
+  /// Conditional jumps whose flags a comparison or subtraction in the same block made, and those after a logical instruction (only the
+  /// block builder makes these).
+  case jccSubB, jccSubAe, jccSubE, jccSubNe, jccSubBe, jccSubA, jccSubL, jccSubGe, jccSubLe, jccSubG, jccLogicE
+  case jccLogicNe, jccLogicS, jccLogicNs, jccLogicLe, jccLogicG
+  /// The block ends without a branch: the next instruction is in another block.
+  case fallThrough
+  /// An instruction of `Callout` n that leaves RIP at the next instruction, and one that may go elsewhere or change the mode, which
+  /// ends its block.
+  case callout, calloutTerminal
+  /// Bytes that are no instruction (#UD), an instruction longer than 15 bytes (#GP), an instruction not yet done; each ends its block.
+  case invalidOpcode, tooLong, unsupported
+  /// The block was dropped or has to stop before this instruction: look the next one up (the executor's own).
+  case stale
+  /// The second slot of every operation that ends a block; never executed.
+  case tail
+}

@@ -1,0 +1,148 @@
+import Glibc
+
+/// The modelled host's memory: every frame that guests, hypervisor tables and caches refer to, by host-physical address.
+///
+/// The whole range is reserved at once and committed on touch, so that a guest costs what it uses. Under native paging the
+/// guest's physical addresses are host-physical, holes included; under a hypervisor frames are handed out one by one.
+///
+/// Safety: `base` is valid for `capacity` bytes as long as the object lives; every access here is checked against
+/// `contains` by its caller, and the accessors that take guest-controlled addresses check themselves.
+public final class HostMemory {
+  /// The first byte of host-physical address 0.
+  public let base: UnsafeMutableRawPointer
+  /// Bytes reserved.
+  public let capacity: UInt64
+  /// Below this address, and from `highBase` to `highLimit`, there is memory; everything else is device space.
+  public private(set) var lowLimit: UInt64
+  public let highBase: UInt64 = 1 << 32
+  public private(set) var highLimit: UInt64
+
+  /// For every frame the 64-byte lines that hold decoded code; a write to one drops what was decoded there.
+  let codeLines: UnsafeMutablePointer<UInt64>
+  /// For every frame whether anybody has written to it: what a snapshot has to keep.
+  let touched: UnsafeMutablePointer<UInt8>
+
+  /// Why memory could not be had.
+  public struct Unavailable: Error, CustomStringConvertible {
+    public let bytes: UInt64
+    public var description: String { "cannot reserve \(bytes >> 20) MiB of host address space" }
+  }
+
+  /// - Parameters:
+  ///   - low: bytes of memory from address 0, a multiple of 4096.
+  ///   - high: bytes of memory from 4 GiB, a multiple of 4096; 0 for none.
+  public init(low: UInt64, high: UInt64 = 0) throws(Unavailable) {
+    lowLimit = low
+    highLimit = high == 0 ? 0 : highBase + high
+    capacity = max(lowLimit, highLimit)
+    base = try HostMemory.reserve(capacity)
+    let frames = capacity >> 12
+    codeLines = try HostMemory.reserve(frames * 8).bindMemory(to: UInt64.self, capacity: Int(frames))
+    touched = try HostMemory.reserve(frames).bindMemory(to: UInt8.self, capacity: Int(frames))
+  }
+
+  deinit {
+    let frames = Int(capacity >> 12)
+    munmap(base, Int(capacity))
+    munmap(codeLines, frames * 8)
+    munmap(touched, frames)
+  }
+
+  private static func reserve(_ bytes: UInt64) throws(Unavailable) -> UnsafeMutableRawPointer {
+    guard let length = Int(exactly: bytes), length > 0,
+      let start = mmap(nil, length, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0),
+      start != MAP_FAILED
+    else { throw Unavailable(bytes: bytes) }
+    return start
+  }
+
+  /// Whether the byte at an address is memory.
+  @inline(__always) public func contains(_ address: HostPhysical) -> Bool {
+    address.rawValue < lowLimit || (address.rawValue >= highBase && address.rawValue < highLimit)
+  }
+
+  /// Whether a frame has been written to since the memory was made.
+  public func isTouched(frame: UInt64) -> Bool { frame < capacity >> 12 && touched[Int(frame)] != 0 }
+
+  @inline(__always) func touch(_ address: HostPhysical) { touched[Int(address.frame)] = 1 }
+
+  /// The 64-bit word at an 8-byte-aligned address; all ones where there is no memory.
+  @inline(__always) public func word(at address: HostPhysical) -> UInt64 {
+    guard contains(address) else { return .max }
+    return base.load(fromByteOffset: Int(address.rawValue & ~7), as: UInt64.self)
+  }
+
+  /// Stores a 64-bit word at an 8-byte-aligned address; nothing happens where there is no memory.
+  @inline(__always) public func setWord(_ value: UInt64, at address: HostPhysical) {
+    guard contains(address) else { return }
+    touch(address)
+    base.storeBytes(of: value, toByteOffset: Int(address.rawValue & ~7), as: UInt64.self)
+  }
+
+  /// Copies bytes out; bytes that are not memory read as 0xff.
+  public func read(_ address: HostPhysical, count: Int) -> [UInt8] {
+    (0..<UInt64(count)).map { offset in
+      let at = address.advanced(by: offset)
+      return contains(at) ? base.load(fromByteOffset: Int(at.rawValue), as: UInt8.self) : 0xff
+    }
+  }
+
+  /// Copies bytes in, as a loader does. Returns false, having written nothing, unless all of the range is memory.
+  public func write(_ bytes: some Collection<UInt8>, at address: HostPhysical) -> Bool {
+    guard !bytes.isEmpty else { return true }
+    let last = address.rawValue.addingReportingOverflow(UInt64(bytes.count) - 1)
+    guard !last.overflow, contains(address), contains(HostPhysical(last.partialValue)),
+      (address.rawValue < lowLimit) == (last.partialValue < lowLimit)
+    else { return false }
+    var at = Int(address.rawValue)
+    for byte in bytes {
+      base.storeBytes(of: byte, toByteOffset: at, as: UInt8.self)
+      touched[at >> 12] = 1
+      at += 1
+    }
+    return true
+  }
+
+  /// Fills one frame with zeros.
+  public func zeroFrame(at address: HostPhysical) {
+    guard contains(address) else { return }
+    touch(address)
+    memset(base + Int(address.pageBase.rawValue), 0, 4096)
+  }
+}
+
+/// A copy of every frame that had been written to: part of a snapshot.
+public struct HostMemoryImage: Sendable {
+  let frames: [(number: UInt64, bytes: [UInt8])]
+  /// Bytes held.
+  public var size: Int { frames.count * 4096 }
+}
+
+extension HostMemory {
+  /// Copies what has been written.
+  public func image() -> HostMemoryImage {
+    var frames: [(UInt64, [UInt8])] = []
+    for number in ranges().joined() where touched[Int(number)] != 0 {
+      let start = UnsafeRawBufferPointer(start: base + Int(number << 12), count: 4096)
+      frames.append((number, [UInt8](start)))
+    }
+    return HostMemoryImage(frames: frames)
+  }
+
+  /// Makes memory as it was when the image was taken. Decoded code must be dropped by the caller.
+  public func restore(_ image: HostMemoryImage) {
+    for number in ranges().joined() where touched[Int(number)] != 0 {
+      memset(base + Int(number << 12), 0, 4096)
+      touched[Int(number)] = 0
+      codeLines[Int(number)] = 0
+    }
+    for (number, bytes) in image.frames {
+      bytes.withUnsafeBytes { (base + Int(number << 12)).copyMemory(from: $0.baseAddress!, byteCount: 4096) }
+      touched[Int(number)] = 1
+    }
+  }
+
+  private func ranges() -> [Range<UInt64>] {
+    highLimit == 0 ? [0..<lowLimit >> 12] : [0..<lowLimit >> 12, highBase >> 12..<highLimit >> 12]
+  }
+}

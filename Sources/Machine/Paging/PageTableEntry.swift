@@ -1,0 +1,103 @@
+/// The bits of a paging-structure entry of IA-32e paging (SDM vol. 3, 4.5.4, tables 4-15 to 4-20).
+public enum EntryBit {
+  public static let present: UInt64 = 1 << 0
+  public static let writable: UInt64 = 1 << 1
+  public static let user: UInt64 = 1 << 2
+  public static let writeThrough: UInt64 = 1 << 3
+  public static let cacheDisable: UInt64 = 1 << 4
+  public static let accessed: UInt64 = 1 << 5
+  public static let dirty: UInt64 = 1 << 6
+  /// PS in a PDE or PDPTE, PAT in a PTE.
+  public static let large: UInt64 = 1 << 7
+  public static let global: UInt64 = 1 << 8
+  public static let noExecute: UInt64 = 1 << 63
+  /// Bits 51:12.
+  public static let frameMask: UInt64 = 0x000f_ffff_ffff_f000
+}
+
+/// The bits of an extended-page-table entry (SDM vol. 3, 29.3.2, tables 29-1 to 29-6).
+public enum EPTBit {
+  public static let read: UInt64 = 1 << 0
+  public static let write: UInt64 = 1 << 1
+  public static let execute: UInt64 = 1 << 2
+  public static let large: UInt64 = 1 << 7
+  public static let accessed: UInt64 = 1 << 8
+  public static let dirty: UInt64 = 1 << 9
+}
+
+/// What a path through the tables permits, accumulated level by level: AND of R/W and U/S, OR of XD.
+@frozen public struct PagePermissions: Equatable, Sendable {
+  public var writable: Bool
+  public var user: Bool
+  public var executable: Bool
+
+  @inlinable public init(writable: Bool, user: Bool, executable: Bool) {
+    self.writable = writable
+    self.user = user
+    self.executable = executable
+  }
+
+  /// What is permitted before any entry has said otherwise.
+  public static let all = PagePermissions(writable: true, user: true, executable: true)
+
+  @inlinable public static func & (a: PagePermissions, b: PagePermissions) -> PagePermissions {
+    PagePermissions(
+      writable: a.writable && b.writable, user: a.user && b.user, executable: a.executable && b.executable)
+  }
+}
+
+/// How one dimension's entries are laid out. The walker is the same for all.
+@frozen public enum TableFormat: Equatable, Sendable {
+  /// IA-32e paging with EFER.NXE as given: the guest's tables, shadow tables, and AMD's nested tables.
+  case ordinary(noExecute: Bool)
+  /// Intel's extended page tables.
+  case extended
+
+  @inline(__always) func isPresent(_ entry: UInt64) -> Bool {
+    switch self {
+    case .ordinary: entry & EntryBit.present != 0
+    case .extended: entry & 7 != 0
+    }
+  }
+
+  /// Whether an entry of a level maps a page instead of a table (level 1 always does).
+  @inline(__always) func isLeaf(_ entry: UInt64, level: Int) -> Bool {
+    level == 1 || (entry & EntryBit.large != 0 && level <= 3)
+  }
+
+  @inline(__always) func permissions(_ entry: UInt64) -> PagePermissions {
+    switch self {
+    case .ordinary(let noExecute):
+      PagePermissions(
+        writable: entry & EntryBit.writable != 0, user: entry & EntryBit.user != 0,
+        executable: !(noExecute && entry & EntryBit.noExecute != 0))
+    case .extended:
+      PagePermissions(writable: entry & EPTBit.write != 0, user: true, executable: entry & EPTBit.execute != 0)
+    }
+  }
+
+  /// The bits that must be zero in a present entry. Bits from `physicalBits` up to 51 are reserved; so are PS in a PML4E and
+  /// the address bits below a large page's frame, of which bit 12 is PAT.
+  @inline(__always) func reserved(level: Int, leaf: Bool, physicalBits: UInt64) -> UInt64 {
+    var mask = EntryBit.frameMask & ~((1 << physicalBits) &- 1)
+    switch self {
+    case .ordinary(let noExecute):
+      if !noExecute { mask |= EntryBit.noExecute }
+      if level >= 4 { mask |= EntryBit.large }
+      if leaf && level > 1 { mask |= (1 << (12 &+ 9 &* UInt64(level &- 1))) &- 1 & ~0x1fff }
+    case .extended:
+      if level >= 4 { mask |= 0xf8 } else if !leaf { mask |= 0x78 }
+      if leaf && level > 1 { mask |= (1 << (12 &+ 9 &* UInt64(level &- 1))) &- 1 & ~0xfff }
+    }
+    return mask
+  }
+
+  /// Whether a present entry is malformed beyond its reserved bits: an extended entry that is writable but not readable
+  /// (SDM vol. 3, 29.3.3.1).
+  @inline(__always) func isMalformed(_ entry: UInt64) -> Bool {
+    self == .extended && entry & EPTBit.write != 0 && entry & EPTBit.read == 0
+  }
+
+  @inline(__always) var accessedBit: UInt64 { self == .extended ? EPTBit.accessed : EntryBit.accessed }
+  @inline(__always) var dirtyBit: UInt64 { self == .extended ? EPTBit.dirty : EntryBit.dirty }
+}

@@ -1,0 +1,262 @@
+/// The page walk, for one and two dimensions, hardware and software: there is no other.
+///
+/// Accessed and dirty bits are set once the whole walk is known to succeed, the leaf's D only for a write; a walk that faults leaves
+/// the guest's tables as they were. Silicon may set A in upper levels before it finds the fault; the SDM (vol. 3, 4.8) promises
+/// neither, and a hypervisor's software walk could not tell.
+struct PageWalk<Port: WalkPort> {
+  var port: Port
+  let plan: WalkPlan
+  let controls: PagingControls
+
+  @inline(__always) init(plan: WalkPlan, controls: PagingControls, port: Port) {
+    self.plan = plan
+    self.controls = controls
+    self.port = port
+  }
+
+  /// Translates an address for an access. The address must be canonical.
+  @inline(__always) mutating func translate(_ address: GuestVirtual, for access: Access) -> WalkResult {
+    guard plan.levels > 0 else {
+      return finish(
+        GuestPhysical(address.rawValue), size: .page1G, permissions: .all, global: false, dirty: true, access: access)
+    }
+
+    var path = Path()
+    var level = plan.levels
+    var table: HostPhysical
+    var permissions = PagePermissions.all
+    if let cached = port.cachedTable(for: address) {
+      (table, level, permissions) = (cached.table, cached.level, cached.permissions)
+    } else {
+      switch locate(plan.root, for: .read, duringWalk: true) {
+      case .success(let found): table = found.address
+      case .failure(let fault): return .nestedFault(fault)
+      }
+    }
+    let start = level
+
+    while true {
+      let at = table.advanced(by: index(of: address.rawValue, level: level))
+      let entry = port.read(at, dimension: .first, level: level)
+      path[level] = Step(address: at, entry: entry, permissions: permissions)
+
+      guard plan.format.isPresent(entry) else {
+        return .fault(fault(address, access, level: level, entry: entry, present: false, reserved: false))
+      }
+      let leaf = plan.format.isLeaf(entry, level: level)
+      if entry & plan.format.reserved(level: level, leaf: leaf, physicalBits: plan.physicalBits) != 0 {
+        return .fault(fault(address, access, level: level, entry: entry, present: true, reserved: true))
+      }
+      permissions = permissions & plan.format.permissions(entry)
+      if leaf { break }
+
+      level &-= 1
+      switch locate(GuestPhysical(entry & EntryBit.frameMask), for: .read, duringWalk: true) {
+      case .success(let next): table = next.address
+      case .failure(let fault): return .nestedFault(fault)
+      }
+    }
+
+    let leaf = path[level]
+    guard controls.allows(access, to: permissions) else {
+      return .fault(fault(address, access, level: level, entry: leaf.entry, present: true, reserved: false))
+    }
+    if let refused = keepAccessedDirty(path, from: start, to: level, isWrite: access.isWrite) {
+      return .nestedFault(refused)
+    }
+    var above = start
+    while above > level {
+      // A table may be remembered now that the entry that leads to it has A set (SDM vol. 3, 4.10.3.1).
+      let next = path[above &- 1]
+      port.remember(
+        CachedTable(
+          table: HostPhysical(next.address.rawValue & ~0xfff), level: above &- 1, permissions: next.permissions),
+        for: address)
+      above &-= 1
+    }
+
+    let size = PageSize(level: level) ?? .page4K
+    let physical = (leaf.entry & EntryBit.frameMask & ~size.offsetMask) | (address.rawValue & size.offsetMask)
+    return finish(
+      GuestPhysical(physical), size: size, permissions: permissions,
+      global: plan.globalPages && leaf.entry & EntryBit.global != 0,
+      dirty: access.isWrite || leaf.entry & EntryBit.dirty != 0, access: access)
+  }
+
+  /// The last step: where the page itself is.
+  @inline(__always) private mutating func finish(
+    _ physical: GuestPhysical, size: PageSize, permissions: PagePermissions, global: Bool, dirty: Bool, access: Access
+  ) -> WalkResult {
+    switch locate(physical, for: access.kind, duringWalk: false) {
+    case .success(let host):
+      return .mapped(
+        Mapping(
+          host: host, physical: physical, permissions: permissions, pageSize: size, global: global, dirty: dirty))
+    case .failure(let fault):
+      return .nestedFault(fault)
+    }
+  }
+
+  /// Sets A on the path and D on the leaf of a write, where they are not set yet. A nested table that forbids the write to the
+  /// guest's table ends it.
+  @inline(__always) private mutating func keepAccessedDirty(
+    _ path: borrowing Path, from start: Int, to leaf: Int, isWrite: Bool
+  ) -> NestedFault? {
+    var level = start
+    while level >= leaf {
+      let step = path[level]
+      var wanted = plan.format.accessedBit
+      if isWrite && level == leaf { wanted |= plan.format.dirtyBit }
+      if step.entry & wanted != wanted {
+        if case .tables = plan.second {
+          let table = level == plan.levels ? plan.root : GuestPhysical(path[level &+ 1].entry & EntryBit.frameMask)
+          // The table's guest-physical address is unknown where the walk began at a cached table; its upper entries have A
+          // already, and the host's write permission was found when it was remembered.
+          if level < start || level == plan.levels {
+            let at = table.advanced(by: step.address.pageOffset)
+            if case .failure(let fault) = locate(at, for: .write, duringWalk: true) { return fault }
+          }
+        }
+        port.set(wanted, in: step.entry, at: step.address, dimension: .first)
+      }
+      level &-= 1
+    }
+    return nil
+  }
+
+  /// Where a guest-physical address is in the host, for an access: the second dimension.
+  @inline(__always) mutating func locate(
+    _ address: GuestPhysical, for kind: AccessKind, duringWalk: Bool
+  ) -> Located {
+    switch plan.second {
+    case .identity:
+      return .success(
+        HostMapping(address: HostPhysical(address.rawValue), writable: true, executable: true, size: .page1G))
+    case .software:
+      guard let found = port.hostFrame(of: address) else {
+        return .failure(
+          NestedFault(address: address, kind: kind, duringWalk: duringWalk, misconfigured: false, present: false))
+      }
+      return .success(found)
+    case .tables(let nested):
+      return descend(nested, address, for: kind, duringWalk: duringWalk)
+    }
+  }
+
+  @inline(never) private mutating func descend(
+    _ nested: NestedPlan, _ address: GuestPhysical, for kind: AccessKind, duringWalk: Bool
+  ) -> Located {
+    if let known = port.cachedFrame(for: address), permits(known, kind) { return .success(known) }
+
+    func refused(present: Bool, misconfigured: Bool = false) -> Located {
+      .failure(
+        NestedFault(
+          address: address, kind: kind, duringWalk: duringWalk, misconfigured: misconfigured, present: present))
+    }
+    // Nothing lies beyond what the tables translate.
+    guard address.rawValue >> (12 &+ 9 &* UInt64(nested.levels)) == 0 else { return refused(present: false) }
+
+    var level = nested.levels
+    var table = nested.root
+    var permissions = PagePermissions.all
+    if let cached = port.cachedNestedTable(for: address) {
+      (table, level, permissions) = (cached.table, cached.level, cached.permissions)
+    }
+    let start = level
+    var path = Path()
+    while true {
+      let at = table.advanced(by: index(of: address.rawValue, level: level))
+      let entry = port.read(at, dimension: .second, level: level)
+      path[level] = Step(address: at, entry: entry, permissions: permissions)
+      guard nested.format.isPresent(entry) else { return refused(present: false) }
+      let leaf = nested.format.isLeaf(entry, level: level)
+      if nested.format.isMalformed(entry)
+        || entry & nested.format.reserved(level: level, leaf: leaf, physicalBits: nested.physicalBits) != 0
+      {
+        return refused(present: true, misconfigured: true)
+      }
+      permissions = permissions & nested.format.permissions(entry)
+      if leaf { break }
+      table = HostPhysical(entry & EntryBit.frameMask)
+      level &-= 1
+    }
+
+    let size = PageSize(level: level) ?? .page4K
+    let base = path[level].entry & EntryBit.frameMask & ~size.offsetMask
+    let found = HostMapping(
+      address: HostPhysical(base | (address.rawValue & size.offsetMask)), writable: permissions.writable,
+      executable: permissions.executable, size: size)
+    guard permits(found, kind) else { return refused(present: true) }
+
+    if nested.keepsAccessedDirty {
+      let writes = kind == .write || duringWalk
+      for visited in level...start {
+        var wanted = nested.format.accessedBit
+        if writes && visited == level { wanted |= nested.format.dirtyBit }
+        let step = path[visited]
+        if step.entry & wanted != wanted {
+          port.set(wanted, in: step.entry, at: step.address, dimension: .second)
+        }
+      }
+    }
+    var above = start
+    while above > level {
+      let next = path[above &- 1]
+      port.rememberNested(
+        CachedTable(
+          table: HostPhysical(next.address.rawValue & ~0xfff), level: above &- 1, permissions: next.permissions),
+        for: address)
+      above &-= 1
+    }
+    port.remember(found, for: address)
+    return .success(found)
+  }
+
+  @inline(__always) private func permits(_ mapping: HostMapping, _ kind: AccessKind) -> Bool {
+    switch kind {
+    case .read: true
+    case .write: mapping.writable
+    case .fetch: mapping.executable
+    }
+  }
+
+  @inline(__always) private func index(of address: UInt64, level: Int) -> UInt64 {
+    // Nine bits from 12 + 9 * (level - 1) up, times the eight bytes of an entry.
+    (address >> (9 &* UInt64(level))) & 0xff8
+  }
+
+  @inline(__always) private func fault(
+    _ address: GuestVirtual, _ access: Access, level: Int, entry: UInt64, present: Bool, reserved: Bool
+  ) -> PageFault {
+    var code: UInt32 = 0
+    if present { code |= PageFault.Code.present }
+    if access.isWrite { code |= PageFault.Code.write }
+    if access.isUser { code |= PageFault.Code.user }
+    if reserved { code |= PageFault.Code.reserved }
+    if access.isFetch && plan.reportsFetch { code |= PageFault.Code.fetch }
+    return PageFault(address: address, errorCode: code, level: UInt8(level), entry: entry)
+  }
+
+  /// The outcome of a second-dimension translation.
+  enum Located {
+    case success(HostMapping)
+    case failure(NestedFault)
+  }
+}
+
+/// One reference of a walk: the entry's place and value, and what the levels above it permit.
+private struct Step {
+  var address = HostPhysical(0)
+  var entry: UInt64 = 0
+  var permissions = PagePermissions.all
+}
+
+/// The references of a walk by level, 1 to 5.
+private struct Path {
+  private var steps = InlineArray<6, Step>(repeating: Step())
+
+  @inline(__always) subscript(level: Int) -> Step {
+    get { steps[level] }
+    set { steps[level] = newValue }
+  }
+}

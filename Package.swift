@@ -32,7 +32,7 @@ func tests(_ subject: String, _ dependencies: [Target.Dependency] = []) -> Targe
 
 let package = Package(
   name: "penumbra",
-  products: [.executable(name: "penumbra", targets: ["penumbra"])],
+  products: [],
   dependencies: [
     .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
     .package(url: "https://github.com/jpsim/Yams", from: "6.2.2"),

@@ -28,7 +28,7 @@ public struct BootError: Error, Equatable, Sendable, CustomStringConvertible {
   /// What is wrong with it.
   public var why: String
 
-  public init(_ what: String, _ place: Place? = nil, _ why: String) {
+  public init(_ what: String, _ place: Place?, _ why: String) {
     self.what = what
     self.place = place
     self.why = why

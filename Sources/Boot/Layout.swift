@@ -24,13 +24,14 @@ struct Layout {
   /// `limit`.
   init(_ map: MemoryMap, kernel: [Segment], below limit: UInt64 = 4 << 30) throws(BootError) {
     self.map = map
-    guard !kernel.isEmpty else { throw BootError("image", "it has no segment to load") }
+    guard !kernel.isEmpty else { throw BootError("image", nil, "it has no segment to load") }
     for segment in kernel {
       let part = Part(segment.name, .address(segment.address.rawValue))
       let (end, wraps) = segment.address.rawValue.addingReportingOverflow(segment.memorySize)
       guard !wraps else { throw part.error("its size of \(hexadecimal(segment.memorySize)) bytes wraps the address") }
       guard end <= limit else {
-        throw part.error("its end \(hexadecimal(end)) lies above \(hexadecimal(limit)), which the protocol cannot reach")
+        throw part.error(
+          "its end \(hexadecimal(end)) lies above \(hexadecimal(limit)), which the protocol cannot reach")
       }
       guard map.isUsable(segment.address, segment.memorySize) else {
         throw part.error(

@@ -34,6 +34,12 @@ public struct MemoryMap: Equatable, Sendable {
     public var size: UInt64
     /// Bytes of guest memory before this stretch.
     public var offset: UInt64
+
+    public init(base: GuestPhysical, size: UInt64, offset: UInt64) {
+      self.base = base
+      self.size = size
+      self.offset = offset
+    }
   }
 
   /// The smallest memory that a guest can have: 2 MiB, in bytes.

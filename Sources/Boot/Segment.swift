@@ -11,6 +11,13 @@ public struct Segment: Equatable, Sendable {
   /// The size in guest memory, in bytes, never less than `bytes.count` nor 0; the rest is zero.
   public var memorySize: UInt64
 
+  public init(name: String, address: GuestPhysical, bytes: ArraySlice<UInt8>, memorySize: UInt64) {
+    self.name = name
+    self.address = address
+    self.bytes = bytes
+    self.memorySize = memorySize
+  }
+
   /// The first guest-physical address after the segment. No segment of a plan wraps or leaves RAM.
   public var end: GuestPhysical { GuestPhysical(address.rawValue + memorySize) }
 }

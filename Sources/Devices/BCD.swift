@@ -8,6 +8,9 @@ enum BCD {
   /// The digits of a number, modulo 10000.
   static func encode(_ number: UInt16) -> UInt16 {
     let number = number % 10000
-    return number / 1000 << 12 | number / 100 % 10 << 8 | number / 10 % 10 << 4 | number % 10
+    let thousands = number / 1000
+    let hundreds = number / 100 % 10
+    let tens = number / 10 % 10
+    return thousands << 12 | hundreds << 8 | tens << 4 | number % 10
   }
 }

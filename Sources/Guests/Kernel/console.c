@@ -16,7 +16,8 @@ enum {
     LINE_CONTROL = PORT + 3,
     MODEM_CONTROL = PORT + 4,
     LINE_STATUS = PORT + 5,
-    TRANSMITTER_EMPTY = 1 << 5,
+    HOLDING_REGISTER_EMPTY = 1 << 5,
+    TRANSMITTER_EMPTY = 1 << 6,
 };
 
 void console_initialize(void) {
@@ -30,9 +31,14 @@ void console_initialize(void) {
 }
 
 void print_character(char character) {
-    while (!(inb(LINE_STATUS) & TRANSMITTER_EMPTY))
+    while (!(inb(LINE_STATUS) & HOLDING_REGISTER_EMPTY))
         ;
     outb(DATA, (uint8_t)character);
+}
+
+void console_flush(void) {
+    while (!(inb(LINE_STATUS) & TRANSMITTER_EMPTY))
+        ;
 }
 
 static void print_padded(const char *text, unsigned length, unsigned width, char padding) {

@@ -2,6 +2,7 @@
 
 #include "exit.h"
 
+#include "console.h"
 #include "processor.h"
 
 enum {
@@ -12,6 +13,7 @@ enum {
 };
 
 void exit_guest(uint32_t value) {
+    console_flush();
     outl(PORT_DEBUG_EXIT, value);
     outw(PORT_POWER, POWER_OFF);
     for (const char *letter = "Shutdown"; *letter; letter++)

@@ -1,6 +1,6 @@
 /* A table of all 256 marks, for IDs that are computed. */
 
-    .text
+    .section .text.mark, "ax"
     .balign 16
     .globl mark
 mark:

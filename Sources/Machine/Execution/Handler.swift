@@ -33,15 +33,15 @@
   /// XOR: register with register, immediate, memory; memory with register, immediate.
   case xorRR32, xorRI32, xorRM32, xorMR32, xorMI32, xorRR64, xorRI64, xorRM64, xorMR64, xorMI64
   /// ADD whose flags nobody reads (only the block builder makes these).
-  case addRR32Quiet, addRI32Quiet, addRM32Quiet, addRR64Quiet, addRI64Quiet, addRM64Quiet
+  case addRR32Quiet, addRI32Quiet, addRR64Quiet, addRI64Quiet
   /// OR whose flags nobody reads (only the block builder makes these).
-  case orRR32Quiet, orRI32Quiet, orRM32Quiet, orRR64Quiet, orRI64Quiet, orRM64Quiet
+  case orRR32Quiet, orRI32Quiet, orRR64Quiet, orRI64Quiet
   /// AND whose flags nobody reads (only the block builder makes these).
-  case andRR32Quiet, andRI32Quiet, andRM32Quiet, andRR64Quiet, andRI64Quiet, andRM64Quiet
+  case andRR32Quiet, andRI32Quiet, andRR64Quiet, andRI64Quiet
   /// SUB whose flags nobody reads (only the block builder makes these).
-  case subRR32Quiet, subRI32Quiet, subRM32Quiet, subRR64Quiet, subRI64Quiet, subRM64Quiet
+  case subRR32Quiet, subRI32Quiet, subRR64Quiet, subRI64Quiet
   /// XOR whose flags nobody reads (only the block builder makes these).
-  case xorRR32Quiet, xorRI32Quiet, xorRM32Quiet, xorRR64Quiet, xorRI64Quiet, xorRM64Quiet
+  case xorRR32Quiet, xorRI32Quiet, xorRR64Quiet, xorRI64Quiet
   /// CMP.
   case cmpRR8, cmpRI8, cmpRM8, cmpMR8, cmpMI8, cmpRR32, cmpRI32, cmpRM32, cmpMR32, cmpMI32, cmpRR64, cmpRI64
   case cmpRM64, cmpMR64, cmpMI64

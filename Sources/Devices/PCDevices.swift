@@ -1,0 +1,296 @@
+import Machine
+
+/// The devices of a small PC on its I/O ports, with one value that holds all of their state.
+///
+/// Devices compute their state from the time when they are asked; `nextDeadline` is the only thing that a processor
+/// needs to watch, and it counts only what can reach its INTR pin.
+public final class PCDevices: DeviceBus {
+  /// Everything that the devices' future depends on: a snapshot is a copy of it, a restore an assignment.
+  /// What a console holds is no part of it, but how much the guest has read and written is.
+  public struct State: Equatable, Sendable {
+    public var interrupts = PIC8259Pair()
+    public var timer = PIT8254()
+    public var clock: RTC
+    public var serial = UART16550()
+    public var keyboard = KeyboardController()
+    public var crtc = CRTC()
+    public var firmwareConfig: FirmwareConfig
+    public var pci = PCIConfiguration()
+    public var reset = ResetControl()
+    public var power = PowerManagement()
+    /// The last byte written to port 0x80, a firmware's progress code.
+    public var post: UInt8 = 0
+    /// Bytes written to the serial console and to a debug console of its own.
+    public var serialOutput = 0, debugOutput = 0
+    public var shutdown: Shutdown?
+    public var unclaimed = UnclaimedAccesses()
+    /// The time of the last call, in ticks of the machine's clock.
+    public var time: UInt64 = 0
+  }
+
+  private let ports = PortMap()
+  private let timerOscillator: Oscillator
+  private let clockOscillator: Oscillator
+  private let console: any Console
+  private let debugConsole: (any Console)?
+  private var current: State
+
+  public private(set) var nextDeadline = UInt64.max
+  public private(set) var interruptAsserted = false
+
+  /// Makes the devices as PC firmware leaves them, at tick 0.
+  /// - Parameters:
+  ///   - clockHertz: the frequency of the machine's clock, in Hz: how many ticks of `now` make a second.
+  ///   - processors: the number of processors that the firmware configuration tells.
+  ///   - date: what the real-time clock shows at tick 0.
+  ///   - memoryBytes: the size of memory that CMOS notes; 0 notes none.
+  ///   - console: the serial port's other end.
+  ///   - debugConsole: what port 0xe9 writes to; nil stands for `console`.
+  public init(
+    clockHertz: UInt64 = 3_000_000_000, processors: Int = 1, date: CalendarDate = RTC.defaultDate,
+    memoryBytes: UInt64 = 0, console: any Console, debugConsole: (any Console)? = nil
+  ) {
+    timerOscillator = Oscillator(hertz: PIT8254.hertz, clockHertz: clockHertz)
+    clockOscillator = Oscillator(hertz: RTC.hertz, clockHertz: clockHertz)
+    self.console = console
+    self.debugConsole = debugConsole
+    current = State(
+      clock: RTC(date: date, memoryBytes: memoryBytes), firmwareConfig: FirmwareConfig(processors: processors))
+    update()
+  }
+
+  /// The state of all devices; assigning one restores it.
+  public var state: State {
+    get { current }
+    set {
+      current = newValue
+      update()
+    }
+  }
+
+  public var shutdown: Shutdown? { current.shutdown }
+
+  /// The ports and addresses that nothing claims, and how often each was read and written, in ascending order.
+  public var unclaimed: [(description: String, reads: UInt64, writes: UInt64)] { current.unclaimed.list }
+
+  /// Whether input on the console could still raise an interrupt: if not, and `nextDeadline` is `.max`, a halted
+  /// processor waits for ever.
+  public var awaitsInput: Bool {
+    current.serial.interruptsOnInput && !console.isExhausted(at: current.serial.consumed)
+  }
+
+  // MARK: DeviceBus
+
+  public func advance(to now: UInt64) {
+    synchronize(to: now)
+    update()
+  }
+
+  public func acknowledgeInterrupt(now: UInt64) -> UInt8 {
+    synchronize(to: now)
+    defer { update() }
+    return current.interrupts.acknowledge()
+  }
+
+  public func readPort(_ port: UInt16, width: Int, now: UInt64) -> UInt32 {
+    synchronize(to: now)
+    defer { update() }
+    let width = min(max(width, 1), 4)
+    if width > 1 && ports[port].takesWideAccess { return readWide(port, width) }
+    noteUnclaimed(port, width, isWrite: false)
+    return bytes(of: port, width).reduce(0) { $0 | UInt32(readByte($1.port)) << $1.shift }
+  }
+
+  public func writePort(_ port: UInt16, width: Int, value: UInt32, now: UInt64) {
+    synchronize(to: now)
+    defer { update() }
+    let width = min(max(width, 1), 4)
+    if width > 1 && ports[port].takesWideAccess { return writeWide(value, port, width) }
+    noteUnclaimed(port, width, isWrite: true)
+    for byte in bytes(of: port, width) { writeByte(UInt8(truncatingIfNeeded: value >> byte.shift), byte.port) }
+  }
+
+  // No device has registers in memory yet; the local and I/O APIC (0xfee00000, 0xfec00000) belong here.
+
+  public func readRegister(_ address: GuestPhysical, width: Int, now: UInt64) -> UInt64 {
+    current.unclaimed.count(address: address.rawValue, isWrite: false)
+    return width >= 8 ? .max : 1 << (UInt64(max(width, 1)) * 8) - 1
+  }
+
+  public func writeRegister(_ address: GuestPhysical, width: Int, value: UInt64, now: UInt64) {
+    current.unclaimed.count(address: address.rawValue, isWrite: true)
+  }
+
+  // MARK: Time and interrupts
+
+  /// Lets time pass. A clock that seems to go back stands still.
+  private func synchronize(to now: UInt64) {
+    current.time = max(current.time, now)
+    let (output, rose) = current.timer.advance(to: timerOscillator.cycles(at: current.time))
+    // However many edges there were since the last call, the latch keeps one.
+    if rose { current.interrupts.set(0, false) }
+    current.interrupts.set(0, output)
+    current.clock.advance(to: clockOscillator.cycles(at: current.time))
+    updateLines()
+  }
+
+  /// Drives the interrupt lines from the devices' outputs.
+  private func updateLines() {
+    current.interrupts.set(0, current.timer.output)
+    current.interrupts.set(1, current.keyboard.isAsserted)
+    current.interrupts.set(4, current.serial.isAsserted(console))
+    current.interrupts.set(8, current.clock.isAsserted)
+  }
+
+  /// Brings the bus's own outputs up to date after a call.
+  private func update() {
+    updateLines()
+    interruptAsserted = current.interrupts.isAsserted
+    let deadline = min(timerDeadline, clockDeadline)
+    // An oscillator whose cycles no longer fit 64 bits stands still.
+    nextDeadline = deadline > current.time ? deadline : .max
+  }
+
+  private var timerDeadline: UInt64 {
+    guard !current.interrupts.isMasked(0) else { return .max }
+    // The rise makes a request; a fall matters only where it would withdraw one.
+    let edge = current.timer.nextEdge(to: !current.interrupts.isRequested(0))
+    return edge.map(timerOscillator.tick) ?? .max
+  }
+
+  private var clockDeadline: UInt64 {
+    guard !current.interrupts.isMasked(8) else { return .max }
+    return current.clock.nextInterrupt.map(clockOscillator.tick) ?? .max
+  }
+
+  // MARK: Ports
+
+  private func bytes(of port: UInt16, _ width: Int) -> some Sequence<(port: UInt16, shift: UInt32)> {
+    (0..<UInt16(width)).lazy.map { (port &+ $0, UInt32($0) * 8) }
+  }
+
+  /// Counts an access once, by the first of its ports that nothing claims.
+  private func noteUnclaimed(_ port: UInt16, _ width: Int, isWrite: Bool) {
+    guard let unclaimed = bytes(of: port, width).first(where: { ports[$0.port] == .none }) else { return }
+    current.unclaimed.count(port: unclaimed.port, isWrite: isWrite)
+  }
+
+  private func readByte(_ port: UInt16) -> UInt8 {
+    let isOdd = port & 1 != 0
+    switch ports[port] {
+    case .masterPIC: return current.interrupts.read(slave: false, odd: isOdd)
+    case .slavePIC: return current.interrupts.read(slave: true, odd: isOdd)
+    case .edgeLevelControl:
+      let control = current.interrupts.edgeLevelControl
+      return isOdd ? control.high : control.low
+    case .timer: return current.timer.read(Int(port & 3))
+    case .systemControl: return current.timer.readSystemControl()
+    case .keyboard: return readKeyboard(port)
+    case .clock: return isOdd ? current.clock.read() : 0xff
+    case .post: return current.post
+    case .portA: return current.reset.readPortA()
+    case .debugConsole: return 0xe9
+    case .debugExit: return 0
+    case .crtc: return isOdd ? current.crtc.data : current.crtc.index
+    case .serial: return readSerial(Int(port & 7))
+    case .firmwareConfig: return isOdd ? current.firmwareConfig.next() : 0xff
+    case .powerControl: return current.power.readControl(Int(port & 1))
+    case .pciAddress: return port == 0xcf9 ? current.reset.readReset() : 0xff
+    case .pciData, .shutdown, .none: return 0xff
+    }
+  }
+
+  private func writeByte(_ value: UInt8, _ port: UInt16) {
+    let isOdd = port & 1 != 0
+    switch ports[port] {
+    case .masterPIC: current.interrupts.write(value, slave: false, odd: isOdd)
+    case .slavePIC: current.interrupts.write(value, slave: true, odd: isOdd)
+    case .edgeLevelControl:
+      if isOdd {
+        current.interrupts.edgeLevelControl.high = value
+      } else {
+        current.interrupts.edgeLevelControl.low = value
+      }
+    case .timer: current.timer.write(value, to: Int(port & 3))
+    case .systemControl: current.timer.writeSystemControl(value)
+    case .keyboard:
+      let resets = port & 4 != 0 ? current.keyboard.writeCommand(value) : current.keyboard.writeData(value)
+      if resets { end(.reset) }
+    case .clock: if isOdd { current.clock.write(value) } else { current.clock.select(value) }
+    case .post: current.post = value
+    case .portA: if current.reset.writePortA(value) { end(.reset) }
+    case .debugConsole: writeDebugConsole(value)
+    case .debugExit: end(.debugExit(UInt32(value)))
+    case .crtc: if isOdd { current.crtc.data = value } else { current.crtc.index = value }
+    case .serial: writeSerial(value, Int(port & 7))
+    case .firmwareConfig: if !isOdd { current.firmwareConfig.select(UInt16(value)) }
+    case .powerControl: writePowerControl(UInt32(value), port, 1)
+    case .shutdown: if current.power.spell(value) { end(.powerOff) }
+    case .pciAddress: if port == 0xcf9 && current.reset.writeReset(value) { end(.reset) }
+    case .pciData, .none: break
+    }
+  }
+
+  private func readWide(_ port: UInt16, _ width: Int) -> UInt32 {
+    let ones = UInt32.max >> UInt32(32 - width * 8)
+    switch ports[port] {
+    case .pciAddress: return port == 0xcf8 && width == 4 ? current.pci.address : ones
+    case .firmwareConfig where port == 0x511:
+      return (0..<UInt32(width)).reduce(0) { $0 | UInt32(current.firmwareConfig.next()) << ($1 * 8) }
+    case .powerControl: return UInt32(current.power.readControl(0)) | UInt32(current.power.readControl(1)) << 8
+    case .debugExit: return 0
+    default: return ones
+    }
+  }
+
+  private func writeWide(_ value: UInt32, _ port: UInt16, _ width: Int) {
+    switch ports[port] {
+    case .pciAddress: if port == 0xcf8 && width == 4 { current.pci.writeAddress(value) }
+    case .firmwareConfig: if port == 0x510 { current.firmwareConfig.select(UInt16(truncatingIfNeeded: value)) }
+    case .powerControl: writePowerControl(value, port, width)
+    case .debugExit: end(.debugExit(value & UInt32.max >> UInt32(32 - width * 8)))
+    default: break
+    }
+  }
+
+  private func readKeyboard(_ port: UInt16) -> UInt8 {
+    guard port & 4 == 0 else { return current.keyboard.status }
+    // The line falls for a moment, so that the next byte makes an edge.
+    current.interrupts.set(1, false)
+    return current.keyboard.readData()
+  }
+
+  // Taking a byte in or giving one out drops the serial line for a moment, so that what is ready at once, because
+  // input waits or because transmission takes no time, makes an edge as it would on a slower line.
+
+  private func readSerial(_ offset: Int) -> UInt8 {
+    if offset == 0 { current.interrupts.set(4, false) }
+    return current.serial.read(offset, from: console)
+  }
+
+  private func writeSerial(_ value: UInt8, _ offset: Int) {
+    if offset == 0 { current.interrupts.set(4, false) }
+    guard let byte = current.serial.write(value, to: offset) else { return }
+    console.write(byte, at: current.serialOutput)
+    current.serialOutput &+= 1
+  }
+
+  private func writeDebugConsole(_ value: UInt8) {
+    if let debugConsole, debugConsole !== console {
+      debugConsole.write(value, at: current.debugOutput)
+      current.debugOutput &+= 1
+    } else {
+      console.write(value, at: current.serialOutput)
+      current.serialOutput &+= 1
+    }
+  }
+
+  private func writePowerControl(_ value: UInt32, _ port: UInt16, _ width: Int) {
+    if current.power.writeControl(value, width: width, offset: Int(port & 1)) { end(.powerOff) }
+  }
+
+  /// The first request to end the machine stands.
+  private func end(_ shutdown: Shutdown) {
+    if current.shutdown == nil { current.shutdown = shutdown }
+  }
+}

@@ -1,0 +1,123 @@
+import Machine
+
+/// What data accesses cost beyond a hit in the L1 cache.
+public enum DataCacheModel: String, CaseIterable, Sendable {
+  /// Nothing: every data access hits.
+  case off
+  /// What L2, L3 or memory takes, every access looked up there.
+  case l2l3
+  /// The same behind an L1 cache.
+  case full
+}
+
+/// Whether TLBs may hold what the guest's tables no longer say.
+public enum TLBCoherence: String, CaseIterable, Sendable {
+  /// As silicon has them: an entry lives until it is invalidated or replaced.
+  case real
+  /// Every hit is checked against the tables, so that a guest which forgets an invalidation behaves alike under every kind of paging.
+  case coherent
+}
+
+/// Everything that decides what a run does, beside the guest and its input: the same configuration, guest and input give the same
+/// result on any machine. `ConfigurationKey` has the table of its keys.
+public struct Configuration: Equatable, Sendable {
+  /// The least and the greatest guest memory, in bytes.
+  public static let memoryLimits: ClosedRange<UInt64> = 1 << 20...64 << 30
+
+  /// The kinds of paging to run under, one or more; verbs that run a guest once want exactly one.
+  public var pagings: [PagingKind]
+
+  /// The profile as it was chosen, before `profileChanges`.
+  public var chosenProfile: CostProfile
+  /// How the user named that profile: a built-in name, or a file.
+  public var profileName: String
+  /// Figures set one by one; the last word whatever profile is chosen.
+  public var profileChanges: [CostKey: UInt64] = [:]
+  /// Changes of the profile's CPU features, in order.
+  public var featureEdits: [CPUFeatures.Edit] = []
+
+  /// Guest memory in bytes, a multiple of 4096.
+  public var memory: UInt64 = 128 << 20
+  /// Processors. Only 1 so far.
+  public var cpus = 1
+  /// The page size by which the hypervisor maps guest memory.
+  public var hostPage = PageSize.page4K
+  /// The guest's command line.
+  public var append = ""
+  /// The initial RAM disk.
+  public var initrd: InputFile?
+  /// What the guest's TSC and timers count.
+  public var clock = ClockSource.cycles
+  /// Stop after so many instructions; nil: never.
+  public var maxInstructions: UInt64?
+  /// Stop after so many cycles; nil: never.
+  public var maxCycles: UInt64?
+
+  /// `cache.data`.
+  public var dataCaches = DataCacheModel.off
+  /// `tlb`.
+  public var tlb = TLBCoherence.real
+  /// The greatest number of instructions that a block of decoded code holds, 1 to 64. It changes speed and nothing else.
+  public var blockLength = 64
+  /// Instructions between automatic snapshots; 0: none.
+  public var snapshotEvery: UInt64 = 0
+  /// Shadow paging: how many roots are kept for address spaces that the guest may come back to, 1 to 64.
+  public var shadowRoots = 4
+  /// Shadow paging: whether an entry is filled as soon as the guest makes it present.
+  public var shadowEager = true
+  /// What the real-time clock says when the machine starts.
+  public var rtcStart = CalendarTime(year: 2024, month: 1, day: 1)!
+
+  /// The defaults of INTERFACE: nested paging under the default profile.
+  ///
+  /// - Throws: `SetupError` if the built-in profile is broken, which a test excludes.
+  public init(pagings: [PagingKind] = [.nested]) throws(SetupError) {
+    self.pagings = pagings
+    profileName = ProfileLibrary.defaultName
+    chosenProfile = try ProfileLibrary.profile(profileName)
+  }
+
+  /// The kind of paging of a run that has one.
+  public var paging: PagingKind {
+    get { pagings[0] }
+    set { pagings = [newValue] }
+  }
+
+  /// The profile in effect.
+  public var profile: CostProfile {
+    guard !profileChanges.isEmpty else { return chosenProfile }
+    var profile = chosenProfile
+    for key in CostKey.allCases { if let value = profileChanges[key] { profile[key] = value } }
+    return profile
+  }
+
+  /// The CPU features in effect, by Linux's names.
+  public var features: [String] { CPUFeatures.apply(featureEdits, to: chosenProfile.features) }
+
+  /// This configuration once for each of its kinds of paging.
+  public var eachPaging: [Configuration] {
+    pagings.map { kind in
+      var one = self
+      one.pagings = [kind]
+      return one
+    }
+  }
+
+  /// What no single key can tell: figures that do not go together, a kind of paging that a profile cannot do.
+  /// - Throws: `SetupError` of kind `usage`.
+  public func check() throws(SetupError) {
+    if let problem = ProfileValidation.firstProblem(profile) {
+      throw .usage("profile.\(problem.key.rawValue): \(problem.why)")
+    }
+    if hostPage == .page1G && memory < PageSize.page1G.bytes {
+      throw .usage("host-page: 1G pages need a memory of 1G or more, not \(NumberParsing.describe(bytes: memory))")
+    }
+    let reach = UInt64(1) << profile[.physicalBits]
+    // Memory above 3 GiB is moved above 4 GiB, which leaves room for devices.
+    guard memory + (1 << 30) <= reach else {
+      throw .usage(
+        "memory: \(NumberParsing.describe(bytes: memory)) are more than \(profile[.physicalBits]) physical address bits reach"
+      )
+    }
+  }
+}

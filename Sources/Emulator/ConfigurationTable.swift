@@ -1,0 +1,149 @@
+import Machine
+
+extension ConfigurationKey {
+  /// The keys that are no figures, in the order in which documents list them.
+  public static let options: [ConfigurationKey] = [
+    ConfigurationKey(
+      "paging", PagingKind.all.map(\.name).joined(separator: "|"),
+      "how the guest's memory is virtualised; a list, or `all`, for compare and bench"
+    ) {
+      .text($0.pagings.map(\.name).joined(separator: ","))
+    } set: {
+      $0.pagings = try PagingKind.list($1)
+    },
+    ConfigurationKey("profile", "NAME or FILE", "the cost profile: a built-in one, or a YAML file") {
+      .text($0.profileName)
+    } set: {
+      $0.chosenProfile = try ProfileLibrary.profile($1)
+      $0.profileName = $1
+    },
+    ConfigurationKey("memory", "SIZE", "guest memory, from 1M to 64G, a multiple of 4K") {
+      .number($0.memory)
+    } set: {
+      $0.memory = try memorySize($1)
+    },
+    ConfigurationKey("cpus", "N", "processors; only 1 is supported yet") {
+      .number(UInt64($0.cpus))
+    } set: {
+      let count = try number("cpus", $1, in: 1...UInt64(UInt16.max))
+      guard count == 1 else { throw SetupError.usage("cpus: \(count) processors are not supported yet, only 1") }
+      $0.cpus = 1
+    },
+    ConfigurationKey("host-page", "4K|2M|1G", "the page size by which the hypervisor maps guest memory") {
+      .text(NumberParsing.describe(bytes: $0.hostPage.bytes))
+    } set: {
+      let text = $1
+      guard let size = PageSize.allCases.first(where: { NumberParsing.describe(bytes: $0.bytes) == text }) else {
+        throw refused("host-page", text, "4K, 2M, 1G")
+      }
+      $0.hostPage = size
+    },
+    ConfigurationKey("append", "TEXT", "the guest's command line") {
+      .text($0.append)
+    } set: {
+      guard $1.utf8.count <= 16384 else { throw SetupError.usage("append: \($1.utf8.count) bytes are more than 16384") }
+      guard !$1.utf8.contains(0) else { throw SetupError.usage("append: it contains a NUL") }
+      $0.append = $1
+    },
+    ConfigurationKey("initrd", "FILE", "the initial RAM disk; empty: none") {
+      $0.initrd.map { .text($0.name) } ?? .none
+    } set: {
+      $0.initrd = $1.isEmpty ? nil : try InputFile.read($1, what: "initrd")
+    },
+    choice("clock", \.clock, "what the guest's TSC and timers count"),
+    limit("max-instructions", \.maxInstructions, "stop after so many instructions; 0 or none: never"),
+    limit("max-cycles", \.maxCycles, "stop after so many cycles; 0 or none: never"),
+    ConfigurationKey("cpu-features", "+NAME,-NAME,...", "changes of the profile's CPU features") {
+      .text($0.featureEdits.map { ($0.adds ? "+" : "-") + $0.name }.joined(separator: ","))
+    } set: {
+      $0.featureEdits = try CPUFeatures.edits($1)
+    },
+    choice("cache.data", \.dataCaches, "what data accesses cost beyond a hit in L1"),
+    choice("tlb", \.tlb, "whether TLBs may hold what the guest's tables no longer say"),
+    ConfigurationKey(
+      "block.length", "1...64", "the greatest number of instructions in a decoded block; changes speed and nothing else"
+    ) {
+      .number(UInt64($0.blockLength))
+    } set: {
+      $0.blockLength = Int(try number("block.length", $1, in: 1...64))
+    },
+    ConfigurationKey("snapshot.every", "N", "instructions between automatic snapshots; 0: none") {
+      .number($0.snapshotEvery)
+    } set: {
+      $0.snapshotEvery = try number("snapshot.every", $1, in: 0...UInt64.max)
+    },
+    ConfigurationKey("shadow.roots", "1...64", "shadow paging: roots kept for address spaces to come back to") {
+      .number(UInt64($0.shadowRoots))
+    } set: {
+      $0.shadowRoots = Int(try number("shadow.roots", $1, in: 1...64))
+    },
+    ConfigurationKey(
+      "shadow.eager", "true|false", "shadow paging: fill an entry as soon as the guest makes it present"
+    ) {
+      .flag($0.shadowEager)
+    } set: {
+      guard let value = Bool($1) else { throw refused("shadow.eager", $1, "true, false") }
+      $0.shadowEager = value
+    },
+    ConfigurationKey("rtc.start", "DATE", "what the real-time clock starts with, for example 2024-01-31T12:34:56Z (UTC)") {
+      .text($0.rtcStart.description)
+    } set: {
+      guard let value = CalendarTime($1) else {
+        throw SetupError.usage(
+          "rtc.start: \(printable($1)) is no date from 1970 to 2099 like 2024-01-31 or 2024-01-31T12:34:56Z")
+      }
+      $0.rtcStart = value
+    },
+  ]
+
+  private static func choice<Value: RawRepresentable<String> & CaseIterable & Sendable>(
+    _ name: String, _ path: any WritableKeyPath<Configuration, Value> & Sendable, _ help: String
+  ) -> ConfigurationKey {
+    let names = Value.allCases.map(\.rawValue)
+    return ConfigurationKey(name, names.joined(separator: "|"), help) {
+      .text($0[keyPath: path].rawValue)
+    } set: {
+      guard let value = Value(rawValue: $1) else { throw refused(name, $1, names.joined(separator: ", ")) }
+      $0[keyPath: path] = value
+    }
+  }
+
+  private static func limit(
+    _ name: String, _ path: any WritableKeyPath<Configuration, UInt64?> & Sendable, _ help: String
+  ) -> ConfigurationKey {
+    ConfigurationKey(name, "N", help) {
+      $0[keyPath: path].map(ConfigurationValue.number) ?? .none
+    } set: {
+      let value = $1 == "none" ? 0 : try number(name, $1, in: 0...UInt64.max)
+      $0[keyPath: path] = value == 0 ? nil : value
+    }
+  }
+
+  private static func refused(_ name: String, _ value: String, _ allowed: String) -> SetupError {
+    .usage("\(name): \(printable(value)) is none of \(allowed)")
+  }
+
+  private static func number(_ name: String, _ text: String, in range: ClosedRange<UInt64>) throws(SetupError) -> UInt64 {
+    guard let value = NumberParsing.integer(text) else {
+      throw .usage("\(name): \(printable(text)) is not a whole number")
+    }
+    guard range.contains(value) else {
+      throw .usage("\(name): \(value) is not between \(range.lowerBound) and \(range.upperBound)")
+    }
+    return value
+  }
+
+  private static func memorySize(_ text: String) throws(SetupError) -> UInt64 {
+    guard let bytes = NumberParsing.bytes(text) else {
+      throw .usage("memory: \(printable(text)) is not a size like 64M or 1G")
+    }
+    let limits = Configuration.memoryLimits
+    guard limits.contains(bytes) else {
+      throw .usage(
+        "memory: \(NumberParsing.describe(bytes: bytes)) is not between \(NumberParsing.describe(bytes: limits.lowerBound)) and "
+          + NumberParsing.describe(bytes: limits.upperBound))
+    }
+    guard bytes % 4096 == 0 else { throw .usage("memory: \(bytes) bytes are not a multiple of 4K") }
+    return bytes
+  }
+}

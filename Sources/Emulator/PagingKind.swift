@@ -1,0 +1,44 @@
+/// How a guest's memory is virtualised.
+public enum PagingKind: Hashable, Sendable {
+  /// Not at all: the guest runs on the bare machine.
+  case native
+  /// By shadow page tables that the hypervisor keeps coherent.
+  case shadow(ShadowPolicy)
+  /// By the hardware's two-dimensional walks.
+  case nested
+
+  /// Every kind that exists, in the order in which tables show them.
+  public static let all: [PagingKind] = [.native] + ShadowPolicy.allCases.map(PagingKind.shadow) + [.nested]
+
+  /// The name by which `--paging` and results know the kind, for example `shadow:trace`.
+  public var name: String {
+    switch self {
+    case .native: "native"
+    case .shadow(let policy): "shadow:\(policy.rawValue)"
+    case .nested: "nested"
+    }
+  }
+
+  /// Reads a list of names, separated by commas; `all` stands for every kind.
+  /// - Throws: `SetupError` of kind `usage` for a kind that does not exist, or one that is given twice.
+  public static func list(_ text: String) throws(SetupError) -> [PagingKind] {
+    if text == "all" { return all }
+    var kinds: [PagingKind] = []
+    for part in text.split(separator: ",", omittingEmptySubsequences: false).map(String.init) {
+      let existing = all.map(\.name).joined(separator: ", ")
+      guard let kind = all.first(where: { $0.name == part }) else {
+        let why = part == "shadow" ? "names no policy" : "does not exist"
+        throw .usage("paging: \(printable(part)) \(why); there are \(existing)")
+      }
+      guard !kinds.contains(kind) else { throw .usage("paging: \(part) is given twice") }
+      kinds.append(kind)
+    }
+    return kinds
+  }
+}
+
+/// How a hypervisor keeps shadow page tables coherent with the guest's.
+public enum ShadowPolicy: String, CaseIterable, Sendable {
+  /// Guest page tables are write-protected, and every write to one is emulated.
+  case trace
+}

@@ -1,0 +1,289 @@
+/// How instructions reach memory: a hit inline, a miss by name.
+extension Processor {
+  // MARK: Failing
+
+  /// Makes the instruction raise an exception: `throw raise(...)`.
+  func raise(_ exception: GuestException) -> Stopped {
+    stop = .exception(exception)
+    return Stopped()
+  }
+
+  /// Makes the instruction exit to the hypervisor.
+  func exit(_ exit: VMExit) -> Stopped {
+    stop = .exit(exit)
+    return Stopped()
+  }
+
+  /// Makes the instruction go on later from where it stands.
+  func again() -> Stopped {
+    stop = .again
+    return Stopped()
+  }
+
+  /// Ends the run: the guest did what Penumbra does not do.
+  func unsupported(_ what: String) -> Stopped {
+    stop = .unsupported(what)
+    return Stopped()
+  }
+
+  // MARK: Registers
+
+  @inline(__always) func effectiveAddress(_ op: UnsafePointer<Operation>) -> UInt64 {
+    let o = op.pointee
+    return s.pointee.slots[Int(o.base)] &+ (s.pointee.slots[Int(o.index)] &<< UInt64(o.scale))
+      &+ UInt64(bitPattern: Int64(o.disp))
+  }
+
+  /// A general register, zero-extended from `width` bytes; `Slot.highByte` selects AH, CH, DH, BH.
+  @inline(__always) func register(_ code: UInt8, width: Int) -> UInt64 {
+    if code & Slot.highByte != 0 { return (s.pointee.slots[Int(code & 3)] >> 8) & 0xff }
+    let value = s.pointee.slots[Int(code & 31) % Int(Slot.count)]
+    switch width {
+    case 1: return value & 0xff
+    case 2: return value & 0xffff
+    case 4: return value & 0xffff_ffff
+    default: return value
+    }
+  }
+
+  /// Writes a general register: 8 and 16 bits merge, 32 zero-extend.
+  @inline(__always) func setRegister(_ code: UInt8, width: Int, _ value: UInt64) {
+    if code & Slot.highByte != 0 {
+      let slot = Int(code & 3)
+      s.pointee.slots[slot] = s.pointee.slots[slot] & ~0xff00 | (value & 0xff) << 8
+      return
+    }
+    let slot = Int(code & 15)
+    switch width {
+    case 1: s.pointee.slots[slot] = s.pointee.slots[slot] & ~0xff | value & 0xff
+    case 2: s.pointee.slots[slot] = s.pointee.slots[slot] & ~0xffff | value & 0xffff
+    case 4: s.pointee.slots[slot] = value & 0xffff_ffff
+    default: s.pointee.slots[slot] = value
+    }
+  }
+
+  // MARK: Loads and stores of callouts
+
+  /// The privilege of an explicit access now.
+  @inline(__always) var privilege: Privilege { s.pointee.cpl == 3 ? .user : .supervisor }
+
+  /// Loads 1, 2, 4 or 8 bytes, zero-extended.
+  func load(_ address: UInt64, width: Int, stack: Bool = false) throws(Stopped) -> UInt64 {
+    s.pointee.accesses &+= 1
+    return try loadSlow(address, Access(.read, privilege), width: width, stack: stack)
+  }
+
+  /// The read of a read-modify-write: checked and reported as a write, as silicon does.
+  func loadForUpdate(_ address: UInt64, width: Int, stack: Bool = false) throws(Stopped) -> UInt64 {
+    s.pointee.accesses &+= 1
+    return try loadSlow(address, Access(.write, privilege), width: width, stack: stack)
+  }
+
+  func store(_ address: UInt64, width: Int, value: UInt64, stack: Bool = false) throws(Stopped) {
+    s.pointee.accesses &+= 1
+    try storeSlow(address, Access(.write, privilege), width: width, value: value, stack: stack)
+  }
+
+  /// Loads on behalf of a privilege other than the CPL's.
+  func loadAs(_ privilege: Privilege, _ address: UInt64, width: Int) throws(Stopped) -> UInt64 {
+    s.pointee.accesses &+= 1
+    return try loadSlow(address, Access(.read, privilege), width: width, stack: false)
+  }
+
+  func storeAs(_ privilege: Privilege, _ address: UInt64, width: Int, value: UInt64, stack: Bool = true)
+    throws(Stopped)
+  {
+    s.pointee.accesses &+= 1
+    try storeSlow(address, Access(.write, privilege), width: width, value: value, stack: stack)
+  }
+
+  /// The processor's own accesses to descriptor tables and task state.
+  func loadSystem(_ address: UInt64, width: Int) throws(Stopped) -> UInt64 {
+    try loadAs(.implicitSupervisor, address, width: width)
+  }
+
+  func storeSystem(_ address: UInt64, width: Int, value: UInt64) throws(Stopped) {
+    try storeAs(.implicitSupervisor, address, width: width, value: value, stack: false)
+  }
+
+  /// Checks that a store of `width` bytes (up to 4096) could be made, without making it.
+  func probeWrite(_ address: UInt64, width: Int, privilege: Privilege, stack: Bool = true) throws(Stopped) {
+    let access = Access(.write, privilege)
+    try checkCanonical(address, width: width, stack: stack)
+    _ = try translate(address, access, width: width)
+    let last = address &+ UInt64(max(width, 1)) &- 1
+    if last & ~0xfff != address & ~0xfff { _ = try translate(last & ~0xfff, access, width: width) }
+  }
+
+  /// Sixteen bytes, lower half first. Nothing of a store is done unless all of it can be.
+  func loadWide(_ address: UInt64) throws(Stopped) -> (low: UInt64, high: UInt64) {
+    let low = try load(address, width: 8)
+    return (low, try load(address &+ 8, width: 8))
+  }
+
+  func loadWideForUpdate(_ address: UInt64) throws(Stopped) -> (low: UInt64, high: UInt64) {
+    try probeWrite(address, width: 16, privilege: privilege, stack: false)
+    let low = try loadForUpdate(address, width: 8)
+    return (low, try loadForUpdate(address &+ 8, width: 8))
+  }
+
+  func storeWide(_ address: UInt64, low: UInt64, high: UInt64) throws(Stopped) {
+    try probeWrite(address, width: 16, privilege: privilege, stack: false)
+    try store(address, width: 8, value: low)
+    try store(address &+ 8, width: 8, value: high)
+  }
+
+  // MARK: Slow paths
+
+  private func checkCanonical(_ address: UInt64, width: Int, stack: Bool) throws(Stopped) {
+    guard s.pointee.isLongMode else { return }
+    let last = address &+ UInt64(width) &- 1
+    guard isCanonical(address), isCanonical(last) else { throw raise(stack ? .stack(0) : .generalProtection(0)) }
+  }
+
+  /// A load that is not a hit: translated, possibly across a page or from a device.
+  @inline(never)
+  func loadSlow(_ address: UInt64, _ access: Access, width: Int, stack: Bool) throws(Stopped) -> UInt64 {
+    defer { leaveIfDue() }
+    try checkCanonical(address, width: width, stack: stack)
+    if !controls.grants.isEmpty, let value = grantedLoad(address) { return value }
+    let room = 4096 - Int(address & 0xfff)
+    if width <= room {
+      let host = try translate(address, access, width: width)
+      return readHost(host, width: width)
+    }
+    s.pointee.accesses &+= 1
+    let first = try translate(address, access, width: room)
+    let second = try translate((address &+ UInt64(room)) & addressMask, access, width: width - room)
+    let low = readHost(first, width: room)
+    return low | readHost(second, width: width - room) &<< UInt64(8 * room)
+  }
+
+  /// A store that is not a hit. Both pages of a store across two are translated before either is written.
+  @inline(never)
+  func storeSlow(_ address: UInt64, _ access: Access, width: Int, value: UInt64, stack: Bool) throws(Stopped) {
+    defer { leaveIfDue() }
+    try checkCanonical(address, width: width, stack: stack)
+    if !controls.grants.isEmpty, grantedStore(address, width: width, value: value) { return }
+    let room = 4096 - Int(address & 0xfff)
+    if width <= room {
+      writeHost(try translate(address, access, width: width), width: width, value: value)
+      return
+    }
+    s.pointee.accesses &+= 1
+    let first = try translate(address, access, width: room)
+    let second = try translate((address &+ UInt64(room)) & addressMask, access, width: width - room)
+    writeHost(first, width: room, value: value)
+    writeHost(second, width: width - room, value: value >> UInt64(8 * room))
+  }
+
+  /// Linear addresses have 32 bits outside 64-bit mode.
+  private var addressMask: UInt64 { s.pointee.isLongMode ? .max : 0xffff_ffff }
+
+  /// Bytes at a host address, or a device's register. `width` may be odd for a part of an access across two pages.
+  private func readHost(_ host: HostPhysical, width: Int) -> UInt64 {
+    guard memory.contains(host) else { return readRegister(GuestPhysical(host.rawValue), width: width) }
+    if options.dataCache != .off { touchDataCache(host) }
+    let pointer = memory.base + Int(host.rawValue)
+    switch width {
+    case 1: return UInt64(pointer.loadUnaligned(as: UInt8.self))
+    case 2: return UInt64(pointer.loadUnaligned(as: UInt16.self))
+    case 4: return UInt64(pointer.loadUnaligned(as: UInt32.self))
+    case 8: return pointer.loadUnaligned(as: UInt64.self)
+    default:
+      var value: UInt64 = 0
+      for index in 0..<width {
+        value |= UInt64((pointer + index).loadUnaligned(as: UInt8.self)) << UInt64(8 * index)
+      }
+      return value
+    }
+  }
+
+  private func writeHost(_ host: HostPhysical, width: Int, value: UInt64) {
+    guard memory.contains(host) else { return writeRegister(GuestPhysical(host.rawValue), width: width, value: value) }
+    if options.dataCache != .off { touchDataCache(host) }
+    memory.touch(host)
+    noteWrite(to: host, width: width)
+    let pointer = memory.base + Int(host.rawValue)
+    switch width {
+    case 1: pointer.storeBytes(of: UInt8(truncatingIfNeeded: value), as: UInt8.self)
+    case 2: pointer.storeBytes(of: UInt16(truncatingIfNeeded: value), as: UInt16.self)
+    case 4: pointer.storeBytes(of: UInt32(truncatingIfNeeded: value), as: UInt32.self)
+    case 8: pointer.storeBytes(of: value, as: UInt64.self)
+    default:
+      for index in 0..<width {
+        (pointer + index).storeBytes(of: UInt8(truncatingIfNeeded: value >> UInt64(8 * index)), as: UInt8.self)
+      }
+    }
+  }
+
+  /// Charges a data access to the cache level that serves it (`cache.data`).
+  private func touchDataCache(_ host: HostPhysical) {
+    translation.tick &+= 1
+    let full = options.dataCache == .full
+    let served =
+      full
+      ? translation.caches.dataReference(host.rawValue, tick: translation.tick)
+      : translation.caches.reference(host.rawValue, tick: translation.tick)
+    switch served {
+    case .l1:
+      counters.dataReferences[0] &+= 1
+    case .l2:
+      counters.dataReferences[1] &+= 1
+      if full { charge(.cacheL2, costs.cacheL2Hit) }
+    case .l3:
+      counters.dataReferences[2] &+= 1
+      charge(.cacheL3, costs.cacheL3Hit)
+    case .memory:
+      counters.dataReferences[3] &+= 1
+      charge(.cacheMemory, costs.cacheMemory)
+    }
+  }
+
+  // MARK: Devices
+
+  private func readRegister(_ address: GuestPhysical, width: Int) -> UInt64 {
+    counters.deviceAccesses &+= 1
+    charge(.io, costs.deviceAccess)
+    defer { deviceChanged() }
+    return bus.readRegister(address, width: width, now: now)
+  }
+
+  private func writeRegister(_ address: GuestPhysical, width: Int, value: UInt64) {
+    counters.deviceAccesses &+= 1
+    charge(.io, costs.deviceAccess)
+    bus.writeRegister(address, width: width, value: value, now: now)
+    deviceChanged()
+  }
+
+  /// After a device was touched: its next deadline may have moved, and it may have asked the machine to end.
+  func deviceChanged() {
+    setDeadlines()
+    if bus.shutdown != nil || bus.interruptAsserted { s.pointee.executedDeadline = 0 }
+  }
+
+  // MARK: Grants
+
+  func grantedMemory(_ address: UInt64, _ access: Access) -> HostPhysical? {
+    for grant in controls.grants where grant.address.rawValue & ~0xfff == address & ~0xfff {
+      if case .memory(let host) = grant.target { return HostPhysical(host.rawValue & ~0xfff | address & 0xfff) }
+    }
+    return nil
+  }
+
+  private func grantedLoad(_ address: UInt64) -> UInt64? {
+    for grant in controls.grants where grant.address.rawValue == address {
+      if case .deviceRead(let value) = grant.target { return value }
+    }
+    return nil
+  }
+
+  private func grantedStore(_ address: UInt64, width: Int, value: UInt64) -> Bool {
+    for grant in controls.grants where grant.address.rawValue == address && grant.target == .deviceWrite {
+      grantedStores.append(
+        VMExit.Stored(address: grant.address, width: UInt8(truncatingIfNeeded: width), value: value))
+      return true
+    }
+    return false
+  }
+}

@@ -1,0 +1,220 @@
+/// Leaving a block, and finding the next.
+extension Processor {
+  /// Goes to the target of the direct branch at the cursor.
+  @inline(__always)
+  func take(_ at: inout Cursor) -> Bool {
+    if at.op.pointee.link != 0 { return go(&at, to: at.op.pointee.link) }
+    return follow(&at, to: UInt64(bitPattern: at.imm), from: at.op)
+  }
+
+  /// Goes on behind the block.
+  @inline(__always)
+  func fallThrough(_ at: inout Cursor) -> Bool {
+    let tail = at.op + 1
+    if tail.pointee.link != 0 { return go(&at, to: tail.pointee.link) }
+    return follow(&at, to: UInt64(bitPattern: tail.pointee.imm), from: tail)
+  }
+
+  /// Goes to the target of an indirect branch.
+  @inline(__always)
+  func jump(_ at: inout Cursor, to rip: UInt64) -> Bool {
+    follow(&at, to: rip, from: nil)
+  }
+
+  /// Enters a linked block, unless a deadline may fall into it.
+  @inline(__always)
+  private func go(_ at: inout Cursor, to link: UInt64) -> Bool {
+    let next = UnsafeMutablePointer<Block>(bitPattern: UInt(link)).unsafelyUnwrapped
+    return enter(&at, next)
+  }
+
+  @inline(__always)
+  private func enter(_ at: inout Cursor, _ next: UnsafeMutablePointer<Block>) -> Bool {
+    if s.pointee.executed &+ next.pointee.cycles >= s.pointee.executedDeadline
+      || s.pointee.retired &+ next.pointee.instructions > s.pointee.retiredDeadline
+    {
+      s.pointee.rip = next.pointee.rip
+      leave = .due
+      return false
+    }
+    at.block = next
+    at.op = next.operations
+    return true
+  }
+
+  /// Finds the block at an address, and links the branch to it where nothing can come between: same linear page, same frame.
+  @inline(never)
+  private func follow(_ at: inout Cursor, to rip: UInt64, from branch: UnsafeMutablePointer<Operation>?) -> Bool {
+    s.pointee.rip = rip
+    // An interrupt comes before whatever fetching the next instruction may bring.
+    if s.pointee.executed >= s.pointee.executedDeadline || s.pointee.retired >= s.pointee.retiredDeadline {
+      leave = .due
+      return false
+    }
+    let current = at.block
+    do {
+      let next = try block(at: rip, single: false)
+      if let branch, next.pointee.key == current.pointee.key, next.pointee.secondPage == .max,
+        (rip ^ current.pointee.rip) & ~0xfff == 0, !current.pointee.isDropped
+      {
+        branch.pointee.link = UInt64(UInt(bitPattern: next))
+      }
+      return enter(&at, next)
+    } catch {
+      leave = .stopped
+      return false
+    }
+  }
+
+  /// The block at an address, decoded if need be.
+  ///
+  /// - Throws: the fault of the instruction fetch.
+  func block(at rip: UInt64, single: Bool) throws(Stopped) -> UnsafeMutablePointer<Block> {
+    let size = codeSize
+    let linear = size == .bits64 ? rip : (rip &+ s.pointee[.cs].base) & 0xffff_ffff
+    if linear >> 12 != fetchPage {
+      guard size != .bits64 || isCanonical(linear) else { throw raise(.generalProtection(0)) }
+      stamp = s.pointee.retired &+ 1
+      let host = try translateFetch(linear)
+      fetchPage = linear >> 12
+      fetchFrame = host.rawValue & ~0xfff
+    }
+    let frame = fetchFrame
+    if let known = blocks.find(rip, BlockKey(page: frame, size: size, single: single)) {
+      if known.pointee.secondPage == .max { return known }
+      // The instruction's other page may have been mapped elsewhere since.
+      if try secondPage(of: linear) == known.pointee.secondPage { return known }
+      blocks.dropFrame(frame >> 12)
+    }
+    return try blocks.build(rip: rip, linear: linear, page: frame, size: size, single: single) {
+      () throws(Stopped) -> UInt64 in try secondPage(of: linear)
+    }
+  }
+
+  /// The frame of the page after an address, which an instruction crosses into; it becomes the page fetched from.
+  private func secondPage(of linear: UInt64) throws(Stopped) -> UInt64 {
+    let next = (linear & ~0xfff) &+ 4096
+    guard codeSize != .bits64 || isCanonical(next) else { throw raise(.generalProtection(0)) }
+    let host = try translateFetch(next)
+    forgetFetchPage()
+    return host.rawValue & ~0xfff
+  }
+
+  // MARK: Leaving
+
+  /// Leaves before the instruction at the cursor: it has had no effect. What `stop` says decides what comes next.
+  @inline(never)
+  func fail(_ at: Cursor) -> Leave {
+    settle(at)
+    if case .none = stop { return .due }
+    return .stopped
+  }
+
+  /// Leaves with #GP(0): the target of a near branch is not canonical.
+  @inline(never)
+  func refuse(_ at: Cursor) -> Leave {
+    stop = .exception(.generalProtection(0))
+    return fail(at)
+  }
+
+  /// Accounts for the instructions of a block before the cursor, and makes `rip` the cursor's.
+  private func settle(_ at: Cursor) {
+    var op = at.block.operations
+    var rip = at.block.pointee.rip
+    // A stopped instruction may have prepared an address already; that costs nothing and has no length.
+    while op < at.op {
+      if op.pointee.endsInstruction {
+        s.pointee.retired &+= 1
+        rip &+= op.pointee.instructionLength
+      }
+      s.pointee.executed &+= UInt64(op.pointee.cycles)
+      s.pointee.accesses &+= op.pointee.accessCount
+      op += 1
+    }
+    s.pointee.rip = codeSize == .bits64 ? rip : rip & 0xffff_ffff
+  }
+
+  // MARK: Callouts
+
+  /// Performs a callout in the middle of a block.
+  @inline(never)
+  func callOut(_ op: UnsafeMutablePointer<Operation>) -> Bool {
+    stamp = s.pointee.retired &+ UInt64(op.pointee.indexInBlock) &+ 1
+    currentOperation = op
+    guard let callout = Callout(rawValue: op.pointee.n) else { return false }
+    do {
+      try perform(callout, op)
+      leaveIfDue()
+      return true
+    } catch {
+      return false
+    }
+  }
+
+  /// Performs a callout that ends its block.
+  @inline(never)
+  func callOutAndLeave(_ at: Cursor) -> Leave {
+    let op = at.op
+    s.finish(at.block)
+    s.pointee.rip = UInt64(bitPattern: op[1].imm)
+    stamp = s.pointee.retired
+    currentOperation = nil
+    guard let callout = Callout(rawValue: op.pointee.n) else { return .stopped }
+    do {
+      try perform(callout, op)
+      return .completed
+    } catch {
+      s.pointee.executed &-= UInt64(op.pointee.cycles)
+      s.pointee.retired &-= 1
+      let rip = UInt64(bitPattern: op[1].imm) &- op.pointee.instructionLength
+      s.pointee.rip = codeSize == .bits64 ? rip : rip & 0xffff_ffff
+      return .stopped
+    }
+  }
+
+  /// Begins a region of the statistics.
+  @inline(never)
+  func mark(_ at: Cursor) -> Leave {
+    s.finish(at.block)
+    s.pointee.rip = UInt64(bitPattern: at.op[1].imm)
+    let id = UInt8(truncatingIfNeeded: at.op.pointee.n)
+    regions.begin(Int(id), ledger: ledger, retired: s.pointee.retired)
+    observer?.marked(id, at: clock, retired: s.pointee.retired)
+    return .completed
+  }
+
+  /// The `address` operation: segmentation and address size where they are not trivial.
+  @inline(never)
+  func prepareAddress(_ op: UnsafeMutablePointer<Operation>) -> Bool {
+    let offset = effectiveAddress(op) & UInt64(bitPattern: op.pointee.imm)
+    guard op.pointee.n < 6, let segment = SegmentRegister(rawValue: UInt8(op.pointee.n)) else {
+      s.pointee.slots[Int(Slot.address)] = offset
+      return true
+    }
+    do {
+      s.pointee.slots[Int(Slot.address)] = try linear(segment, offset, width: 1, write: false)
+      return true
+    } catch {
+      return false
+    }
+  }
+
+  /// The linear address of an offset in a segment, its limit and type checked where the mode has them (SDM vol. 3, 5.3).
+  func linear(_ register: SegmentRegister, _ offset: UInt64, width: Int, write: Bool) throws(Stopped) -> UInt64 {
+    let segment = s.pointee[register]
+    if codeSize == .bits64 {
+      return register == .fs || register == .gs ? segment.base &+ offset : offset
+    }
+    let fault: GuestException = register == .ss ? .stack(0) : .generalProtection(0)
+    guard segment.isPresent, s.pointee.cr0 & CR0.protectionEnable == 0 || segment.isCodeOrData else { throw raise(fault) }
+    if write && !segment.isWritable { throw raise(fault) }
+    let last = offset &+ UInt64(max(width, 1)) &- 1
+    if segment.expandsDown {
+      let top: UInt64 = segment.isBig ? 0xffff_ffff : 0xffff
+      guard offset > UInt64(segment.limit), last <= top else { throw raise(fault) }
+    } else {
+      guard last <= UInt64(segment.limit) else { throw raise(fault) }
+    }
+    return (segment.base &+ offset) & 0xffff_ffff
+  }
+}

@@ -1,0 +1,138 @@
+/// Memory as the dispatch loop reaches it: a hit in the direct cache inline, everything else by a call that may fail.
+extension Processor {
+  @inline(__always)
+  func load<T: OperandWidth>(_ at: Cursor, _ direct: UnsafeMutablePointer<DirectEntry>, _ address: UInt64) -> T? {
+    let entry = direct + DirectCache.index(address)
+    // The last byte's page: an access across two pages matches neither.
+    if (address &+ UInt64(MemoryLayout<T>.size &- 1)) & ~0xfff == entry.pointee.readTag {
+      entry.pointee.stamp.pointee = s.pointee.retired &+ UInt64(at.op.pointee.indexInBlock) &+ 1
+      return UnsafeRawPointer(bitPattern: UInt(entry.pointee.addend &+ address)).unsafelyUnwrapped
+        .loadUnaligned(as: T.self)
+    }
+    guard loadMissed(at.op, address, MemoryLayout<T>.size) else { return nil }
+    return T(truncatingIfNeeded: loaded)
+  }
+
+  @inline(__always)
+  func store<T: OperandWidth>(
+    _ at: Cursor, _ direct: UnsafeMutablePointer<DirectEntry>, _ address: UInt64, _ value: T
+  ) -> Bool {
+    let entry = direct + DirectCache.index(address)
+    if (address &+ UInt64(MemoryLayout<T>.size &- 1)) & ~0xfff == entry.pointee.writeTag {
+      entry.pointee.stamp.pointee = s.pointee.retired &+ UInt64(at.op.pointee.indexInBlock) &+ 1
+      UnsafeMutableRawPointer(bitPattern: UInt(entry.pointee.addend &+ address)).unsafelyUnwrapped
+        .storeBytes(of: value, as: T.self)
+      return true
+    }
+    return storeMissed(at.op, address, MemoryLayout<T>.size, UInt64(truncatingIfNeeded: value))
+  }
+
+  /// A read-modify-write: one look-up, as a write.
+  @inline(__always)
+  func update<T: OperandWidth>(
+    _ at: Cursor, _ direct: UnsafeMutablePointer<DirectEntry>, _ address: UInt64, _ change: (T) -> T
+  ) -> Bool {
+    let entry = direct + DirectCache.index(address)
+    if (address &+ UInt64(MemoryLayout<T>.size &- 1)) & ~0xfff == entry.pointee.writeTag {
+      entry.pointee.stamp.pointee = s.pointee.retired &+ UInt64(at.op.pointee.indexInBlock) &+ 1
+      let place = UnsafeMutableRawPointer(bitPattern: UInt(entry.pointee.addend &+ address)).unsafelyUnwrapped
+      place.storeBytes(of: change(place.loadUnaligned(as: T.self)), as: T.self)
+      return true
+    }
+    guard updateMissed(at.op, address, MemoryLayout<T>.size) else { return false }
+    return storeMissed(
+      at.op, address, MemoryLayout<T>.size, UInt64(truncatingIfNeeded: change(T(truncatingIfNeeded: loaded))))
+  }
+
+  // MARK: Misses
+
+  /// Notes the instruction that is executing, for its stamp and for leaving the block after it.
+  @inline(__always)
+  private func begin(_ op: UnsafeMutablePointer<Operation>) {
+    stamp = s.pointee.retired &+ UInt64(op.pointee.indexInBlock) &+ 1
+    currentOperation = op
+  }
+
+  /// Whether the access is one of the stack segment, for #SS against #GP (SDM vol. 1, 3.7.4).
+  @inline(__always)
+  private func isStackAccess(_ op: UnsafeMutablePointer<Operation>) -> Bool {
+    switch op.pointee.handler {
+    case .push64, .pushI64, .pop64, .leave64, .call64, .callR64, .ret64: true
+    case .pushM64, .callM64: false
+    default: op.pointee.base == Slot.rsp || op.pointee.base == Slot.rbp
+    }
+  }
+
+  @inline(never)
+  private func loadMissed(_ op: UnsafeMutablePointer<Operation>, _ address: UInt64, _ width: Int) -> Bool {
+    begin(op)
+    do {
+      loaded = try loadSlow(address, Access(.read, privilege), width: width, stack: isStackAccess(op))
+      return true
+    } catch {
+      return false
+    }
+  }
+
+  @inline(never)
+  private func updateMissed(_ op: UnsafeMutablePointer<Operation>, _ address: UInt64, _ width: Int) -> Bool {
+    begin(op)
+    do {
+      loaded = try loadSlow(address, Access(.write, privilege), width: width, stack: isStackAccess(op))
+      return true
+    } catch {
+      return false
+    }
+  }
+
+  @inline(never)
+  private func storeMissed(
+    _ op: UnsafeMutablePointer<Operation>, _ address: UInt64, _ width: Int, _ value: UInt64
+  ) -> Bool {
+    begin(op)
+    do {
+      try storeSlow(
+        address, Access(.write, privilege), width: width, value: value, stack: isStackAccess(op))
+      return true
+    } catch {
+      return false
+    }
+  }
+
+  /// Makes the loop leave after the current instruction where what has just been charged may have brought a deadline into the block: from there on
+  /// the block's remaining cycles have to be looked at one instruction at a time.
+  @inline(__always)
+  func leaveIfDue() {
+    if s.pointee.executed &+ blocks.greatestCycles >= s.pointee.executedDeadline { leaveAfterCurrent() }
+  }
+
+  @inline(never)
+  private func leaveAfterCurrent() {
+    guard patched == nil, let op = currentOperation, op.pointee.endsInstruction else { return }
+    let next = op + 1
+    // The last operation of a block asks by itself before it goes on.
+    guard next.pointee.handler != .tail, next.pointee.handler != .stale else { return }
+    patched = (next, next.pointee.handler)
+    next.pointee.handler = .stale
+  }
+
+  /// Puts back what `leaveAfterCurrent` replaced.
+  func restorePatched() {
+    guard let (op, handler) = patched else { return }
+    patched = nil
+    op.pointee.handler = handler
+  }
+
+  /// Follows a write to memory: code decoded from the bytes is stale.
+  @inline(__always)
+  func noteWrite(to host: HostPhysical, width: Int) {
+    if memory.contains(host) && blocks.holdsCode(host, width: width) { codeWritten(host) }
+  }
+
+  @inline(never)
+  private func codeWritten(_ host: HostPhysical) {
+    // A block that is dropped stays poisoned, the replaced operation with it.
+    patched = nil
+    blocks.dropFrame(host.frame)
+  }
+}

@@ -1,0 +1,255 @@
+/// How a run of the processor ends.
+public enum RunResult: Equatable, Sendable {
+  /// The controls intercepted something.
+  case exit(VMExit)
+  /// A limit of cycles or instructions was reached.
+  case limit
+  /// `StopRequest` was raised.
+  case stopRequested
+  /// A device asked the machine to end.
+  case shutdown(Shutdown)
+  /// HLT with interrupts off: nothing can go on.
+  case haltedForEver
+  /// HLT, and no device will ever interrupt.
+  case waitsForNothing
+  case tripleFault
+  /// The guest did what Penumbra does not do.
+  case unsupported(String)
+}
+
+/// A flag that another thread or a signal handler raises.
+public final class StopRequest: @unchecked Sendable {
+  /// One byte that is only ever stored to and loaded: no lock is needed, and a signal handler may not take one.
+  private let flag = UnsafeMutablePointer<UInt8>.allocate(capacity: 1)
+  init() { flag.initialize(to: 0) }
+  deinit { flag.deallocate() }
+  public func raise() { flag.pointee = 1 }
+  public func clear() { flag.pointee = 0 }
+  public var isRaised: Bool { flag.pointee != 0 }
+}
+
+extension Processor {
+  /// Instructions between looks at the stop request.
+  private static let slice: UInt64 = 1 << 22
+
+  /// Makes the controls the ones in force: the hypervisor's entry.
+  public func enter(_ controls: VMControls) {
+    self.controls = controls
+    updatePaging()
+  }
+
+  /// The controls in force.
+  public var activeControls: VMControls { controls }
+
+  /// Runs until something has to be decided by somebody else.
+  public func run(clockLimit: UInt64 = .max, retiredLimit: UInt64 = .max) -> RunResult {
+    self.clockLimit = clockLimit
+    self.retiredLimit = retiredLimit
+    while true {
+      restorePatched()
+      if s.pointee.isShutDown { return .tripleFault }
+      if let shutdown = bus.shutdown { return .shutdown(shutdown) }
+      if stopRequest.isRaised { return .stopRequested }
+      if now >= bus.nextDeadline { bus.advance(to: now) }
+      if clock >= clockLimit || s.pointee.retired >= retiredLimit { return .limit }
+      if blocks.isFull { blocks.dropAll() }
+
+      if let result = takeEvents() { return result }
+      if s.pointee.isHalted {
+        if let result = idle() { return result }
+        continue
+      }
+      if let result = runStretch() { return result }
+    }
+  }
+
+  /// Interrupts and the hypervisor's injection, before the next instruction.
+  private func takeEvents() -> RunResult? {
+    if let event = controls.injection {
+      controls.injection = nil
+      counters.injections &+= 1
+      charge(.inject, costs.injectEvent)
+      s.pointee.isHalted = false
+      let assisted = !controls.grants.isEmpty
+      if let result = deliverEvent(event) { return result }
+      return assisted ? finishAssisted() : nil
+    }
+    let open =
+      s.pointee.systemFlags & Flag.interrupt != 0 && s.pointee.interruptShadow != s.pointee.retired
+    if controls.interruptWindow && open && controls.grants.isEmpty {
+      return leave(VMExit(.interruptWindow))
+    }
+    guard bus.interruptAsserted, controls.grants.isEmpty else { return nil }
+    if controls.intercepts.contains(.externalInterrupts) {
+      return controls.interruptWindow ? nil : leave(VMExit(.externalInterrupt))
+    }
+    guard open else { return nil }
+    if s.pointee.isHalted {
+      s.pointee.isHalted = false
+      counters.wakes &+= 1
+      charge(.idle, costs.wake)
+    }
+    let vector = bus.acknowledgeInterrupt(now: now)
+    return deliverEvent(.interrupt(vector))
+  }
+
+  /// Delivers an event to the guest.
+  ///
+  /// - Returns: how the run ends, where it does.
+  private func deliverEvent(_ event: Event) -> RunResult? {
+    stop = .none
+    stamp = s.pointee.retired
+    currentOperation = nil
+    codeSize = s.pointee.codeSize
+    return deliverOrEscalate(event) ? nil : handleStop()
+  }
+
+  /// Waits in HLT for the next thing that a device does.
+  private func idle() -> RunResult? {
+    guard s.pointee.systemFlags & Flag.interrupt != 0 else { return .haltedForEver }
+    return idleUntilDeadline()
+  }
+
+  /// Lets time pass until a device acts or a limit is reached; under the instruction clock it jumps there.
+  ///
+  /// - Returns: nil when time has passed.
+  public func idleUntilDeadline() -> RunResult? {
+    let deadline = bus.nextDeadline
+    guard deadline != .max else { return .waitsForNothing }
+    guard deadline > now else { return nil }
+    switch options.clock {
+    case .cycles:
+      let until = min(deadline, clockLimit)
+      if until > now { charge(.idle, until - now) }
+    case .instructions:
+      s.pointee.idleTicks &+= deadline - now
+    }
+    return nil
+  }
+
+  /// Runs guest code to the next point where the loop above has to look.
+  private func runStretch() -> RunResult? {
+    setDeadlines()
+    // One instruction alone: after STI or MOV SS, with TF set, for the hypervisor, or because a deadline is near.
+    let alone =
+      s.pointee.interruptShadow == s.pointee.retired || s.pointee.systemFlags & Flag.trap != 0
+      || !controls.grants.isEmpty
+    let trap = s.pointee.systemFlags & Flag.trap != 0
+    stop = .none
+    leave = .completed
+    let retiredBefore = s.pointee.retired
+    do {
+      codeSize = s.pointee.codeSize
+      var next = try block(at: s.pointee.rip, single: alone)
+      let isDue =
+        s.pointee.executed &+ next.pointee.cycles >= s.pointee.executedDeadline
+        || s.pointee.retired &+ next.pointee.instructions > s.pointee.retiredDeadline
+      if alone || isDue {
+        if !alone { next = try block(at: s.pointee.rip, single: true) }
+        // Nothing after it is entered.
+        s.pointee.executedDeadline = 0
+      }
+      leave = execute(next)
+    } catch {
+      leave = .stopped
+    }
+    restorePatched()
+    switch leave {
+    case .due, .completed:
+      if !controls.grants.isEmpty && s.pointee.retired != retiredBefore { return finishAssisted() }
+      if trap && s.pointee.retired != retiredBefore { return singleStepTrap() }
+      return nil
+    case .stopped:
+      return handleStop()
+    }
+  }
+
+  /// What a slow path gave up for.
+  private func handleStop() -> RunResult? {
+    let reason = stop
+    stop = .none
+    switch reason {
+    case .none, .again:
+      return controls.grants.isEmpty ? nil : finishAssisted()
+    case .exception(let exception):
+      s.pointee.isHalted = false
+      if let result = deliverEvent(.exception(exception)) { return result }
+      return controls.grants.isEmpty ? nil : finishAssisted()
+    case .exit(let exit):
+      return leave(exit)
+    case .unsupported(let what):
+      return .unsupported(describeUnsupported(what))
+    }
+  }
+
+  /// #DB after an instruction that was executed with TF set (SDM vol. 3, 17.3.1.4).
+  private func singleStepTrap() -> RunResult? {
+    s.pointee.debugRegisters[6] |= 1 << 14
+    return deliverEvent(.exception(.debug))
+  }
+
+  /// The instruction that was executed again for the hypervisor is done.
+  private func finishAssisted() -> RunResult? {
+    var exit = VMExit(.assisted)
+    exit.stored = grantedStores
+    grantedStores = []
+    controls.grants = []
+    updatePaging()
+    return .exit(exit)
+  }
+
+  /// Hands an exit over, and charges the hardware's round trip.
+  private func leave(_ exit: VMExit) -> RunResult {
+    if !controls.grants.isEmpty {
+      grantedStores = []
+    }
+    counters.exits[Int(exit.reason.rawValue)] &+= 1
+    charge(.exitHardware(exit.reason), costs.exitRoundTrip)
+    if !costs.taggedTLB { flushLinear() }
+    observer?.exited(exit, at: clock, retired: s.pointee.retired)
+    return .exit(exit)
+  }
+
+  /// Moves past the instruction that exited, which the hypervisor has completed itself: it counts as retired, at its base cost.
+  public func skipInstruction(_ exit: VMExit) {
+    let rip = s.pointee.rip &+ UInt64(exit.instructionLength)
+    s.pointee.rip = s.pointee.codeSize == .bits64 ? rip : rip & 0xffff_ffff
+    s.pointee.retired &+= 1
+    s.pointee.executed &+= UInt64(exit.instructionCycles)
+  }
+
+  /// Sets how far the dispatch loop may run: to the limits, the next device, the next look at the stop request.
+  func setDeadlines() {
+    var cycles = clockLimit
+    var instructions = min(retiredLimit, s.pointee.retired &+ Processor.slice)
+    let device = bus.nextDeadline
+    switch options.clock {
+    case .cycles:
+      cycles = min(cycles, device)
+    case .instructions:
+      if device != .max {
+        instructions = min(instructions, device > s.pointee.idleTicks ? device - s.pointee.idleTicks : 0)
+      }
+    }
+    s.pointee.clockDeadline = cycles
+    s.pointee.executedDeadline = cycles > s.pointee.charged ? cycles - s.pointee.charged : 0
+    s.pointee.retiredDeadline = instructions
+  }
+
+  private func describeUnsupported(_ what: String) -> String {
+    let size = s.pointee.codeSize
+    let linear = size == .bits64 ? s.pointee.rip : (s.pointee.rip &+ s.pointee[.cs].base) & 0xffff_ffff
+    var bytes: [UInt8] = []
+    for offset in 0..<15 {
+      let address = GuestVirtual(linear &+ UInt64(offset))
+      guard case .mapped(let mapping) = peek(address, Access(.fetch, privilege)).result,
+        memory.contains(mapping.host.address)
+      else { break }
+      bytes.append(memory.read(mapping.host.address, count: 1)[0])
+    }
+    let hex = bytes.map { ($0 < 16 ? "0" : "") + String($0, radix: 16) }.joined(separator: " ")
+    let text = blocks.disassemble(bytes, rip: s.pointee.rip, size: size) ?? "unknown instruction"
+    let reason = what.isEmpty ? "unsupported instruction" : "unsupported: \(what)"
+    return "\(reason): \(text) (bytes \(hex)) at RIP 0x\(String(s.pointee.rip, radix: 16))"
+  }
+}

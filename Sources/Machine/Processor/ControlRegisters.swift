@@ -1,0 +1,230 @@
+/// Control registers: what may be written, what a write does (SDM vol. 3, 2.5 and 4.10.4; vol. 2, MOV to control registers).
+///
+/// A write is checked, then intercepted or completed. `completeControlRegisterWrite` is all that a write does, for native execution and
+/// for the hypervisor alike.
+extension Processor {
+  /// Raises #GP(0) outside ring 0.
+  @inline(__always) func requireRing0() throws(Stopped) {
+    guard s.pointee.cpl == 0 else { throw raise(.generalProtection(0)) }
+  }
+
+  // MARK: Instructions
+
+  func movFromControl(_ op: UnsafePointer<Operation>) throws(Stopped) {
+    try requireRing0()
+    let form = OperandForm(rawValue: op.pointee.link)
+    let value: UInt64
+    switch form.extra {
+    case 0: value = s.pointee.cr0
+    case 2: value = s.pointee.cr2
+    case 3: value = s.pointee.cr3
+    case 4: value = s.pointee.cr4
+    case 8: value = s.pointee.cr8
+    default: throw raise(.invalidOpcode)
+    }
+    setRegister(op.pointee.dst, width: form.width, value)
+  }
+
+  func movToControl(_ op: UnsafePointer<Operation>) throws(Stopped) {
+    try requireRing0()
+    let form = OperandForm(rawValue: op.pointee.link)
+    try writeControlRegister(Int(form.extra), register(op.pointee.dst, width: form.width), op)
+  }
+
+  func clearTaskSwitched(_ op: UnsafePointer<Operation>) throws(Stopped) {
+    try requireRing0()
+    // Nothing that translates depends on TS, so it is never intercepted.
+    s.pointee.cr0 &= ~CR0.taskSwitched
+  }
+
+  func loadMachineStatus(_ op: UnsafePointer<Operation>) throws(Stopped) {
+    try requireRing0()
+    let source = try readSelectorOperand(op)
+    // The low four bits, but PE cannot be cleared.
+    let value = s.pointee.cr0 & ~0xe | UInt64(source) & 0xf
+    try writeControlRegister(0, value, op)
+  }
+
+  func storeMachineStatus(_ op: UnsafePointer<Operation>) throws(Stopped) {
+    try checkUMIP()
+    try writeResultOperand(op, s.pointee.cr0)
+  }
+
+  private func writeControlRegister(_ number: Int, _ value: UInt64, _ op: UnsafePointer<Operation>) throws(Stopped) {
+    try checkControlRegister(number, value)
+    let interception: (intercept: VMControls.Intercepts, reason: ExitReason)? =
+      switch number {
+      case 0: (.controlRegister0, .controlRegister0)
+      case 3: (.controlRegister3, .controlRegister3)
+      case 4: (.controlRegister4, .controlRegister4)
+      default: nil
+      }
+    if let interception, controls.intercepts.contains(interception.intercept) {
+      var exit = instructionExit(interception.reason, op)
+      exit.number = UInt32(truncatingIfNeeded: number)
+      exit.value = value
+      exit.isWrite = true
+      throw self.exit(exit)
+    }
+    completeControlRegisterWrite(number: number, value: value)
+  }
+
+  /// An exit that an instruction makes by itself.
+  func instructionExit(_ reason: ExitReason, _ op: UnsafePointer<Operation>) -> VMExit {
+    var exit = VMExit(reason)
+    exit.instructionLength = op.pointee.length
+    exit.instructionCycles = op.pointee.cycles
+    return exit
+  }
+
+  // MARK: What may be written
+
+  private func checkControlRegister(_ number: Int, _ value: UInt64) throws(Stopped) {
+    let isValid: Bool
+    switch number {
+    case 0: isValid = isValidCR0(value)
+    case 2: isValid = true
+    case 3: isValid = isValidCR3(value)
+    case 4: isValid = isValidCR4(value)
+    case 8: isValid = value >> 4 == 0
+    default: throw raise(.invalidOpcode)
+    }
+    guard isValid else { throw raise(.generalProtection(0)) }
+    if number == 0 && value & CR0.paging != 0 && s.pointee.efer & EFER.longModeEnable == 0 {
+      // The one place where paging with 32-bit or PAE tables could begin.
+      throw unsupported("32-bit paging")
+    }
+  }
+
+  private func isValidCR0(_ value: UInt64) -> Bool {
+    let state = s.pointee
+    // Reserved bits of the lower half are ignored, those of the upper half are not.
+    guard value >> 32 == 0 else { return false }
+    if value & CR0.paging != 0 && value & CR0.protectionEnable == 0 { return false }
+    if value & CR0.notWriteThrough != 0 && value & CR0.cacheDisable == 0 { return false }
+    let wasPaging = state.cr0 & CR0.paging != 0
+    if value & CR0.paging == 0 {
+      return !(wasPaging && (state.cr4 & CR4.pcid != 0 || state.codeSize == .bits64))
+    }
+    if !wasPaging && state.efer & EFER.longModeEnable != 0 {
+      // Long mode is activated: it wants PAE, code that is not 64-bit yet, and no 16-bit task state (SDM vol. 3, 9.8.5).
+      if state.cr4 & CR4.physicalAddressExtension == 0 || state[.cs].isLong { return false }
+      if state.tr.isPresent && state.tr.type & 0xd == 1 { return false }
+    }
+    return true
+  }
+
+  private func isValidCR3(_ value: UInt64) -> Bool {
+    let state = s.pointee
+    guard state.isLongMode else { return true }
+    var reserved = ~0 << costs.physicalBits
+    if state.cr4 & CR4.pcid != 0 { reserved &= ~CR3.noFlush }
+    return value & reserved == 0
+  }
+
+  private func isValidCR4(_ value: UInt64) -> Bool {
+    let state = s.pointee
+    guard value & ~allowedCR4 == 0 else { return false }
+    let changed = value ^ state.cr4
+    if state.isLongMode {
+      if value & CR4.physicalAddressExtension == 0 || changed & CR4.la57 != 0 { return false }
+    }
+    if changed & value & CR4.pcid != 0 { return state.isLongMode && state.cr3 & 0xfff == 0 }
+    return true
+  }
+
+  /// The bits of CR4 that exist. Those that every 64-bit processor has may be set whether or not CPUID shows what they are for: to set
+  /// OSFXSR harms nobody, and an SSE instruction is told by its name.
+  private var allowedCR4: UInt64 {
+    var allowed =
+      CR4.timeStampDisable | CR4.debuggingExtensions | CR4.pageSizeExtensions | CR4.physicalAddressExtension
+      | CR4.machineCheck | CR4.pageGlobal | CR4.performanceCounter | CR4.osFXSR | CR4.osXMMExceptions
+    let optional: [(FeatureSet, UInt64)] = [
+      (.umip, CR4.umip), (.la57, CR4.la57), (.fsgsbase, CR4.fsgsbase), (.pcid, CR4.pcid), (.smep, CR4.smep),
+      (.smap, CR4.smap),
+    ]
+    for (feature, bit) in optional where features.contains(feature) { allowed |= bit }
+    return allowed
+  }
+
+  // MARK: What a write does
+
+  /// Writes a control register with all that follows from it, the value having been checked.
+  ///
+  /// Translations are dropped here only when the hardware walks the guest's own tables; under shadow paging that is the hypervisor's.
+  public func completeControlRegisterWrite(number: Int, value: UInt64) {
+    switch number {
+    case 0: completeCR0(value)
+    case 2: s.pointee.cr2 = value
+    case 3: completeCR3(value)
+    case 4: completeCR4(value)
+    case 8:
+      s.pointee.cr8 = value & 0xf
+      deviceChanged()
+    default: break
+    }
+  }
+
+  private var isShadowed: Bool {
+    if case .shadow = controls.paging { return true }
+    return false
+  }
+
+  private func completeCR0(_ value: UInt64) {
+    let old = s.pointee.cr0
+    s.pointee.cr0 = value & CR0.defined | CR0.extensionType
+    let turnedOff = old & ~value & CR0.paging != 0
+    if value & CR0.paging != 0 {
+      if s.pointee.efer & EFER.longModeEnable != 0 { s.pointee.efer |= EFER.longModeActive }
+    } else {
+      s.pointee.efer &= ~EFER.longModeActive
+    }
+    if turnedOff && !isShadowed { flushEverything() }
+    updatePaging()
+  }
+
+  private func completeCR3(_ value: UInt64) {
+    let hasContexts = s.pointee.cr4 & CR4.pcid != 0
+    let keeps = hasContexts && value & CR3.noFlush != 0
+    s.pointee.cr3 = value & ~CR3.noFlush
+    if !isShadowed {
+      counters.controlRegister3Loads &+= 1
+      charge(.loadCR3, costs.loadCR3)
+      if !keeps { flushContext(pcid: hasContexts ? UInt16(value & 0xfff) : 0) }
+    }
+    updatePaging()
+  }
+
+  private func completeCR4(_ value: UInt64) {
+    let old = s.pointee.cr4
+    let changed = old ^ value
+    s.pointee.cr4 = value
+    if !isShadowed {
+      if changed & CR4.pageGlobal != 0 || changed & old & CR4.pcid != 0 {
+        flushEverything()
+      } else if changed & CR4.physicalAddressExtension != 0 || changed & value & CR4.smep != 0 {
+        flushContext(pcid: currentContext)
+        charge(.flush, costs.flushAll)
+      }
+    }
+    updatePaging()
+  }
+
+  /// Drops every linear translation, globals and all contexts included, and charges it.
+  func flushEverything() {
+    flushLinear()
+    charge(.flush, costs.flushAll)
+  }
+
+  /// What tags the running context's entries: the shadow root's tag, or the PCID.
+  var currentContext: UInt16 {
+    if case .shadow(let shadow) = controls.paging { return shadow.tag }
+    return s.pointee.cr4 & CR4.pcid != 0 ? UInt16(s.pointee.cr3 & 0xfff) : 0
+  }
+}
+
+/// CR3 (SDM vol. 3, 4.5).
+enum CR3 {
+  /// Bit 63 of a written value, with CR4.PCIDE: keep the translations of the new PCID.
+  static let noFlush: UInt64 = 1 << 63
+}

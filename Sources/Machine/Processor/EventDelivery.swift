@@ -1,0 +1,253 @@
+/// Delivery of exceptions and interrupts through the IDT (SDM vol. 3, 6.12 and 6.14; vol. 2, INT n).
+///
+/// Everything that can fail comes first, the pushes last; only then do registers change. So a delivery that faults or exits has written, at
+/// most, below the stack pointer.
+extension Processor {
+  /// Delivers an event to the guest. RIP is at the instruction that caused it, or that comes next after an interrupt or trap.
+  func deliver(_ event: Event) throws(Stopped) {
+    delivering = event
+    defer { delivering = nil }
+    do throws(Stopped) {
+      try enterHandler(event)
+    } catch {
+      if case .exit(var exit) = stop {
+        exit.delivering = event
+        stop = .exit(exit)
+      }
+      throw error
+    }
+  }
+
+  /// Delivers the interrupt of INT n, INT3, INTO or INT1 as part of the instruction, at which RIP is. A fault or exit is then that of
+  /// the instruction, which is executed again: it is not told as an event in delivery.
+  func deliverSoftware(vector: UInt8, length: UInt8) throws(Stopped) {
+    try enterHandler(.software(vector: vector, length: length))
+  }
+
+  private func enterHandler(_ event: Event) throws(Stopped) {
+    // CR2 has the address as soon as the fault is raised, whatever becomes of its delivery.
+    if case .exception(let exception) = event, exception.vector == 14 { s.pointee.cr2 = exception.address }
+    let rip = s.pointee.rip
+    let entry: HandlerEntry
+    do throws(Stopped) {
+      entry = try prepareEntry(event)
+    } catch {
+      // EXT: the exception belongs to an event that the program did not ask for (SDM vol. 3, 6.13).
+      if case .exception(var exception) = stop, event.isExternal, (10...13).contains(exception.vector) {
+        exception.errorCode |= 1
+        stop = .exception(exception)
+      }
+      throw error
+    }
+    commit(entry)
+    if event.vector == 1 && !event.isInterrupt { s.pointee.debugRegisters[7] &= ~DR7.generalDetect }
+    charge(for: event, switchesStack: entry.switchesStack)
+    recentEvents.append((event, rip))
+    if recentEvents.count > 8 { recentEvents.removeFirst() }
+    observer?.delivered(event, rip: rip, at: clock)
+    updatePaging()
+  }
+
+  private func charge(for event: Event, switchesStack: Bool) {
+    let cause: Cause
+    if event.isInterrupt {
+      cause = .interrupt
+      counters.interrupts &+= 1
+      charge(cause, costs.interruptDelivery)
+    } else {
+      cause = .fault
+      counters.exceptions &+= 1
+      charge(cause, costs.faultDelivery)
+    }
+    if switchesStack {
+      counters.stackSwitches &+= 1
+      charge(cause, costs.stackSwitch)
+    }
+  }
+
+  // MARK: Preparing
+
+  /// What a delivery changes, once nothing can go wrong any more.
+  private struct HandlerEntry {
+    var code: Segment
+    var target: UInt64
+    /// Nil where SS stays.
+    var stackSegment: Segment?
+    var stack: StackCursor
+    var clearsInterruptFlag: Bool
+    var switchesStack: Bool
+  }
+
+  private func prepareEntry(_ event: Event) throws(Stopped) -> HandlerEntry {
+    guard isProtected else { throw unsupported("vector \(event.vector) in real mode") }
+    if s.pointee.systemFlags & Flag.virtual8086 != 0 { throw unsupported("virtual-8086 mode") }
+    let gate = try readGate(event)
+    let code = try handlerSegment(gate)
+    try checkTarget(gate.target, in: code)
+
+    let isLong = s.pointee.isLongMode
+    let newCPL = UInt8(code.selector & 3)
+    let changesPrivilege = newCPL != s.pointee.cpl
+    let oldStack = s.pointee.slots[Int(Slot.rsp)]
+    var stack: StackCursor
+    var stackSegment: Segment?
+    if isLong {
+      var pointer = oldStack
+      if changesPrivilege || gate.stackIndex != 0 {
+        pointer = try taskStack(cpl: newCPL, index: gate.stackIndex).pointer
+      }
+      // Aligned in 64-bit mode, so that handlers may keep 16-byte values on it (SDM vol. 3, 6.14.2).
+      stack = .flat(pointer & ~0xf, cpl: newCPL)
+      if changesPrivilege { stackSegment = .null(UInt16(newCPL)) }
+    } else if changesPrivilege {
+      stack = try innerStack(cpl: newCPL)
+      stackSegment = stack.segment
+    } else {
+      stack = currentStack()
+    }
+
+    // The frame. Long mode pushes SS:RSP always, protected mode only on a change of privilege.
+    let width = gate.width
+    if isLong || changesPrivilege {
+      try pushValue(UInt64(s.pointee[.ss].selector), width: width, on: &stack)
+      try pushValue(oldStack, width: width, on: &stack)
+    }
+    try pushValue(flagsImage(event), width: width, on: &stack)
+    try pushValue(UInt64(s.pointee[.cs].selector), width: width, on: &stack)
+    try pushValue(returnAddress(event), width: width, on: &stack)
+    if case .exception(let exception) = event, exception.hasErrorCode {
+      try pushValue(UInt64(exception.errorCode), width: width, on: &stack)
+    }
+    return HandlerEntry(
+      code: code, target: gate.target, stackSegment: stackSegment, stack: stack,
+      clearsInterruptFlag: gate.isInterruptGate, switchesStack: changesPrivilege || gate.stackIndex != 0)
+  }
+
+  private func commit(_ entry: HandlerEntry) {
+    if let segment = entry.stackSegment { s.pointee[.ss] = segment }
+    commit(entry.stack)
+    s.pointee[.cs] = entry.code
+    s.pointee.cpl = UInt8(entry.code.selector & 3)
+    s.pointee.rip = entry.target
+    s.pointee.systemFlags &= ~(Flag.trap | Flag.nestedTask | Flag.resume | Flag.virtual8086)
+    if entry.clearsInterruptFlag { s.pointee.systemFlags &= ~Flag.interrupt }
+    s.pointee.isHalted = false
+  }
+
+  // MARK: Gates
+
+  /// An interrupt or trap gate.
+  private struct Gate {
+    var selector: UInt16
+    var target: UInt64
+    /// Of the values pushed, in bytes.
+    var width: Int
+    var isInterruptGate: Bool
+    /// Index into the interrupt stack table; 0: none.
+    var stackIndex: UInt64
+  }
+
+  private func readGate(_ event: Event) throws(Stopped) -> Gate {
+    let isLong = s.pointee.isLongMode
+    let vector = UInt64(event.vector)
+    // The vector's index, and the bit that says that it is one of the IDT (SDM vol. 3, 6.13).
+    let code = UInt16(vector << 3 | 2)
+    let size: UInt64 = isLong ? 16 : 8
+    let offset = vector &* size
+    guard offset &+ size &- 1 <= UInt64(s.pointee.idtr.limit) else { throw raise(.generalProtection(code)) }
+    let address = (s.pointee.idtr.base &+ offset) & addressLimit
+    let low = try loadSystem(address, width: 8)
+    let high = isLong ? try loadSystem(address &+ 8, width: 8) : 0
+    let type = (low >> 40) & 0x1f
+    switch type {
+    case 0xe, 0xf: break
+    case 0x6, 0x7 where !isLong: break
+    case 0x5 where !isLong: throw unsupported("task gate")
+    default: throw raise(.generalProtection(code))
+    }
+    if event.checksGatePrivilege {
+      guard s.pointee.cpl <= UInt8((low >> 45) & 3) else { throw raise(.generalProtection(code)) }
+    }
+    guard low & 1 << 47 != 0 else { throw raise(.segmentNotPresent(code)) }
+    var target = low & 0xffff
+    if type & 8 != 0 { target |= (low >> 32) & 0xffff_0000 }
+    if isLong { target |= high << 32 }
+    return Gate(
+      selector: UInt16(truncatingIfNeeded: low >> 16), target: target, width: isLong ? 8 : type & 8 != 0 ? 4 : 2,
+      isInterruptGate: type & 1 == 0, stackIndex: isLong ? (low >> 32) & 7 : 0)
+  }
+
+  /// The handler's code segment, its selector's RPL the new CPL.
+  private func handlerSegment(_ gate: Gate) throws(Stopped) -> Segment {
+    let code = gate.selector & 0xfffc
+    guard code != 0 else { throw raise(.generalProtection(0)) }
+    var (segment, address) = try readDescriptor(gate.selector, otherwise: .generalProtection(code))
+    let cpl = s.pointee.cpl
+    guard segment.isCode, segment.privilegeLevel <= cpl else { throw raise(.generalProtection(code)) }
+    // In long mode handlers are 64-bit code.
+    if s.pointee.isLongMode && (!segment.isLong || segment.isBig) { throw raise(.generalProtection(code)) }
+    guard segment.isPresent else { throw raise(.segmentNotPresent(code)) }
+    try markAccessed(&segment, at: address)
+    segment.selector = code | UInt16(segment.isConforming ? cpl : segment.privilegeLevel)
+    return segment
+  }
+
+  // MARK: What is pushed
+
+  private func returnAddress(_ event: Event) -> UInt64 {
+    guard case .software(_, let length) = event else { return s.pointee.rip }
+    let next = s.pointee.rip &+ UInt64(length)
+    switch s.pointee.codeSize {
+    case .bits16: return next & 0xffff
+    case .bits32: return next & 0xffff_ffff
+    case .bits64: return next
+    }
+  }
+
+  /// RFLAGS as pushed. RF is set for faults, so that an instruction breakpoint does not hit again; other events push it as it is,
+  /// and software interrupts as 0 (SDM vol. 3, 17.3.1.1).
+  private func flagsImage(_ event: Event) -> UInt64 {
+    let flags = s.pointee.rflags
+    switch event {
+    case .interrupt: return flags
+    case .software: return flags & ~Flag.resume
+    case .exception(let exception):
+      switch exception.vector {
+      case 0, 5, 6, 7, 10...14, 16, 17, 19, 20, 21: return flags | Flag.resume
+      case 1:
+        // Of debug exceptions only general detect is a fault that is not an instruction breakpoint.
+        let isGeneralDetect =
+          s.pointee.debugRegisters[7] & DR7.generalDetect != 0 && s.pointee.debugRegisters[6] & DR6.accessDetected != 0
+        return isGeneralDetect ? flags | Flag.resume : flags
+      default: return flags
+      }
+    }
+  }
+}
+
+extension Event {
+  var vector: UInt8 {
+    switch self {
+    case .exception(let exception): exception.vector
+    case .interrupt(let vector): vector
+    case .software(let vector, _): vector
+    }
+  }
+
+  var isInterrupt: Bool {
+    if case .interrupt = self { return true }
+    return false
+  }
+
+  /// INT1 (F1) among the software interrupts: no gate's DPL stops it, and what it raises counts as external (SDM vol. 2, INT n).
+  private var isInterrupt1: Bool { self == .software(vector: 1, length: 1) }
+
+  /// INT n, INT3 and INTO may only use gates of their privilege.
+  var checksGatePrivilege: Bool {
+    if case .software = self { return !isInterrupt1 }
+    return false
+  }
+
+  /// Whether exceptions during the delivery have EXT set.
+  var isExternal: Bool { !checksGatePrivilege }
+}

@@ -1,0 +1,127 @@
+/// The CPU features that the guest sees, by the names that Linux gives them.
+///
+/// A feature stands here once Penumbra implements all of it; names of others in a profile are accepted and not shown.
+@frozen public struct FeatureSet: OptionSet, Sendable {
+  public let rawValue: UInt64
+  @inlinable public init(rawValue: UInt64) { self.rawValue = rawValue }
+
+  public static let de = FeatureSet(rawValue: 1 << 0)
+  public static let pse = FeatureSet(rawValue: 1 << 1)
+  public static let tsc = FeatureSet(rawValue: 1 << 2)
+  public static let msr = FeatureSet(rawValue: 1 << 3)
+  public static let pae = FeatureSet(rawValue: 1 << 4)
+  public static let cx8 = FeatureSet(rawValue: 1 << 5)
+  public static let sep = FeatureSet(rawValue: 1 << 6)
+  public static let pge = FeatureSet(rawValue: 1 << 7)
+  public static let cmov = FeatureSet(rawValue: 1 << 8)
+  public static let pat = FeatureSet(rawValue: 1 << 9)
+  public static let clflush = FeatureSet(rawValue: 1 << 10)
+  public static let cx16 = FeatureSet(rawValue: 1 << 11)
+  public static let pcid = FeatureSet(rawValue: 1 << 12)
+  public static let popcnt = FeatureSet(rawValue: 1 << 13)
+  public static let fsgsbase = FeatureSet(rawValue: 1 << 14)
+  public static let tscAdjust = FeatureSet(rawValue: 1 << 15)
+  /// TZCNT asks for it; it has no row below while ANDN and its kin are missing.
+  public static let bmi1 = FeatureSet(rawValue: 1 << 16)
+  public static let smep = FeatureSet(rawValue: 1 << 17)
+  public static let erms = FeatureSet(rawValue: 1 << 18)
+  public static let invpcid = FeatureSet(rawValue: 1 << 19)
+  public static let smap = FeatureSet(rawValue: 1 << 20)
+  public static let clflushopt = FeatureSet(rawValue: 1 << 21)
+  public static let clwb = FeatureSet(rawValue: 1 << 22)
+  public static let umip = FeatureSet(rawValue: 1 << 23)
+  public static let la57 = FeatureSet(rawValue: 1 << 24)
+  public static let rdpid = FeatureSet(rawValue: 1 << 25)
+  public static let syscall = FeatureSet(rawValue: 1 << 26)
+  public static let nx = FeatureSet(rawValue: 1 << 27)
+  public static let pdpe1gb = FeatureSet(rawValue: 1 << 28)
+  public static let rdtscp = FeatureSet(rawValue: 1 << 29)
+  public static let lm = FeatureSet(rawValue: 1 << 30)
+  public static let lahfLM = FeatureSet(rawValue: 1 << 31)
+  /// LZCNT, which AMD's "advanced bit manipulation" brought.
+  public static let abm = FeatureSet(rawValue: 1 << 32)
+  public static let prefetchW = FeatureSet(rawValue: 1 << 33)
+  public static let nonstopTSC = FeatureSet(rawValue: 1 << 34)
+  public static let wbnoinvd = FeatureSet(rawValue: 1 << 35)
+
+  /// One feature: what a list of features says of it, and where CPUID shows it.
+  public struct Row: Sendable {
+    public let name: String
+    public let summary: String
+    public let feature: FeatureSet
+    let leaf: UInt32
+    let register: Register
+    let bit: UInt32
+
+    init(_ name: String, _ feature: FeatureSet, _ leaf: UInt32, _ register: Register, _ bit: UInt32, _ summary: String)
+    {
+      self.name = name
+      self.summary = summary
+      self.feature = feature
+      self.leaf = leaf
+      self.register = register
+      self.bit = bit
+    }
+  }
+
+  /// The registers in which CPUID has feature bits.
+  enum Register: Sendable { case ebx, ecx, edx }
+
+  /// Every feature that can be shown, in CPUID's order (SDM vol. 2, CPUID; APM vol. 3, appendix E).
+  public static let known: [Row] = [
+    Row("de", .de, 1, .edx, 2, "debugging extensions: DR4 and DR5 raise #UD"),
+    Row("pse", .pse, 1, .edx, 3, "large pages"),
+    Row("tsc", .tsc, 1, .edx, 4, "RDTSC"),
+    Row("msr", .msr, 1, .edx, 5, "RDMSR and WRMSR"),
+    Row("pae", .pae, 1, .edx, 6, "physical addresses beyond 32 bits"),
+    Row("cx8", .cx8, 1, .edx, 8, "CMPXCHG8B"),
+    Row("sep", .sep, 1, .edx, 11, "SYSENTER and SYSEXIT"),
+    Row("pge", .pge, 1, .edx, 13, "global pages"),
+    Row("cmov", .cmov, 1, .edx, 15, "CMOVcc"),
+    Row("pat", .pat, 1, .edx, 16, "page attribute table"),
+    Row("clflush", .clflush, 1, .edx, 19, "CLFLUSH"),
+    Row("cx16", .cx16, 1, .ecx, 13, "CMPXCHG16B"),
+    Row("pcid", .pcid, 1, .ecx, 17, "process-context identifiers"),
+    Row("popcnt", .popcnt, 1, .ecx, 23, "POPCNT"),
+    Row("fsgsbase", .fsgsbase, 7, .ebx, 0, "RDFSBASE and its kin"),
+    Row("tsc_adjust", .tscAdjust, 7, .ebx, 1, "IA32_TSC_ADJUST"),
+    Row("smep", .smep, 7, .ebx, 7, "no supervisor fetches from user pages"),
+    Row("erms", .erms, 7, .ebx, 9, "fast REP MOVSB and STOSB"),
+    Row("invpcid", .invpcid, 7, .ebx, 10, "INVPCID"),
+    Row("smap", .smap, 7, .ebx, 20, "no supervisor data accesses to user pages"),
+    Row("clflushopt", .clflushopt, 7, .ebx, 23, "CLFLUSHOPT"),
+    Row("clwb", .clwb, 7, .ebx, 24, "CLWB"),
+    Row("umip", .umip, 7, .ecx, 2, "no SGDT, SIDT, SLDT, SMSW, STR outside ring 0"),
+    Row("la57", .la57, 7, .ecx, 16, "five-level paging"),
+    Row("rdpid", .rdpid, 7, .ecx, 22, "RDPID"),
+    Row("lahf_lm", .lahfLM, 0x8000_0001, .ecx, 0, "LAHF and SAHF in 64-bit mode"),
+    Row("abm", .abm, 0x8000_0001, .ecx, 5, "LZCNT"),
+    Row("3dnowprefetch", .prefetchW, 0x8000_0001, .ecx, 8, "PREFETCHW"),
+    Row("syscall", .syscall, 0x8000_0001, .edx, 11, "SYSCALL and SYSRET"),
+    Row("nx", .nx, 0x8000_0001, .edx, 20, "no-execute pages"),
+    Row("pdpe1gb", .pdpe1gb, 0x8000_0001, .edx, 26, "1 GiB pages"),
+    Row("rdtscp", .rdtscp, 0x8000_0001, .edx, 27, "RDTSCP and TSC_AUX"),
+    Row("lm", .lm, 0x8000_0001, .edx, 29, "long mode"),
+    Row("nonstop_tsc", .nonstopTSC, 0x8000_0007, .edx, 8, "the TSC counts at one rate in every state"),
+    Row("wbnoinvd", .wbnoinvd, 0x8000_0008, .ebx, 9, "WBNOINVD"),
+  ]
+
+  /// The features of a list that Penumbra implements.
+  public init(names: [String]) {
+    self = FeatureSet.known.reduce(into: []) { set, row in
+      if names.contains(row.name) { set.formUnion(row.feature) }
+    }
+  }
+
+  /// Names of a list that stay hidden because Penumbra does not implement them.
+  public static func hidden(in names: [String]) -> [String] {
+    names.filter { name in !known.contains { $0.name == name } }
+  }
+
+  /// The feature bits of one register of a CPUID leaf.
+  func bits(leaf: UInt32, _ register: Register) -> UInt32 {
+    FeatureSet.known.reduce(0) { bits, row in
+      row.leaf == leaf && row.register == register && contains(row.feature) ? bits | 1 << row.bit : bits
+    }
+  }
+}

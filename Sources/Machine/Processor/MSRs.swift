@@ -1,0 +1,187 @@
+/// Model-specific registers (SDM vol. 4; APM vol. 2, appendix A).
+extension Processor {
+  // MARK: Instructions
+
+  func readMSR(_ op: UnsafePointer<Operation>) throws(Stopped) {
+    try requireRing0()
+    let number = UInt32(truncatingIfNeeded: s.pointee.slots[Int(Slot.rcx)])
+    guard let value = modelSpecificRegister(number) else {
+      counters.unknownMSRs.note(number, isWrite: false)
+      throw raise(.generalProtection(0))
+    }
+    setRegister(Slot.rax, width: 4, value)
+    setRegister(Slot.rdx, width: 4, value >> 32)
+  }
+
+  func writeMSR(_ op: UnsafePointer<Operation>) throws(Stopped) {
+    try requireRing0()
+    let number = UInt32(truncatingIfNeeded: s.pointee.slots[Int(Slot.rcx)])
+    let value = register(Slot.rax, width: 4) | register(Slot.rdx, width: 4) << 32
+    switch validity(of: value, for: number) {
+    case .valid: break
+    case .invalid: throw raise(.generalProtection(0))
+    case .unknown:
+      counters.unknownMSRs.note(number, isWrite: true)
+      throw raise(.generalProtection(0))
+    }
+    if number == MSR.efer && controls.intercepts.contains(.extendedFeatures) {
+      var exit = instructionExit(.writeMSR, op)
+      exit.number = number
+      exit.value = value
+      exit.isWrite = true
+      throw self.exit(exit)
+    }
+    completeMSRWrite(number: number, value: value)
+  }
+
+  // MARK: Reading
+
+  /// The value of a register; nil where there is none with this number.
+  private func modelSpecificRegister(_ number: UInt32) -> UInt64? {
+    let state = s.pointee
+    switch number {
+    case MSR.timeStamp: return timeStamp
+    // All that was ever added to the counter, which starts at 0, is the adjustment (SDM vol. 3, 17.17.3).
+    case MSR.tscAdjust: return features.contains(.tscAdjust) ? state.tscOffset : nil
+    case MSR.apicBase: return state.apicBase
+    case MSR.sysEnterCS: return features.contains(.sep) ? state.sysEnterCS : nil
+    case MSR.sysEnterESP: return features.contains(.sep) ? state.sysEnterESP : nil
+    case MSR.sysEnterEIP: return features.contains(.sep) ? state.sysEnterEIP : nil
+    case MSR.miscEnable: return state.miscEnable
+    case MSR.pat: return state.pat
+    case MSR.efer: return features.contains(.lm) || features.contains(.nx) ? state.efer : nil
+    case MSR.star: return features.contains(.syscall) ? state.star : nil
+    case MSR.lstar: return features.contains(.syscall) ? state.lstar : nil
+    case MSR.cstar: return features.contains(.syscall) ? state.cstar : nil
+    case MSR.sfmask: return features.contains(.syscall) ? state.sfmask : nil
+    case MSR.fsBase: return features.contains(.lm) ? state[.fs].base : nil
+    case MSR.gsBase: return features.contains(.lm) ? state[.gs].base : nil
+    case MSR.kernelGSBase: return features.contains(.lm) ? state.kernelGSBase : nil
+    case MSR.tscAux: return hasTSCAux ? state.tscAux : nil
+    default: return readsZero(number) ? 0 : nil
+    }
+  }
+
+  /// Registers that read as 0 and ignore what is written. A processor of the vendor has them, KVM treats them so, and guests touch
+  /// them at boot without asking CPUID.
+  private func readsZero(_ number: UInt32) -> Bool {
+    switch number {
+    case MSR.microcode, MSR.mtrrCapability, MSR.mtrrDefault: return true
+    // Variable and fixed memory-type ranges: there are none.
+    case 0x200...0x20f, 0x250, 0x258, 0x259, 0x268...0x26f: return true
+    default: break
+    }
+    switch profile.vendor {
+    case .intel:
+      // Platform ID, microcode update trigger, DEBUGCTL.
+      return number == 0x17 || number == 0x79 || number == 0x1d9
+    case .amd:
+      switch number {
+      // DEBUGCTL, performance counters, SYSCFG, HWCR, TSEG, NB_CFG, and the configuration registers of errata.
+      case 0x1d9, 0xc001_0000...0xc001_0007, 0xc001_0010, 0xc001_0015, 0xc001_001f, 0xc001_0112, 0xc001_0113: return true
+      case 0xc001_0058, 0xc001_1020, 0xc001_1022, 0xc001_1029, 0xc001_102a, 0xc001_102c: return true
+      default: return false
+      }
+    }
+  }
+
+  private var hasTSCAux: Bool { features.contains(.rdtscp) || features.contains(.rdpid) }
+
+  // MARK: Writing
+
+  private enum Validity { case valid, invalid, unknown }
+
+  private func validity(of value: UInt64, for number: UInt32) -> Validity {
+    guard modelSpecificRegister(number) != nil else { return .unknown }
+    let isValid: Bool
+    switch number {
+    case MSR.fsBase, MSR.gsBase, MSR.kernelGSBase, MSR.lstar, MSR.cstar, MSR.sysEnterESP, MSR.sysEnterEIP:
+      isValid = isCanonicalBase(value)
+    case MSR.efer: isValid = isValidEFER(value)
+    case MSR.pat:
+      // Eight memory types of 0, 1, 4 to 7 (SDM vol. 3, 11.12.2).
+      isValid = (0..<8).allSatisfy { [0, 1, 4, 5, 6, 7].contains((value >> (8 * $0)) & 0xff) }
+    case MSR.apicBase:
+      // BSP, EN and the address; bit 10 would be x2APIC.
+      isValid = value & ~(0xffff_ffff_ffff_f900 & ((1 << costs.physicalBits) - 1)) == 0
+    case MSR.tscAux:
+      // AMD ignores the upper half, Intel reserves it.
+      isValid = profile.vendor == .amd || value >> 32 == 0
+    default: isValid = true
+    }
+    return isValid ? .valid : .invalid
+  }
+
+  private func isValidEFER(_ value: UInt64) -> Bool {
+    // LMA is ignored: the processor keeps it.
+    var allowed = EFER.longModeActive
+    if features.contains(.syscall) { allowed |= EFER.systemCall }
+    if features.contains(.lm) { allowed |= EFER.longModeEnable }
+    if features.contains(.nx) { allowed |= EFER.noExecute }
+    guard value & ~allowed == 0 else { return false }
+    return s.pointee.cr0 & CR0.paging == 0 || (value ^ s.pointee.efer) & EFER.longModeEnable == 0
+  }
+
+  /// Whether an address may be a base or entry point: judged by the widest linear address that the processor supports, not by what
+  /// CR4.LA57 selects (Intel, 5-level paging white paper, 2.2).
+  func isCanonicalBase(_ address: UInt64) -> Bool {
+    GuestVirtual(address).isCanonical(bits: features.contains(.la57) ? 57 : 48)
+  }
+
+  /// Writes a model-specific register with all that follows from it, the value having been checked. A change of EFER drops no
+  /// translation (SDM vol. 3, 4.10.4).
+  public func completeMSRWrite(number: UInt32, value: UInt64) {
+    switch number {
+    case MSR.timeStamp: s.pointee.tscOffset = value &- now
+    case MSR.tscAdjust: s.pointee.tscOffset = value
+    case MSR.apicBase: s.pointee.apicBase = value
+    case MSR.sysEnterCS: s.pointee.sysEnterCS = value
+    case MSR.sysEnterESP: s.pointee.sysEnterESP = value
+    case MSR.sysEnterEIP: s.pointee.sysEnterEIP = value
+    case MSR.miscEnable: s.pointee.miscEnable = value
+    case MSR.pat: s.pointee.pat = value
+    case MSR.efer:
+      let active = s.pointee.efer & EFER.longModeActive
+      s.pointee.efer = value & ~EFER.longModeActive | active
+      updatePaging()
+    case MSR.star: s.pointee.star = value
+    case MSR.lstar: s.pointee.lstar = value
+    case MSR.cstar: s.pointee.cstar = value
+    case MSR.sfmask: s.pointee.sfmask = value
+    case MSR.fsBase: s.pointee[.fs].base = value
+    case MSR.gsBase: s.pointee[.gs].base = value
+    case MSR.kernelGSBase: s.pointee.kernelGSBase = value
+    case MSR.tscAux: s.pointee.tscAux = value & 0xffff_ffff
+    default: break
+    }
+  }
+
+  /// The guest's time stamp counter.
+  var timeStamp: UInt64 { now &+ s.pointee.tscOffset }
+}
+
+/// Model-specific registers that a guest asked for and that do not exist, in the order of their first use, with how often.
+public struct UnknownMSRs: Equatable, Sendable {
+  public struct Entry: Equatable, Sendable {
+    public var number: UInt32
+    public var reads: UInt64
+    public var writes: UInt64
+  }
+
+  public private(set) var entries: [Entry] = []
+  /// Numbers beyond the first 64 are only counted.
+  public private(set) var others: UInt64 = 0
+
+  public init() {}
+
+  mutating func note(_ number: UInt32, isWrite: Bool) {
+    if let index = entries.firstIndex(where: { $0.number == number }) {
+      entries[index].reads &+= isWrite ? 0 : 1
+      entries[index].writes &+= isWrite ? 1 : 0
+    } else if entries.count < 64 {
+      entries.append(Entry(number: number, reads: isWrite ? 0 : 1, writes: isWrite ? 1 : 0))
+    } else {
+      others &+= 1
+    }
+  }
+}

@@ -1,0 +1,67 @@
+/// What paging is in force: from the guest's control registers and the hypervisor's controls to the walker's plan.
+extension Processor {
+  /// The plan of the guest's own tables.
+  func guestPlan(second: WalkPlan.Second) -> WalkPlan {
+    let state = s.pointee
+    let enabled = state.cr0 & CR0.paging != 0
+    let noExecute = state.efer & EFER.noExecute != 0
+    return WalkPlan(
+      root: GuestPhysical(state.cr3 & EntryBit.frameMask),
+      levels: enabled ? (state.cr4 & CR4.la57 != 0 ? 5 : 4) : 0, format: .ordinary(noExecute: noExecute),
+      physicalBits: costs.physicalBits, reportsFetch: noExecute || state.cr4 & CR4.smep != 0,
+      globalPages: state.cr4 & CR4.pageGlobal != 0, second: second)
+  }
+
+  /// The control bits of the guest that decide permissions. Without paging everything is allowed, which the walker's permissions say.
+  public var guestControls: PagingControls {
+    let state = s.pointee
+    return PagingControls(
+      writeProtect: state.cr0 & CR0.writeProtect != 0, smep: state.cr4 & CR4.smep != 0 && state.cr0 & CR0.paging != 0,
+      smap: state.cr4 & CR4.smap != 0 && state.cr0 & CR0.paging != 0,
+      alignmentCheckFlag: state.systemFlags & Flag.alignmentCheck != 0)
+  }
+
+  /// Follows a change of CR0, CR3, CR4, EFER, CPL, EFLAGS.AC or the controls.
+  func updatePaging() {
+    pagingControls = guestControls
+    let vpid = controls.vpid
+    let pcid = s.pointee.cr4 & CR4.pcid != 0 ? UInt16(s.pointee.cr3 & 0xfff) : 0
+    switch controls.paging {
+    case .native:
+      plan = guestPlan(second: .identity)
+      tag = TranslationKey.tag(vpid: vpid, pcid: pcid)
+    case .nested(let nested):
+      plan = guestPlan(second: .tables(nested))
+      tag = TranslationKey.tag(vpid: vpid, pcid: pcid)
+    case .shadow(let shadow):
+      // The hypervisor runs the guest with its own CR0 and CR4: WP always set, paging always on with the tables that it made. What
+      // the guest's WP, SMEP and SMAP mean is in the shadow entries, except the checks that the real CR4 makes the same way.
+      plan = WalkPlan(
+        root: GuestPhysical(shadow.root.rawValue), levels: 4, format: .ordinary(noExecute: true),
+        physicalBits: costs.physicalBits, reportsFetch: true, globalPages: false, second: .identity)
+      pagingControls.writeProtect = true
+      tag = TranslationKey.tag(vpid: vpid, pcid: shadow.tag)
+    }
+    globalTag = TranslationKey.globalTag(vpid: vpid)
+
+    var basis = VerdictBasis(tag: tag, controls: pagingControls)
+    basis.controls?.alignmentCheckFlag = false
+    if basis != verdictBasis {
+      verdictBasis = basis
+      translation.direct.clear()
+    }
+    if options.coherentTLB || options.dataCache != .off || !controls.grants.isEmpty {
+      direct = translation.direct.nothing
+    } else if s.pointee.cpl == 3 {
+      direct = translation.direct.table(2)
+    } else {
+      direct = translation.direct.table(pagingControls.smap && !pagingControls.alignmentCheckFlag ? 0 : 1)
+    }
+    forgetFetchPage()
+  }
+
+  /// Whether an address repeats its topmost translated bit.
+  @inline(__always) func isCanonical(_ address: UInt64) -> Bool {
+    GuestVirtual(address).isCanonical(bits: s.pointee.cr4 & CR4.la57 != 0 ? 57 : 48)
+  }
+}

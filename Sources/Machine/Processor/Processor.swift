@@ -1,0 +1,162 @@
+/// One modelled processor: its state, its translation hardware, its block cache. Everything that runs guest code is an extension of it,
+/// one file a noun.
+///
+/// Safety: `s`, the ledger and the translation arrays are allocated once, owned here and freed in `deinit`; nothing keeps a pointer to them
+/// longer than the processor lives.
+public final class Processor {
+  /// The state that the guest can see, through a pointer because the dispatch loop wants it in one.
+  let s: UnsafeMutablePointer<ProcessorState>
+  /// Cycles by cause, except `execute`, which is `s.executed`.
+  let causes: UnsafeMutablePointer<UInt64>
+  let memory: HostMemory
+  let bus: any DeviceBus
+  let profile: CostProfile
+  let costs: HotCosts
+  let options: ProcessorOptions
+  let features: FeatureSet
+  let translation: TranslationUnit
+  let blocks: BlockCache
+  /// The direct cache of the privilege in force (`DirectCache`).
+  var direct: UnsafeMutablePointer<DirectEntry>
+  /// Tags of the TLB entries that the running context makes and hits.
+  var tag: UInt64 = 0
+  var globalTag: UInt64 = TranslationKey.globalBit
+  /// What the direct cache's verdicts rest on; when it changes they are dropped.
+  var verdictBasis = VerdictBasis()
+  /// Time stamp of the instruction in execution: the retired count that includes it.
+  var stamp: UInt64 = 0
+  /// The page that instructions are being fetched from: its linear number and its frame.
+  var fetchPage: UInt64 = .max
+  var fetchFrame: UInt64 = 0
+  /// The size of the code that is running; it changes only outside the dispatch loop.
+  var codeSize = CodeSize.bits16
+  /// The operation whose slow path is running, where one is in the middle of a block.
+  var currentOperation: UnsafeMutablePointer<Operation>?
+  /// Why the dispatch loop was left by a branch.
+  var leave = Leave.completed
+  /// The limits of the run in progress.
+  var clockLimit = UInt64.max
+  var retiredLimit = UInt64.max
+  /// A block's operation that was replaced to make the loop leave before it, and its handler.
+  var patched: (operation: UnsafeMutablePointer<Operation>, handler: Handler)?
+
+  /// The hypervisor's wishes; set through `enter`.
+  var controls = VMControls.native
+  /// Made from the control registers and `controls` whenever one of them changes.
+  var plan: WalkPlan
+  var pagingControls: PagingControls
+
+  public weak var observer: (any MachineObserver)?
+
+  /// Why a slow path gave up: set together with its `false`.
+  var stop = Stop.none
+  /// Where the value of a slow load is left.
+  var loaded: UInt64 = 0
+  var loadedHigh: UInt64 = 0
+  /// The event in delivery, so that a fault in the middle of it is told with it.
+  var delivering: Event?
+  /// Stores to granted device registers, for the exit.
+  var grantedStores: [VMExit.Stored] = []
+  /// The last events delivered, newest last, for messages.
+  var recentEvents: [(event: Event, rip: UInt64)] = []
+
+  /// Counters of slow paths.
+  public internal(set) var counters = Counters()
+  public internal(set) var regions: RegionAccounts
+  /// Set from elsewhere (Control-C, a time slice): leave at the next block boundary that is not in the hot loop.
+  public let stopRequest = StopRequest()
+
+  public init(
+    memory: HostMemory, bus: any DeviceBus, decoder: any InstructionDecoder, profile: CostProfile, features: FeatureSet,
+    options: ProcessorOptions
+  ) {
+    self.memory = memory
+    self.bus = bus
+    self.profile = profile
+    self.features = features
+    self.options = options
+    costs = HotCosts(profile)
+    s = .allocate(capacity: 1)
+    s.initialize(to: ProcessorState())
+    causes = .allocate(capacity: Cause.count)
+    causes.initialize(repeating: 0, count: Cause.count)
+    translation = TranslationUnit(profile: profile, options: options)
+    direct = translation.direct.nothing
+    blocks = BlockCache(memory: memory, decoder: decoder, costs: costs, greatestLength: options.blockLength)
+    plan = WalkPlan(
+      root: GuestPhysical(0), levels: 0, format: .ordinary(noExecute: false), physicalBits: costs.physicalBits,
+      reportsFetch: false, globalPages: false, second: .identity)
+    pagingControls = PagingControls(writeProtect: false, smep: false, smap: false, alignmentCheckFlag: false)
+    regions = RegionAccounts()
+    blocks.frameBecameCode = { [unowned self] in translation.direct.forbidWrites(toPageAt: $0) }
+    updatePaging()
+  }
+
+  deinit {
+    s.deinitialize(count: 1)
+    s.deallocate()
+    causes.deallocate()
+  }
+
+  /// The architectural state, consistent between runs.
+  public var state: ProcessorState {
+    get { s.pointee }
+    set { s.pointee = newValue }
+  }
+
+  /// Charges cycles to a cause. Apart from the base costs of whole blocks this is the only way that time passes.
+  @inline(__always) public func charge(_ cause: Cause, _ cycles: UInt64) {
+    causes[Int(cause.rawValue)] &+= cycles
+    s.pointee.charged &+= cycles
+    s.pointee.executedDeadline = s.pointee.executedDeadline > cycles ? s.pointee.executedDeadline &- cycles : 0
+  }
+
+  /// The clock's value, up to the start of the running block: exact between runs.
+  public var clock: UInt64 { s.pointee.clock }
+
+  /// Where the cycles went so far.
+  public var ledger: CycleLedger {
+    var ledger = CycleLedger(causes)
+    ledger[.execute] = s.pointee.executed
+    return ledger
+  }
+
+  /// The guest's time: what its TSC, without its offset, and its timers count.
+  @inline(__always) var now: UInt64 {
+    options.clock == .cycles ? s.pointee.clock : s.pointee.retired &+ s.pointee.idleTicks
+  }
+}
+
+/// What can be chosen about a processor besides its profile.
+public struct ProcessorOptions: Sendable {
+  public var clock = ClockSource.cycles
+  /// The greatest number of instructions in a block, 1 ... 64.
+  public var blockLength = 64
+  public var dataCache = DataCacheModel.off
+  public var coherentTLB = false
+
+  public init() {}
+}
+
+/// How data accesses are charged (`cache.data`).
+public enum DataCacheModel: String, Sendable, CaseIterable {
+  /// Not at all, beyond their instruction.
+  case off
+  /// Through the modelled L2 and L3; what L2 holds costs nothing more, since an L1 miss that L2 serves is mostly hidden.
+  case l2l3
+  /// Through L1, L2 and L3, each at its latency.
+  case full
+}
+
+/// Why a slow path gave up, for the run loop.
+enum Stop {
+  case none
+  /// The instruction raised an exception and has had no effect.
+  case exception(GuestException)
+  /// It exits to the hypervisor and has had no effect.
+  case exit(VMExit)
+  /// It stands as far as it went and goes on from the same RIP: a repeated string instruction met a deadline.
+  case again
+  /// It is one that Penumbra does not do.
+  case unsupported(String)
+}

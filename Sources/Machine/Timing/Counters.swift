@@ -1,0 +1,40 @@
+/// Events on slow paths, counted apart from what they are charged, so that the ledger can be audited against them.
+public struct Counters: Sendable {
+  /// Look-ups of the first-level TLBs that missed. Data look-ups in all are `ProcessorState.accesses`.
+  public var dataMisses: UInt64 = 0
+  public var codeLookups: UInt64 = 0
+  public var codeMisses: UInt64 = 0
+  public var secondHits: UInt64 = 0
+  public var secondMisses: UInt64 = 0
+  /// Flushes of everything, of one context, of one page.
+  public var flushesAll: UInt64 = 0
+  public var flushesContext: UInt64 = 0
+  public var flushesPage: UInt64 = 0
+
+  public var walks: UInt64 = 0
+  /// References by dimension and by the level of cache that served them (0: L2, 1: L3, 2: memory).
+  public var firstReferences = InlineArray<3, UInt64>(repeating: 0)
+  public var secondReferences = InlineArray<3, UInt64>(repeating: 0)
+  /// References by number in one walk: index n counts the walks that took n references; the last one those with more.
+  public var referencesPerWalk = InlineArray<40, UInt64>(repeating: 0)
+  /// Hits of paging-structure caches by level of the table they led to (1 ... 3), of the second dimension's, of the nested TLB.
+  public var structureHits = InlineArray<4, UInt64>(repeating: 0)
+  public var nestedStructureHits = InlineArray<4, UInt64>(repeating: 0)
+  public var nestedTLBHits: UInt64 = 0
+  public var nestedTLBMisses: UInt64 = 0
+  /// A and D updates by dimension.
+  public var bitUpdates = InlineArray<2, UInt64>(repeating: 0)
+
+  public var dataReferences = InlineArray<4, UInt64>(repeating: 0)
+  public var exceptions: UInt64 = 0
+  public var interrupts: UInt64 = 0
+  public var stackSwitches: UInt64 = 0
+  public var controlRegister3Loads: UInt64 = 0
+  public var portAccesses: UInt64 = 0
+  public var deviceAccesses: UInt64 = 0
+  public var wakes: UInt64 = 0
+  public var injections: UInt64 = 0
+  public var exits = InlineArray<16, UInt64>(repeating: 0)
+
+  public init() {}
+}

@@ -1,0 +1,71 @@
+/// The key of a cached translation: page size, page number and tag in 64 bits.
+///
+/// The tag is the VPID (3 bits) and the PCID (12 bits); a global page's tag has the top bit instead of a PCID, so that one look-up asks for two
+/// keys.
+enum TranslationKey {
+  static let tagMask: UInt64 = 0xffff
+  static let vpidMask: UInt64 = 0x7000
+  static let globalBit: UInt64 = 0x8000
+
+  @inline(__always) static func tag(vpid: UInt16, pcid: UInt16) -> UInt64 {
+    UInt64(vpid & 7) << 12 | UInt64(pcid & 0xfff)
+  }
+  @inline(__always) static func globalTag(vpid: UInt16) -> UInt64 { UInt64(vpid & 7) << 12 | globalBit }
+
+  /// The number of a page of a size: 45 bits of it are kept, which is all of a 57-bit address.
+  @inline(__always) static func number(_ address: UInt64, _ size: PageSize) -> UInt64 {
+    (address >> size.shift) & 0x1fff_ffff_ffff
+  }
+
+  @inline(__always) static func make(_ number: UInt64, _ size: PageSize, tag: UInt64) -> UInt64 {
+    UInt64(size.rawValue) << 61 | number << 16 | tag
+  }
+}
+
+/// The value of a TLB entry: the frame and what the tables said of it. The modelled entry, not a verdict: whether an access may use it is decided
+/// at every use from the control bits in force.
+struct TLBEntry {
+  let rawValue: UInt64
+
+  private static let writable: UInt64 = 1 << 0
+  private static let user: UInt64 = 1 << 1
+  private static let executable: UInt64 = 1 << 2
+  private static let dirtyBit: UInt64 = 1 << 3
+  private static let hostWritable: UInt64 = 1 << 4
+  private static let hostExecutable: UInt64 = 1 << 5
+  private static let globalBit: UInt64 = 1 << 6
+
+  @inline(__always) init(rawValue: UInt64) { self.rawValue = rawValue }
+
+  @inline(__always) init(_ mapping: Mapping) {
+    let mask = mapping.effectiveSize.offsetMask
+    rawValue =
+      (mapping.host.address.rawValue & ~mask & EntryBit.frameMask)
+      | (mapping.permissions.writable ? TLBEntry.writable : 0) | (mapping.permissions.user ? TLBEntry.user : 0)
+      | (mapping.permissions.executable ? TLBEntry.executable : 0) | (mapping.dirty ? TLBEntry.dirtyBit : 0)
+      | (mapping.host.writable ? TLBEntry.hostWritable : 0)
+      | (mapping.host.executable ? TLBEntry.hostExecutable : 0) | (mapping.global ? TLBEntry.globalBit : 0)
+  }
+
+  @inline(__always) var base: UInt64 { rawValue & EntryBit.frameMask }
+  @inline(__always) var permissions: PagePermissions {
+    PagePermissions(
+      writable: rawValue & TLBEntry.writable != 0, user: rawValue & TLBEntry.user != 0,
+      executable: rawValue & TLBEntry.executable != 0)
+  }
+  @inline(__always) var isDirty: Bool { rawValue & TLBEntry.dirtyBit != 0 }
+  @inline(__always) var isHostWritable: Bool { rawValue & TLBEntry.hostWritable != 0 }
+  @inline(__always) var isHostExecutable: Bool { rawValue & TLBEntry.hostExecutable != 0 }
+  @inline(__always) var isGlobal: Bool { rawValue & TLBEntry.globalBit != 0 }
+
+  /// Whether an access may use the entry as it stands: permitted by the guest's bits and the host's, and for a write already dirty.
+  /// Otherwise the walker is asked again, which finds the truth.
+  @inline(__always) func serves(_ access: Access, _ controls: PagingControls) -> Bool {
+    guard controls.allows(access, to: permissions) else { return false }
+    switch access.kind {
+    case .read: return true
+    case .write: return isDirty && isHostWritable
+    case .fetch: return isHostExecutable
+    }
+  }
+}

@@ -1,0 +1,95 @@
+/// The translation hardware of one processor: TLBs, paging-structure caches, the nested TLB, and the data caches that walks and data go through.
+///
+/// Safety: every buffer is owned here and freed in `deinit`.
+final class TranslationUnit {
+  let data: TranslationLookaside
+  let code: TranslationLookaside
+  let second: TranslationLookaside
+  let direct = DirectCache()
+
+  /// Paging-structure caches by level of the entry cached: 2 PDE, 3 PDPTE, 4 PML4E.
+  let pde: AssociativeArray
+  let pdpte: AssociativeArray
+  let pml4e: AssociativeArray
+  let nestedPDE: AssociativeArray
+  let nestedPDPTE: AssociativeArray
+  let nestedTLB: AssociativeArray
+  let caches: CacheHierarchy
+
+  /// Time for the LRU of everything that is used on slow paths only.
+  var tick: UInt64 = 0
+
+  init(profile: CostProfile, options: ProcessorOptions) {
+    data = TranslationLookaside(
+      small: (profile[.tlbData4KEntries], profile[.tlbData4KWays]),
+      medium: (profile[.tlbData2MEntries], profile[.tlbData2MWays]),
+      large: (profile[.tlbData1GEntries], profile[.tlbData1GWays]), unifiedMedium: profile[.tlbDataUnified] != 0,
+      unifiedLarge: profile[.tlbDataUnified] != 0)
+    code = TranslationLookaside(
+      small: (profile[.tlbCode4KEntries], profile[.tlbCode4KWays]),
+      medium: (profile[.tlbCode2MEntries], profile[.tlbCode2MWays]),
+      large: (profile[.tlbCode1GEntries], profile[.tlbCode1GWays]), unifiedMedium: profile[.tlbCodeUnified] != 0,
+      unifiedLarge: profile[.tlbCodeUnified] != 0)
+    second = TranslationLookaside(
+      small: (profile[.tlbL2Entries], profile[.tlbL2Ways]),
+      medium: (profile[.tlbL2Large2MEntries], profile[.tlbL2Large2MWays]),
+      large: (profile[.tlbL2Large1GEntries], profile[.tlbL2Large1GWays]), unifiedMedium: profile[.tlbL2Holds2M] != 0,
+      unifiedLarge: false)
+    func full(_ key: CostKey) -> AssociativeArray {
+      AssociativeArray(entries: Int(profile[key]), ways: Int(profile[key]))
+    }
+    pde = full(.pscPDE)
+    pdpte = full(.pscPDPTE)
+    pml4e = full(.pscPML4E)
+    nestedPDE = full(.pscNestedPDE)
+    nestedPDPTE = full(.pscNestedPDPTE)
+    nestedTLB = full(.nestedTLBEntries)
+    caches = CacheHierarchy(profile: profile)
+  }
+
+  deinit {
+    for array in [pde, pdpte, pml4e, nestedPDE, nestedPDPTE, nestedTLB] { array.deallocate() }
+    for buffer in [data, code, second] { buffer.deallocate() }
+    caches.deallocate()
+    direct.deallocate()
+  }
+
+  /// The paging-structure cache whose entries lead to tables of a level, and the shift of the address bits that select an entry.
+  @inline(__always) func structureCache(to level: Int) -> (array: AssociativeArray, shift: UInt64)? {
+    switch level {
+    case 1: (pde, 21)
+    case 2: (pdpte, 30)
+    case 3: (pml4e, 39)
+    default: nil
+    }
+  }
+
+  @inline(__always) func nestedStructureCache(to level: Int) -> (array: AssociativeArray, shift: UInt64)? {
+    switch level {
+    case 1: (nestedPDE, 21)
+    case 2: (nestedPDPTE, 30)
+    default: nil
+    }
+  }
+
+  /// Every array that a snapshot keeps, in a fixed order.
+  private var arrays: [AssociativeArray] {
+    data.distinct + code.distinct + second.distinct + [pde, pdpte, pml4e, nestedPDE, nestedPDPTE, nestedTLB]
+      + caches.arrays
+  }
+
+  /// The whole state, for a snapshot. Verdicts are not state: they come back by themselves.
+  func image() -> TranslationImage { TranslationImage(tick: tick, arrays: arrays.map { $0.image() }) }
+
+  func restore(_ image: TranslationImage) {
+    tick = image.tick
+    for (array, saved) in zip(arrays, image.arrays) { array.restore(saved) }
+    direct.clear()
+  }
+}
+
+/// Contents of all translation hardware.
+struct TranslationImage: Sendable {
+  let tick: UInt64
+  let arrays: [[UInt64]]
+}

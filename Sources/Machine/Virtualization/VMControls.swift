@@ -1,0 +1,93 @@
+/// What the hypervisor asks of the hardware: which events to intercept and which tables to use (VMCS execution controls; the VMCB's control
+/// area). The hardware obeys without knowing why.
+public struct VMControls: Sendable {
+  /// Whose tables the hardware walks.
+  public enum Paging: Equatable, Sendable {
+    /// The guest's own, from its CR3; guest-physical is host-physical.
+    case native
+    /// The hypervisor's shadow tables, four levels; the guest's CR0.PG, CR3 and CR4 are not consulted.
+    case shadow(ShadowPaging)
+    /// The guest's own through nested tables.
+    case nested(NestedPlan)
+  }
+
+  /// The shadow root in use.
+  public struct ShadowPaging: Equatable, Sendable {
+    public var root: HostPhysical
+    /// Tags the root's TLB entries, 0 ..< 4096, in the place of a PCID.
+    public var tag: UInt16
+
+    public init(root: HostPhysical, tag: UInt16) {
+      self.root = root
+      self.tag = tag
+    }
+  }
+
+  public struct Intercepts: OptionSet, Sendable {
+    public let rawValue: UInt32
+    public init(rawValue: UInt32) { self.rawValue = rawValue }
+
+    public static let pageFaults = Intercepts(rawValue: 1 << 0)
+    public static let controlRegister0 = Intercepts(rawValue: 1 << 1)
+    public static let controlRegister3 = Intercepts(rawValue: 1 << 2)
+    public static let controlRegister4 = Intercepts(rawValue: 1 << 3)
+    /// WRMSR of EFER.
+    public static let extendedFeatures = Intercepts(rawValue: 1 << 4)
+    /// INVLPG and INVPCID.
+    public static let invalidations = Intercepts(rawValue: 1 << 5)
+    public static let ports = Intercepts(rawValue: 1 << 6)
+    public static let halt = Intercepts(rawValue: 1 << 7)
+    public static let externalInterrupts = Intercepts(rawValue: 1 << 8)
+    public static let tripleFault = Intercepts(rawValue: 1 << 9)
+  }
+
+  public var paging: Paging
+  public var intercepts: Intercepts
+  /// Tags every TLB entry of this machine (VPID, ASID), 0 for native, at most 7.
+  public var vpid: UInt16
+  /// Exit as soon as the guest can take an interrupt.
+  public var interruptWindow = false
+  /// An event that the next entry delivers to the guest before its first instruction.
+  public var injection: Event?
+  /// While not empty, exactly one instruction is executed with these accesses resolved, and the exit is `assisted`.
+  public var grants: [Grant] = []
+
+  public init(paging: Paging, intercepts: Intercepts, vpid: UInt16) {
+    self.paging = paging
+    self.intercepts = intercepts
+    self.vpid = vpid
+  }
+
+  /// No hypervisor.
+  public static let native = VMControls(paging: .native, intercepts: [], vpid: 0)
+}
+
+/// Something that is delivered through the guest's IDT.
+public enum Event: Equatable, Sendable {
+  case exception(GuestException)
+  /// An external interrupt.
+  case interrupt(UInt8)
+  /// INT n, INT3, INTO and INT1: RIP is saved after the instruction, `length` bytes on; the gate's DPL is checked.
+  case software(vector: UInt8, length: UInt8)
+}
+
+/// One access that the hypervisor resolves for the instruction that is executed again (assisted re-execution).
+public struct Grant: Equatable, Sendable {
+  public enum Target: Equatable, Sendable {
+    /// Memory: the access goes to the host page at this address, whatever the tables say.
+    case memory(HostPhysical)
+    /// A device register that is read: the value.
+    case deviceRead(UInt64)
+    /// A device register that is written: the hardware notes the value in the exit (`VMExit.stored`).
+    case deviceWrite
+  }
+
+  /// The linear address: for memory any address in the page, for a device the first byte exactly.
+  public var address: GuestVirtual
+  public var target: Target
+
+  public init(address: GuestVirtual, target: Target) {
+    self.address = address
+    self.target = target
+  }
+}

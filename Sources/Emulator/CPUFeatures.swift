@@ -1,6 +1,8 @@
+import Machine
+
 /// CPU features by the names that Linux gives them in /proc/cpuinfo.
 public enum CPUFeatures {
-  /// Every name that a profile or `--cpu-features` may use, sorted.
+  /// Every name that a profile may list, sorted. Those that `FeatureSet` lacks stay hidden from the guest.
   public static let known = """
     3dnowprefetch abm adx aes apic arat avx avx2 bmi1 bmi2 clflush clflushopt clwb clzero cmov cmp_legacy constant_tsc \
     cpuid cx16 cx8 de erms f16c fma fpu fsgsbase fsrm fxsr fxsr_opt ht hypervisor invpcid la57 lahf_lm lm mca mce \
@@ -23,7 +25,8 @@ public enum CPUFeatures {
   }
 
   /// Reads `+pcid,-smap`; an empty text changes nothing.
-  /// - Throws: `SetupError` of kind `usage` for an unknown name, or a part that neither adds nor removes.
+  /// - Throws: `SetupError` of kind `usage` for an unknown name, a part that neither adds nor removes, or a feature that is added but not
+  ///   implemented.
   public static func edits(_ text: String) throws(SetupError) -> [Edit] {
     var edits: [Edit] = []
     guard !text.isEmpty else { return edits }
@@ -34,6 +37,9 @@ public enum CPUFeatures {
       }
       guard isKnown(name) else {
         throw .usage("cpu-features: no such feature \(printable(name))\(suggestion(name, known))")
+      }
+      guard part.hasPrefix("-") || FeatureSet.known.contains(where: { $0.name == name }) else {
+        throw .usage("cpu-features: \(name) is not supported")
       }
       edits.append(Edit(name: name, adds: part.hasPrefix("+")))
     }

@@ -57,11 +57,13 @@ public struct ConfigurationKey: Sendable {
     try named(String(assignment[..<equals])).set(String(value), in: &configuration)
   }
 
-  /// Every key with its value in effect.
+  /// Every key with its value in effect, and what the profile says beside its figures.
   public static func effective(_ configuration: Configuration) -> [String: ConfigurationValue] {
     // The profile in effect is made once, not once a figure.
     let profile = configuration.profile
     var values: [String: ConfigurationValue] = [:]
+    values[figurePrefix + "vendor"] = .text(profile.vendor.rawValue)
+    values[figurePrefix + "features"] = .text(configuration.features.joined(separator: " "))
     for key in options { values[key.name] = key.value(in: configuration) }
     for key in CostKey.allCases { values[figurePrefix + key.rawValue] = .number(profile[key]) }
     return values

@@ -42,12 +42,12 @@ public struct SetupError: Error, Equatable, Sendable, CustomStringConvertible {
   }
 }
 
-/// A text from outside as an error may show it: one line, no control characters, at most 80 characters.
-public func printable(_ text: String) -> String {
+/// A text from outside as an error may show it: one line, no control characters, no more characters than the limit.
+public func printable(_ text: String, limit: Int? = 80) -> String {
   var shown = ""
   var length = 0
   for scalar in text.unicodeScalars {
-    guard length < 80 else { return shown + "..." }
+    guard length < limit ?? .max else { return shown + "..." }
     if isUnprintable(scalar) {
       shown += "\\u{" + String(scalar.value, radix: 16) + "}"
     } else {

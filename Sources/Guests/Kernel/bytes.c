@@ -6,7 +6,9 @@
 
 void *memcpy(void *restrict target, const void *restrict source, size_t count) {
     void *to = target;
-    asm volatile("rep movsb" : "+D"(to), "+S"(source), "+c"(count) : : "memory");
+    size_t words = count / 8, rest = count % 8;
+    asm volatile("rep movsq" : "+D"(to), "+S"(source), "+c"(words) : : "memory");
+    asm volatile("rep movsb" : "+D"(to), "+S"(source), "+c"(rest) : : "memory");
     return target;
 }
 

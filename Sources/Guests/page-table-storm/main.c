@@ -1,7 +1,7 @@
 /* Page tables under a storm of writes: what demand paging, fork, mmap and mprotect do to them, and address spaces that come and go.
    The marks are listed in storm.h.
 
-   Parameters: rounds=24 pages=1024 */
+   Parameters: rounds=12 pages=1024 */
 
 #include "storm.h"
 
@@ -25,7 +25,7 @@ void kernel_main(const char *parameters) {
     static const char *const names[] = {"rounds", "pages", 0};
     parameters_expect(parameters, names);
     struct storm storm = {
-        .rounds = (unsigned)parameter_number(parameters, "rounds", 24),
+        .rounds = (unsigned)parameter_number(parameters, "rounds", 12),
         .pages = (unsigned)parameter_number(parameters, "pages", 1024),
     };
     require(storm.pages >= 8 && storm.pages <= MOST_PAGES && storm.pages % 8 == 0, "pages must be a multiple of 8 from 8 to 4096");

@@ -86,7 +86,7 @@ extension Processor {
 
   /// A processor without BMI1 ignores the prefix that makes TZCNT of BSF.
   func tzcnt(_ op: UnsafePointer<Operation>) throws(Stopped) {
-    guard features.bmi1 else { return try bsf(op) }
+    guard features.contains(.bmi1) else { return try bsf(op) }
     let form = OperandForm(op)
     let source = try sourceOperand(op, form)
     setZeroCount(op, form, source == 0 ? 8 &* form.width : source.trailingZeroBitCount)
@@ -94,7 +94,7 @@ extension Processor {
 
   /// A processor without LZCNT ignores the prefix that makes LZCNT of BSR.
   func lzcnt(_ op: UnsafePointer<Operation>) throws(Stopped) {
-    guard features.lzcnt else { return try bsr(op) }
+    guard features.contains(.abm) else { return try bsr(op) }
     let form = OperandForm(op)
     let source = try sourceOperand(op, form)
     setZeroCount(op, form, source.leadingZeroBitCount &- (64 &- 8 &* form.width))
@@ -109,7 +109,7 @@ extension Processor {
   }
 
   func popcnt(_ op: UnsafePointer<Operation>) throws(Stopped) {
-    guard features.popcnt else { throw raise(.invalidOpcode) }
+    guard features.contains(.popcnt) else { throw raise(.invalidOpcode) }
     let form = OperandForm(op)
     let source = try sourceOperand(op, form)
     setRegister(op.pointee.dst, width: form.width, UInt64(truncatingIfNeeded: source.nonzeroBitCount))

@@ -36,7 +36,7 @@ extension Processor {
   func stac(_ op: UnsafePointer<Operation>) throws(Stopped) { try setAlignmentCheckFlag(true) }
 
   private func setAlignmentCheckFlag(_ isSet: Bool) throws(Stopped) {
-    guard features.smap && s.pointee.cpl == 0 else { throw raise(.invalidOpcode) }
+    guard features.contains(.smap) && s.pointee.cpl == 0 else { throw raise(.invalidOpcode) }
     if isSet {
       s.pointee.systemFlags |= Flag.alignmentCheck
     } else {

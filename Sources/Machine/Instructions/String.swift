@@ -123,8 +123,10 @@ extension Processor {
       // The destination overlaps what is still to be read: elements that were written are read again, as one by one.
       copyElements(from: source, to: target, width: form.width, count: elements)
     }
-    advance(form, source: true, destination: true, elements: UInt64(truncatingIfNeeded: elements))
-    return UInt64(truncatingIfNeeded: elements)
+    let count = UInt64(truncatingIfNeeded: elements)
+    s.pointee.accesses &+= 2 &* count
+    advance(form, source: true, destination: true, elements: count)
+    return count
   }
 
   private func copyElements(
@@ -163,8 +165,10 @@ extension Processor {
     case 4: fill(UInt32.self)
     default: fill(UInt64.self)
     }
-    advance(form, source: false, destination: true, elements: UInt64(truncatingIfNeeded: elements))
-    return UInt64(truncatingIfNeeded: elements)
+    let count = UInt64(truncatingIfNeeded: elements)
+    s.pointee.accesses &+= count
+    advance(form, source: false, destination: true, elements: count)
+    return count
   }
 
   /// Whether runs through a segment need no check but that of their first element.

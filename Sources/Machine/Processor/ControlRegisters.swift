@@ -117,7 +117,7 @@ extension Processor {
   private func isValidCR3(_ value: UInt64) -> Bool {
     let state = s.pointee
     guard state.isLongMode else { return true }
-    var reserved = ~0 << costs.physicalBits
+    var reserved: UInt64 = .max << costs.physicalBits
     if state.cr4 & CR4.pcid != 0 { reserved &= ~CR3.noFlush }
     return value & reserved == 0
   }

@@ -159,12 +159,9 @@ extension Processor {
     let low = try loadSystem(address, width: 8)
     let high = isLong ? try loadSystem(address &+ 8, width: 8) : 0
     let type = (low >> 40) & 0x1f
-    switch type {
-    case 0xe, 0xf: break
-    case 0x6, 0x7 where !isLong: break
-    case 0x5 where !isLong: throw unsupported("task gate")
-    default: throw raise(.generalProtection(code))
-    }
+    if type == 5 && !isLong { throw unsupported("task gate") }
+    // Interrupt and trap gates; those of 16 bits only outside long mode.
+    guard type & ~1 == 0xe || type & ~1 == 6 && !isLong else { throw raise(.generalProtection(code)) }
     if event.checksGatePrivilege {
       guard s.pointee.cpl <= UInt8((low >> 45) & 3) else { throw raise(.generalProtection(code)) }
     }

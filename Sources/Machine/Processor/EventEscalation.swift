@@ -33,9 +33,9 @@ extension Processor {
 
   /// Delivers an event, and what comes of it when its delivery faults.
   ///
-  /// An exit in the middle is left in `stop` with the event that was being delivered: it is injected again once the hypervisor has resolved
-  /// the fault, and never makes a double fault.
-  /// - Returns: whether something was delivered. Else `stop` says why, or the processor has shut down.
+  /// An exit in the middle is left in `stop` with the event that was being delivered: it is injected again once the hypervisor has
+  /// resolved the fault, and never makes a double fault.
+  /// - Returns: whether something was delivered. Else `stop` says why not, or is `none` when the processor has shut down.
   func deliverOrEscalate(_ event: Event) -> Bool {
     var current = event
     // Benign exceptions can follow each other for ever: #AC whose handler's stack is misaligned hangs silicon too.
@@ -53,7 +53,7 @@ extension Processor {
         current = next
       }
     }
-    stop = .unsupported("endless exceptions in the delivery of \(current)")
+    stop = .unsupported("endless exceptions in the delivery of vector \(current.vector)")
     return false
   }
 

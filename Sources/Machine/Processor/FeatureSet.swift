@@ -44,6 +44,12 @@
   public static let nonstopTSC = FeatureSet(rawValue: 1 << 34)
   public static let wbnoinvd = FeatureSet(rawValue: 1 << 35)
 
+  // What instructions ask.
+  var bmi1: Bool { contains(.bmi1) }
+  var lzcnt: Bool { contains(.abm) }
+  var popcnt: Bool { contains(.popcnt) }
+  var smap: Bool { contains(.smap) }
+
   /// One feature: what a list of features says of it, and where CPUID shows it.
   public struct Row: Sendable {
     public let name: String

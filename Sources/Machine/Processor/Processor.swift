@@ -104,6 +104,12 @@ public final class Processor {
     set { s.pointee = newValue }
   }
 
+  /// Follows a change of `state` from outside.
+  public func refresh() { updatePaging() }
+
+  /// The last events delivered to the guest, newest last, with RIP before them.
+  public var recentlyDelivered: [(event: Event, rip: UInt64)] { recentEvents }
+
   /// Charges cycles to a cause. Apart from the base costs of whole blocks this is the only way that time passes.
   @inline(__always) public func charge(_ cause: Cause, _ cycles: UInt64) {
     causes[Int(cause.rawValue)] &+= cycles

@@ -36,5 +36,7 @@ public struct Counters: Sendable {
   public var injections: UInt64 = 0
   public var exits = InlineArray<16, UInt64>(repeating: 0)
 
+  public var unknownMSRs = UnknownRegisters()
+
   public init() {}
 }

@@ -1,0 +1,150 @@
+import Machine
+
+/// What a run counted: the JSON document of schema `penumbra.stats/1`. Every count is an integer, and the causes add up to the
+/// cycles exactly.
+public struct Statistics: Codable, Equatable, Sendable {
+  public static let schema = "penumbra.stats/1"
+
+  /// Which guest it was.
+  public var guest = Guest()
+  /// The effective configuration, whole.
+  public var config: [String: ConfigurationValue] = [:]
+  /// How the run ended; nil while it goes on.
+  public var outcome: Outcome?
+  /// Instructions retired, on all processors.
+  public var instructions: UInt64 = 0
+  /// Cycles by cause. Their sum is the clock.
+  public var causes = CauseCounts()
+  /// Exits by reason (`ExitReason.name`).
+  public var exits: [String: Exit] = [:]
+  /// TLBs by level: `data.l1`, `code.l1`, `l2`, `nested`.
+  public var tlb: [String: TLB] = [:]
+  public var walks = Walks()
+  public var shadow = Shadow()
+  public var memory = Memory()
+  /// Regions by mark ID in decimal; `start` is what came before the first mark.
+  public var regions: [String: Region] = [:]
+  public var cpus: [CPU] = []
+  /// Accesses that no device claimed, by `port 0x...` or `address 0x...`.
+  public var unclaimed: [String: UInt64] = [:]
+  /// The profile's figures whose source is unverified, in the profile's order.
+  public var unverified: [String] = []
+
+  public init() {}
+
+  /// The clock: the sum of the causes.
+  public var cycles: UInt64 { causes.total }
+
+  /// The name of a region in `regions`.
+  /// - Parameter mark: the mark's ID, 0 to 255; anything less is the time before the first mark.
+  public static func regionName(_ mark: Int) -> String { mark < 0 ? "start" : "\(mark)" }
+
+  public struct Guest: Codable, Equatable, Sendable {
+    public var name = ""
+    /// SHA-256 of its image.
+    public var sha256 = ""
+    /// SHA-256 of the initial RAM disk, if there is one.
+    public var initrdSHA256: String?
+
+    public init(name: String = "", sha256: String = "", initrdSHA256: String? = nil) {
+      (self.name, self.sha256, self.initrdSHA256) = (name, sha256, initrdSHA256)
+    }
+  }
+
+  public struct Outcome: Codable, Equatable, Sendable {
+    /// `RunOutcome.name`.
+    public var name: String
+    public var message: String
+    /// The process's exit status.
+    public var status: Int32
+
+    public init(_ outcome: RunOutcome) {
+      (name, message, status) = (outcome.name, outcome.message, outcome.exitStatus)
+    }
+  }
+
+  /// Exits of one reason; cycles are those of the hardware and the handler together.
+  public struct Exit: Codable, Equatable, Sendable {
+    public var count: UInt64 = 0
+    public var cycles: UInt64 = 0
+    /// The cheapest and the dearest single exit; 0 while there was none.
+    public var min: UInt64 = 0
+    public var max: UInt64 = 0
+
+    public init(count: UInt64 = 0, cycles: UInt64 = 0, min: UInt64 = 0, max: UInt64 = 0) {
+      (self.count, self.cycles, self.min, self.max) = (count, cycles, min, max)
+    }
+
+    /// Counts one exit.
+    public mutating func add(cycles spent: UInt64) {
+      min = count == 0 ? spent : Swift.min(min, spent)
+      max = Swift.max(max, spent)
+      count += 1
+      cycles += spent
+    }
+  }
+
+  public struct TLB: Codable, Equatable, Sendable {
+    public var hits: UInt64 = 0
+    public var misses: UInt64 = 0
+    /// Invalidations of more than one page.
+    public var flushes: UInt64 = 0
+
+    public init(hits: UInt64 = 0, misses: UInt64 = 0, flushes: UInt64 = 0) {
+      (self.hits, self.misses, self.flushes) = (hits, misses, flushes)
+    }
+  }
+
+  /// The hardware's page walks.
+  public struct Walks: Codable, Equatable, Sendable {
+    public var count: UInt64 = 0
+    /// References to tables of all kinds: guest, host and shadow.
+    public var references: UInt64 = 0
+    public var guestReferences: UInt64 = 0
+    public var hostReferences: UInt64 = 0
+    public var shadowReferences: UInt64 = 0
+    /// References by dimension and level of the table: `first.4`, `second.1`.
+    public var byLevel: [String: UInt64] = [:]
+    public var pagingStructureCacheHits: UInt64 = 0
+    public var nestedTLBHits: UInt64 = 0
+
+    public init() {}
+  }
+
+  public struct Memory: Codable, Equatable, Sendable {
+    /// Memory that the guest was given.
+    public var guestBytes: UInt64 = 0
+    /// Host memory that backs it.
+    public var hostBytes: UInt64 = 0
+    /// Host memory beyond that: shadow tables, nested tables.
+    public var overheadBytes: UInt64 = 0
+
+    public init(guestBytes: UInt64 = 0, hostBytes: UInt64 = 0, overheadBytes: UInt64 = 0) {
+      (self.guestBytes, self.hostBytes, self.overheadBytes) = (guestBytes, hostBytes, overheadBytes)
+    }
+  }
+
+  /// What was spent while a mark was the last one executed.
+  public struct Region: Codable, Equatable, Sendable {
+    public var visits: UInt64 = 0
+    public var instructions: UInt64 = 0
+    public var causes = CauseCounts()
+
+    public init(visits: UInt64 = 0, instructions: UInt64 = 0, causes: CauseCounts = CauseCounts()) {
+      (self.visits, self.instructions, self.causes) = (visits, instructions, causes)
+    }
+
+    public var cycles: UInt64 { causes.total }
+  }
+
+  public struct CPU: Codable, Equatable, Sendable {
+    public var instructions: UInt64 = 0
+    public var causes = CauseCounts()
+
+    public init(instructions: UInt64 = 0, causes: CauseCounts = CauseCounts()) {
+      (self.instructions, self.causes) = (instructions, causes)
+    }
+
+    public var cycles: UInt64 { causes.total }
+  }
+}

@@ -1,0 +1,220 @@
+import Boot
+import Decoding
+import Devices
+import Hypervisor
+import Machine
+
+/// A whole machine, assembled from a configuration: memory, processor, devices, and the hypervisor that the kind of paging wants.
+public final class VirtualMachine {
+  public let configuration: Configuration
+  public let guest: GuestImage
+  public let processor: Processor
+  public let memory: HostMemory
+  public let devices: PCDevices
+  /// Nil under native paging.
+  public let hypervisor: Hypervisor?
+  public let bootPlan: BootPlan
+  let profile: CostProfile
+
+  /// Makes a machine with its guest loaded and ready to execute its first instruction.
+  ///
+  /// - Throws: why the configuration or the guest cannot be used.
+  public init(_ configuration: Configuration, guest: GuestImage, console: any Console) throws(SetupError) {
+    try configuration.check()
+    self.configuration = configuration
+    self.guest = guest
+    profile = configuration.profile
+    bootPlan = try VirtualMachine.plan(configuration, guest)
+    memory = try VirtualMachine.hostMemory(configuration, bootPlan)
+
+    // Under the instruction clock one instruction stands for one cycle.
+    devices = PCDevices(
+      clockHertz: max(profile[.frequency], 1), processors: configuration.cpus, date: configuration.rtcStart.date,
+      memoryBytes: configuration.memory, console: console)
+    var options = ProcessorOptions()
+    options.clock = configuration.clock
+    options.blockLength = configuration.blockLength
+    options.dataCache = configuration.dataCaches
+    options.coherentTLB = configuration.tlb == .coherent
+    processor = Processor(
+      memory: memory, bus: devices, decoder: CapstoneDecoder(vendor: profile.vendor), profile: profile,
+      features: FeatureSet(names: configuration.features), options: options)
+    hypervisor = try VirtualMachine.hypervisor(configuration, processor, memory, devices, bootPlan, profile)
+    try load()
+  }
+
+  private static func plan(_ configuration: Configuration, _ guest: GuestImage) throws(SetupError) -> BootPlan {
+    let options = BootOptions(
+      memorySize: configuration.memory, commandLine: configuration.append, name: guest.name,
+      initrd: configuration.initrd?.bytes, processors: configuration.cpus)
+    do {
+      return try BootPlan.make(image: guest.bytes, options: options)
+    } catch {
+      throw .input("guest", guest.name, error.description)
+    }
+  }
+
+  /// Native paging has the guest's own addresses; a hypervisor needs room for its tables too, all of it committed on touch only.
+  private static func hostMemory(_ configuration: Configuration, _ plan: BootPlan) throws(SetupError) -> HostMemory {
+    do {
+      guard configuration.paging != .native else {
+        return try HostMemory(
+          low: plan.memoryMap.lowEnd, high: configuration.memory - plan.memoryMap.lowEnd)
+      }
+      let unit = max(configuration.hostPage.bytes, 1 << 21)
+      let guest = (configuration.memory + unit - 1) & ~(unit - 1)
+      return try HostMemory(low: guest + unit + guest / 4 + 64 << 20)
+    } catch {
+      throw SetupError(.input, "memory: \(error.description)")
+    }
+  }
+
+  private static func hypervisor(
+    _ configuration: Configuration, _ processor: Processor, _ memory: HostMemory, _ devices: PCDevices,
+    _ plan: BootPlan, _ profile: CostProfile
+  ) throws(SetupError) -> Hypervisor? {
+    let kind: HypervisorOptions.Kind
+    switch configuration.paging {
+    case .native: return nil
+    case .nested: kind = .nested
+    case .shadow: kind = .shadow(.trace)
+    }
+    let options = HypervisorOptions(
+      kind: kind, hostPage: configuration.hostPage, cachedRoots: configuration.shadowRoots,
+      eagerFill: configuration.shadowEager, vendor: profile.vendor,
+      ramRanges: plan.memoryMap.ram.map { $0.base.rawValue..<$0.base.rawValue + $0.size })
+    do {
+      return try Hypervisor(
+        processor: processor, memory: memory, bus: devices, profile: profile, options: options)
+    } catch {
+      throw SetupError(.input, "memory: \(error)")
+    }
+  }
+
+  private func load() throws(SetupError) {
+    for segment in bootPlan.segments where !segment.bytes.isEmpty {
+      let written =
+        hypervisor?.writeGuest(segment.bytes, at: segment.address)
+        ?? memory.write(segment.bytes, at: HostPhysical(segment.address.rawValue))
+      guard written else {
+        throw .input("guest", guest.name, "\(segment.name) at \(segment.address) is outside memory")
+      }
+    }
+    processor.start(at: bootPlan.entry)
+  }
+
+  // MARK: Running
+
+  /// How far `run` goes at most; nil: as far as the configuration's limits.
+  public struct StopCondition: Sendable {
+    public var instructions: UInt64?
+    public var cycles: UInt64?
+
+    public init(instructions: UInt64? = nil, cycles: UInt64? = nil) {
+      self.instructions = instructions
+      self.cycles = cycles
+    }
+
+    public static let end = StopCondition()
+  }
+
+  /// Runs the guest until it ends, a limit is reached, or `requestStop` is called.
+  public func run(until condition: StopCondition = .end) -> RunOutcome {
+    let cycles = min(configuration.maxCycles ?? .max, condition.cycles ?? .max)
+    let instructions = min(configuration.maxInstructions ?? .max, condition.instructions ?? .max)
+    let result =
+      hypervisor?.run(clockLimit: cycles, retiredLimit: instructions)
+      ?? processor.run(clockLimit: cycles, retiredLimit: instructions)
+    switch result {
+    case .exit(let exit): return .unsupported("exit \(exit.reason.name) without a hypervisor")
+    case .limit:
+      return .limit(processor.state.retired >= instructions ? .instructions(instructions) : .cycles(cycles))
+    case .stopRequested: return .interrupted
+    case .shutdown(let shutdown): return .shutdown(shutdown)
+    case .haltedForEver: return .haltedForEver
+    case .waitsForNothing: return .waitsForNothing
+    case .tripleFault: return .tripleFault("triple fault\(recentEvents)")
+    case .unsupported(let what): return .unsupported("\(what)\(recentEvents)")
+    }
+  }
+
+  /// Makes a run in progress end at the next opportunity; may be called from a signal handler.
+  public func requestStop() { processor.stopRequest.raise() }
+
+  /// The last events that were delivered, for messages.
+  private var recentEvents: String {
+    let events = processor.recentlyDelivered.filter { if case .interrupt = $0.event { false } else { true } }
+    guard !events.isEmpty else { return "" }
+    let list = events.suffix(4).map { "\($0.event.text) at RIP 0x\(String($0.rip, radix: 16))" }
+    return "; last exceptions: " + list.joined(separator: ", ")
+  }
+
+  // MARK: Snapshots
+
+  /// Everything that the guest's future and the statistics depend on.
+  public struct Snapshot {
+    let processor: ProcessorSnapshot
+    let memory: HostMemoryImage
+    let devices: PCDevices.State
+    let hypervisor: Hypervisor.Snapshot?
+  }
+
+  public func snapshot() -> Snapshot {
+    Snapshot(
+      processor: processor.snapshot(), memory: memory.image(), devices: devices.state,
+      hypervisor: hypervisor?.snapshot())
+  }
+
+  public func restore(_ snapshot: Snapshot) {
+    memory.restore(snapshot.memory)
+    devices.state = snapshot.devices
+    if let saved = snapshot.hypervisor { hypervisor?.restore(saved) }
+    processor.restore(snapshot.processor)
+  }
+}
+
+extension Event {
+  /// For messages.
+  var text: String {
+    switch self {
+    case .exception(let exception): exception.description
+    case .interrupt(let vector): "interrupt \(vector)"
+    case .software(let vector, _): "INT \(vector)"
+    }
+  }
+}
+
+extension Processor {
+  /// Puts the processor into the state that a boot protocol promises.
+  func start(at entry: EntryState) {
+    var state = ProcessorState()
+    state.rip = entry.rip
+    let registers: [(UInt8, UInt64)] = [
+      (Slot.rax, entry.rax), (Slot.rbx, entry.rbx), (Slot.rcx, entry.rcx), (Slot.rdx, entry.rdx),
+      (Slot.rsi, entry.rsi), (Slot.rdi, entry.rdi), (Slot.rbp, entry.rbp), (Slot.rsp, entry.rsp),
+    ]
+    for (slot, value) in registers { state.slots[Int(slot)] = value }
+    state.rflags = entry.rflags
+    state.cr0 = entry.cr0
+    state.cr3 = entry.cr3
+    state.cr4 = entry.cr4
+    state.efer = entry.efer
+    for register in SegmentRegister.allCases { state[register] = Segment(entry.data) }
+    state[.cs] = Segment(entry.cs)
+    state.tr = Segment(entry.tr)
+    state.ldtr = Segment(entry.ldtr)
+    state.gdtr = Machine.DescriptorTable(base: entry.gdt.base, limit: entry.gdt.limit)
+    state.idtr = Machine.DescriptorTable(base: entry.idt.base, limit: entry.idt.limit)
+    self.state = state
+    refresh()
+  }
+}
+
+extension Segment {
+  fileprivate init(_ state: SegmentState) {
+    let isUnusable = state.attributes & 0x10000 != 0
+    self.init(
+      selector: state.selector, base: state.base, limit: state.limit,
+      attributes: isUnusable ? 0 : UInt16(truncatingIfNeeded: state.attributes))
+  }
+}

@@ -1,0 +1,207 @@
+/// Far JMP, CALL and RET (SDM vol. 2; vol. 3, 5.8).
+extension Processor {
+  func jumpFar(_ op: UnsafePointer<Operation>) throws(Stopped) { try transferFar(op, isCall: false) }
+  func callFar(_ op: UnsafePointer<Operation>) throws(Stopped) { try transferFar(op, isCall: true) }
+
+  private func transferFar(_ op: UnsafePointer<Operation>, isCall: Bool) throws(Stopped) {
+    let form = OperandForm(op)
+    let (selector, offset) = try farPointer(op, form)
+    if !isProtected || s.pointee.systemFlags & Flag.virtual8086 != 0 {
+      var code = s.pointee[.cs]
+      code.selector = selector
+      code.base = UInt64(selector) << 4
+      return try enterCode(code, offset, width: form.width, isCall: isCall)
+    }
+    let named = selector & 0xfffc
+    guard named != 0 else { throw raise(.generalProtection(0)) }
+    var (code, address) = try readDescriptor(selector, otherwise: .generalProtection(named))
+    guard code.isCodeOrData else { return try transferThroughSystem(selector, code, isCall: isCall) }
+    let cpl = s.pointee.cpl
+    guard code.isCode else { throw raise(.generalProtection(named)) }
+    // Conforming code runs at the caller's privilege; other code has to have it, and the selector may not ask for less.
+    let isAllowed =
+      code.isConforming
+      ? code.privilegeLevel <= cpl : code.privilegeLevel == cpl && UInt8(selector & 3) <= cpl
+    guard isAllowed else { throw raise(.generalProtection(named)) }
+    try checkCodeSize(code)
+    guard code.isPresent else { throw raise(.segmentNotPresent(named)) }
+    try checkTarget(offset, in: code)
+    try markAccessed(&code, at: address)
+    code.selector = named | UInt16(cpl)
+    try enterCode(code, offset, width: form.width, isCall: isCall)
+  }
+
+  /// The far pointer of an instruction: immediate, or offset and selector in memory.
+  private func farPointer(
+    _ op: UnsafePointer<Operation>, _ form: OperandForm
+  ) throws(Stopped) -> (selector: UInt16, offset: UInt64) {
+    if form.shape == .i { return (form.extra, UInt64(bitPattern: op.pointee.imm).truncated(to: form.width)) }
+    let address = effectiveAddress(op)
+    let offset = try load(address, width: form.width, stack: form.usesStack)
+    let selector = try load(
+      (address &+ UInt64(form.width)) & addressLimit, width: 2, stack: form.usesStack)
+    return (UInt16(truncatingIfNeeded: selector), offset)
+  }
+
+  /// Goes to code of the same privilege.
+  private func enterCode(_ code: Segment, _ offset: UInt64, width: Int, isCall: Bool) throws(Stopped) {
+    try checkTarget(offset, in: code)
+    if isCall {
+      var stack = currentStack()
+      try pushValue(UInt64(s.pointee[.cs].selector), width: width, on: &stack)
+      try pushValue(s.pointee.rip, width: width, on: &stack)
+      commit(stack)
+    }
+    s.pointee[.cs] = code
+    s.pointee.rip = offset
+  }
+
+  // MARK: Call gates
+
+  /// A far transfer whose selector names a gate or task state.
+  private func transferThroughSystem(_ selector: UInt16, _ system: Segment, isCall: Bool) throws(Stopped) {
+    let named = selector & 0xfffc
+    guard s.pointee.isLongMode else {
+      switch system.type {
+      case 0x4, 0xc: throw unsupported("call gate in protected mode")
+      case 0x5: throw unsupported("task gate")
+      case 0x1, 0x9: throw unsupported("task switch")
+      default: throw raise(.generalProtection(named))
+      }
+    }
+    guard system.type == 0xc else { throw raise(.generalProtection(named)) }
+    let (gate, _) = try readSystemDescriptor(selector, otherwise: .generalProtection(named))
+    // The type field of the upper half must be zero (SDM vol. 3, 5.8.3.1).
+    guard gate.high & 0x1f00_0000_0000 == 0 else { throw raise(.generalProtection(named)) }
+    let cpl = s.pointee.cpl
+    guard system.privilegeLevel >= cpl, system.privilegeLevel >= UInt8(selector & 3) else {
+      throw raise(.generalProtection(named))
+    }
+    guard system.isPresent else { throw raise(.segmentNotPresent(named)) }
+
+    let target = UInt16(truncatingIfNeeded: gate.low >> 16)
+    let targetNamed = target & 0xfffc
+    guard targetNamed != 0 else { throw raise(.generalProtection(0)) }
+    var (code, address) = try readDescriptor(target, otherwise: .generalProtection(targetNamed))
+    guard code.isCode, code.isLong, !code.isBig, code.privilegeLevel <= cpl,
+      isCall || code.isConforming || code.privilegeLevel == cpl
+    else { throw raise(.generalProtection(targetNamed)) }
+    guard code.isPresent else { throw raise(.segmentNotPresent(targetNamed)) }
+    let offset = gate.low & 0xffff | (gate.low >> 32) & 0xffff_0000 | gate.high << 32
+    try checkTarget(offset, in: code)
+    try markAccessed(&code, at: address)
+    let newCPL = code.isConforming ? cpl : code.privilegeLevel
+    code.selector = targetNamed | UInt16(newCPL)
+    guard isCall else { return try enterCode(code, offset, width: 8, isCall: false) }
+    try callGate(code, offset, cpl: newCPL)
+  }
+
+  /// A call through a gate to 64-bit code, on the inner privilege's stack where the privilege changes.
+  private func callGate(_ code: Segment, _ offset: UInt64, cpl: UInt8) throws(Stopped) {
+    let changesPrivilege = cpl != s.pointee.cpl
+    let old = s.pointee.slots[Int(Slot.rsp)]
+    var stack = StackCursor.flat(changesPrivilege ? try taskStack(cpl: cpl).pointer : old, cpl: cpl)
+    if changesPrivilege {
+      try pushValue(UInt64(s.pointee[.ss].selector), width: 8, on: &stack)
+      try pushValue(old, width: 8, on: &stack)
+    }
+    try pushValue(UInt64(s.pointee[.cs].selector), width: 8, on: &stack)
+    try pushValue(s.pointee.rip, width: 8, on: &stack)
+    if changesPrivilege { s.pointee[.ss] = .null(UInt16(cpl)) }
+    commit(stack)
+    s.pointee[.cs] = code
+    s.pointee.cpl = cpl
+    s.pointee.rip = offset
+    if changesPrivilege { updatePaging() }
+  }
+
+  // MARK: RET
+
+  func retFar(_ op: UnsafePointer<Operation>) throws(Stopped) {
+    let width = OperandForm(op).width
+    let released = UInt64(bitPattern: op.pointee.imm) & 0xffff
+    var stack = currentStack()
+    let offset = try popValue(width: width, from: &stack)
+    let selector = UInt16(truncatingIfNeeded: try popValue(width: width, from: &stack))
+    if !isProtected || s.pointee.systemFlags & Flag.virtual8086 != 0 {
+      stack.release(released)
+      return try returnInRealMode(selector, offset, stack)
+    }
+    let code = try returnCodeSegment(selector)
+    stack.release(released)
+    let cpl = UInt8(selector & 3)
+    guard cpl != s.pointee.cpl else {
+      try checkTarget(offset, in: code)
+      commit(stack)
+      s.pointee[.cs] = code
+      s.pointee.rip = offset
+      return
+    }
+    let pointer = try popValue(width: width, from: &stack)
+    let stackSelector = UInt16(truncatingIfNeeded: try popValue(width: width, from: &stack))
+    let segment = try returnStackSegment(stackSelector, for: code)
+    try checkTarget(offset, in: code)
+    returnOutward(to: code, offset, stack: segment, pointer, width: width, released: released)
+  }
+
+  /// The code segment that a far return or IRET names, checked (SDM vol. 2, RET).
+  func returnCodeSegment(_ selector: UInt16) throws(Stopped) -> Segment {
+    let named = selector & 0xfffc
+    guard named != 0 else { throw raise(.generalProtection(0)) }
+    var (code, address) = try readDescriptor(selector, otherwise: .generalProtection(named))
+    let requested = UInt8(selector & 3)
+    guard code.isCode, requested >= s.pointee.cpl,
+      code.isConforming ? code.privilegeLevel <= requested : code.privilegeLevel == requested
+    else { throw raise(.generalProtection(named)) }
+    try checkCodeSize(code)
+    guard code.isPresent else { throw raise(.segmentNotPresent(named)) }
+    try markAccessed(&code, at: address)
+    return code
+  }
+
+  /// The stack segment that a return names. It may be null where 64-bit code of CPL 0 to 2 is returned to.
+  func returnStackSegment(_ selector: UInt16, for code: Segment) throws(Stopped) -> Segment {
+    let cpl = UInt8(code.selector & 3)
+    guard selector & 0xfffc != 0 else {
+      guard s.pointee.isLongMode, code.isLong, cpl != 3 else { throw raise(.generalProtection(0)) }
+      return .null(selector)
+    }
+    return try stackSegment(selector, cpl: cpl, otherwise: GuestException.generalProtection)
+  }
+
+  func returnInRealMode(_ selector: UInt16, _ offset: UInt64, _ stack: StackCursor) throws(Stopped) {
+    var code = s.pointee[.cs]
+    code.selector = selector
+    code.base = UInt64(selector) << 4
+    try checkTarget(offset, in: code)
+    commit(stack)
+    s.pointee[.cs] = code
+    s.pointee.rip = offset
+  }
+
+  /// Goes to an outer privilege, or with SS:RSP from the frame to the same one. Nothing can fail any more.
+  func returnOutward(
+    to code: Segment, _ offset: UInt64, stack segment: Segment, _ pointer: UInt64, width: Int, released: UInt64 = 0
+  ) {
+    let cpl = UInt8(code.selector & 3)
+    let changesPrivilege = cpl != s.pointee.cpl
+    s.pointee[.cs] = code
+    s.pointee[.ss] = segment
+    s.pointee.cpl = cpl
+    s.pointee.rip = offset
+    if s.pointee.codeSize == .bits64 || segment.isBig {
+      setRegister(Slot.rsp, width: width == 2 ? 2 : width, pointer &+ released)
+    } else {
+      setRegister(Slot.rsp, width: 2, pointer &+ released)
+    }
+    if changesPrivilege {
+      dropInnerSegments(cpl: cpl)
+      updatePaging()
+    }
+  }
+}
+
+extension StackCursor {
+  /// Moves the pointer over bytes that a return releases.
+  mutating func release(_ bytes: UInt64) { pointer = (pointer &+ bytes) & mask }
+}

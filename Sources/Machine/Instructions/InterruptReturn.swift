@@ -1,0 +1,56 @@
+/// IRET, IRETD, IRETQ (SDM vol. 2, IRET).
+extension Processor {
+  func interruptReturn(_ op: UnsafePointer<Operation>) throws(Stopped) {
+    let width = OperandForm(op).width
+    let isVirtual8086 = s.pointee.systemFlags & Flag.virtual8086 != 0
+    if isVirtual8086 { throw unsupported("virtual-8086 mode") }
+    if isProtected && s.pointee.systemFlags & Flag.nestedTask != 0 {
+      if s.pointee.isLongMode { throw raise(.generalProtection(0)) }
+      throw unsupported("return to another task")
+    }
+    // 64-bit code pops SS:RSP always, other code only on a return to an outer privilege.
+    let isFrom64BitCode = is64BitMode
+    var stack = currentStack()
+    let offset = try popValue(width: width, from: &stack)
+    let selector = UInt16(truncatingIfNeeded: try popValue(width: width, from: &stack))
+    let image = try popValue(width: width, from: &stack)
+    guard isProtected else {
+      try returnInRealMode(selector, offset, stack)
+      return setReturnedFlags(image, width: width, cpl: 0)
+    }
+    if image & Flag.virtual8086 != 0 && width == 4 && s.pointee.cpl == 0 && !s.pointee.isLongMode {
+      throw unsupported("virtual-8086 mode")
+    }
+    let code = try returnCodeSegment(selector)
+    let oldCPL = s.pointee.cpl
+    if isFrom64BitCode || UInt8(selector & 3) != oldCPL {
+      let pointer = try popValue(width: width, from: &stack)
+      let stackSelector = UInt16(truncatingIfNeeded: try popValue(width: width, from: &stack))
+      let segment = try returnStackSegment(stackSelector, for: code)
+      try checkTarget(offset, in: code)
+      returnOutward(to: code, offset, stack: segment, pointer, width: width)
+    } else {
+      try checkTarget(offset, in: code)
+      commit(stack)
+      s.pointee[.cs] = code
+      s.pointee.rip = offset
+    }
+    setReturnedFlags(image, width: width, cpl: oldCPL)
+  }
+
+  /// RFLAGS from the frame: IF needs CPL <= IOPL, IOPL and the virtual interrupt flags need ring 0, by the CPL and IOPL before.
+  ///
+  /// RF is left out: it would hold off instruction breakpoints for the one instruction that follows, and does nothing else.
+  private func setReturnedFlags(_ image: UInt64, width: Int, cpl: UInt8) {
+    let old = s.pointee.rflags
+    var writable = Flag.arithmetic | Flag.trap | Flag.direction | Flag.nestedTask
+    if UInt64(cpl) <= (old & Flag.ioPrivilege) >> 12 { writable |= Flag.interrupt }
+    if cpl == 0 { writable |= Flag.ioPrivilege }
+    if width > 2 {
+      writable |= Flag.alignmentCheck | Flag.identification
+      if cpl == 0 { writable |= Flag.virtualInterrupt | Flag.virtualInterruptPending }
+    }
+    s.pointee.rflags = old & ~writable & ~Flag.resume | image & writable
+    if (old ^ image) & writable & Flag.alignmentCheck != 0 { updatePaging() }
+  }
+}

@@ -1,0 +1,77 @@
+/// What is left of the system instructions: HLT, CPUID, the time stamp counter, extended control registers (SDM vol. 2).
+extension Processor {
+  func halt(_ op: UnsafePointer<Operation>) throws(Stopped) {
+    try requireRing0()
+    if controls.intercepts.contains(.halt) { throw exit(instructionExit(.halt, op)) }
+    s.pointee.isHalted = true
+  }
+
+  func cpuid(_ op: UnsafePointer<Operation>) throws(Stopped) {
+    let leaf = cpuidLeaf(
+      UInt32(truncatingIfNeeded: s.pointee.slots[Int(Slot.rax)]),
+      UInt32(truncatingIfNeeded: s.pointee.slots[Int(Slot.rcx)]))
+    s.pointee.slots[Int(Slot.rax)] = UInt64(leaf.eax)
+    s.pointee.slots[Int(Slot.rbx)] = UInt64(leaf.ebx)
+    s.pointee.slots[Int(Slot.rcx)] = UInt64(leaf.ecx)
+    s.pointee.slots[Int(Slot.rdx)] = UInt64(leaf.edx)
+  }
+
+  // MARK: Time
+
+  func readTimeStamp(_ op: UnsafePointer<Operation>) throws(Stopped) {
+    try checkTimeStampDisable()
+    setTimeStamp()
+  }
+
+  func readTimeStampAux(_ op: UnsafePointer<Operation>) throws(Stopped) {
+    guard features.contains(.rdtscp) else { throw raise(.invalidOpcode) }
+    try checkTimeStampDisable()
+    setTimeStamp()
+    setRegister(Slot.rcx, width: 4, s.pointee.tscAux)
+  }
+
+  private func checkTimeStampDisable() throws(Stopped) {
+    if s.pointee.cr4 & CR4.timeStampDisable != 0 && s.pointee.cpl != 0 { throw raise(.generalProtection(0)) }
+  }
+
+  private func setTimeStamp() {
+    let value = timeStamp
+    setRegister(Slot.rax, width: 4, value)
+    setRegister(Slot.rdx, width: 4, value >> 32)
+  }
+
+  func readPID(_ op: UnsafePointer<Operation>) throws(Stopped) {
+    guard features.contains(.rdpid) else { throw raise(.invalidOpcode) }
+    setRegister(op.pointee.dst, width: OperandForm(op).width, s.pointee.tscAux)
+  }
+
+  // MARK: Extended control registers
+
+  /// CR4.OSXSAVE cannot be set while CPUID has no XSAVE, so that both are undefined until then.
+  func getXCR(_ op: UnsafePointer<Operation>) throws(Stopped) {
+    try checkXCR()
+    setRegister(Slot.rax, width: 4, s.pointee.xcr0)
+    setRegister(Slot.rdx, width: 4, s.pointee.xcr0 >> 32)
+  }
+
+  func setXCR(_ op: UnsafePointer<Operation>) throws(Stopped) {
+    guard s.pointee.cr4 & CR4.osXSAVE != 0 else { throw raise(.invalidOpcode) }
+    try requireRing0()
+    try checkXCR()
+    let value = register(Slot.rax, width: 4) | register(Slot.rdx, width: 4) << 32
+    // x87 state is always enabled; SSE state is the other one that there will be.
+    guard value & 1 != 0, value & ~3 == 0 else { throw raise(.generalProtection(0)) }
+    s.pointee.xcr0 = value
+  }
+
+  private func checkXCR() throws(Stopped) {
+    guard s.pointee.cr4 & CR4.osXSAVE != 0 else { throw raise(.invalidOpcode) }
+    guard register(Slot.rcx, width: 4) == 0 else { throw raise(.generalProtection(0)) }
+  }
+
+  // MARK: MONITOR
+
+  /// CPUID shows no MONITOR.
+  func monitor(_ op: UnsafePointer<Operation>) throws(Stopped) { throw raise(.invalidOpcode) }
+  func mwait(_ op: UnsafePointer<Operation>) throws(Stopped) { throw raise(.invalidOpcode) }
+}

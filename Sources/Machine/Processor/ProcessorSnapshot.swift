@@ -1,0 +1,40 @@
+/// Everything of a processor that a run's future and its statistics depend on; memory is apart.
+public struct ProcessorSnapshot {
+  let state: ProcessorState
+  let causes: [UInt64]
+  let counters: Counters
+  let regions: RegionAccounts
+  let translation: TranslationImage
+  let controls: VMControls
+  let fetchPage: UInt64
+  let fetchFrame: UInt64
+  let recentEvents: [(event: Event, rip: UInt64)]
+}
+
+extension Processor {
+  /// Copies the processor between two runs.
+  public func snapshot() -> ProcessorSnapshot {
+    ProcessorSnapshot(
+      state: s.pointee, causes: Array(UnsafeBufferPointer(start: causes, count: Cause.count)), counters: counters,
+      regions: regions, translation: translation.image(), controls: controls, fetchPage: fetchPage,
+      fetchFrame: fetchFrame, recentEvents: recentEvents)
+  }
+
+  /// Makes the processor as it was. Memory must have been restored before: what was decoded from it is forgotten.
+  public func restore(_ snapshot: ProcessorSnapshot) {
+    restorePatched()
+    blocks.dropAll()
+    s.pointee = snapshot.state
+    for (index, cycles) in snapshot.causes.enumerated() { causes[index] = cycles }
+    counters = snapshot.counters
+    regions = snapshot.regions
+    translation.restore(snapshot.translation)
+    controls = snapshot.controls
+    updatePaging()
+    fetchPage = snapshot.fetchPage
+    fetchFrame = snapshot.fetchFrame
+    recentEvents = snapshot.recentEvents
+    stop = .none
+    grantedStores = []
+  }
+}

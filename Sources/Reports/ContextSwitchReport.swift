@@ -1,0 +1,142 @@
+import Emulator
+import Machine
+
+/// What a context switch costs, by cause: for each measurement, the measured region of a run in which tasks have spaces of their own, less
+/// the same region of a control run in which they share one, divided by the number of switches.
+public struct ContextSwitchReport {
+  /// How the guest's kernel manages the TLB.
+  public enum Variant: String, CaseIterable, Sendable {
+    /// Every load of CR3 drops everything.
+    case plain
+    /// The kernel's own pages are global.
+    case global
+    /// Spaces have PCIDs, and loads of CR3 keep entries.
+    case pcid
+  }
+
+  /// One measurement, in whole cycles of all switches together; nothing is rounded before it is shown.
+  public struct Measurement: Sendable {
+    public var processes: Int
+    /// Pages that each process touches between two switches.
+    public var pages: Int
+    public var variant: Variant
+    public var paging: PagingKind
+    /// 1 or more.
+    public var switches: UInt64
+    /// Cycles by cause, measured less control; negative where the control run spent more.
+    public private(set) var causes: [(cause: Cause, cycles: Int128)]
+
+    public init(
+      processes: Int, pages: Int, variant: Variant, paging: PagingKind, switches: UInt64, measured: CycleLedger,
+      control: CycleLedger
+    ) {
+      (self.processes, self.pages, self.variant, self.paging) = (processes, pages, variant, paging)
+      self.switches = switches
+      causes = Cause.all.compactMap { cause in
+        let cycles = Int128(measured[cause]) - Int128(control[cause])
+        return cycles == 0 ? nil : (cause, cycles)
+      }
+    }
+
+    /// Cycles of all switches and all causes.
+    public var total: Int128 { causes.reduce(0) { $0 + $1.cycles } }
+
+    func cycles(of cause: Cause) -> Int128 { causes.first { $0.cause == cause }?.cycles ?? 0 }
+  }
+
+  /// Digits after the point in a table.
+  static let decimals = 1
+
+  let profile: String
+  let unverified: Int
+  let measurements: [Measurement]
+
+  public init(_ measurements: [Measurement], profile: CostProfile) {
+    self.measurements = measurements
+    self.profile = profile.name
+    unverified = profile.unverified.count
+  }
+
+  /// The report in a format.
+  /// - Throws: `SetupError` of kind `defect` if JSON cannot be made.
+  public func text(_ format: OutputFormat, _ style: TextStyle = TextStyle(coloured: false)) throws(SetupError) -> String {
+    switch format {
+    case .table: table(style)
+    case .csv: csv
+    case .json: try DeterministicJSON.encode(Document(self))
+    }
+  }
+
+  /// The causes that any measurement has, in groups.
+  private var groups: [CauseTree.Group] {
+    CauseTree.groups(of: Cause.all.filter { cause in measurements.contains { $0.cycles(of: cause) != 0 } })
+  }
+
+  private func table(_ style: TextStyle) -> String {
+    let groups = groups
+    let fixed: [(String, TextTable.Alignment)] = [
+      ("processes", .right), ("pages", .right), ("kernel", .left), ("paging", .left), ("cycles/switch", .right),
+    ]
+    var table = TextTable(fixed + groups.map { ($0.name, .right) })
+    var last: (Int, Int)?
+    for measurement in measurements {
+      let point = (measurement.processes, measurement.pages)
+      if let last, last != point { table.addRule() }
+      last = point
+      let sums = groups.map { group in group.causes.reduce(0) { $0 + measurement.cycles(of: $1) } }
+      let shown = Apportionment.divide(sums, by: measurement.switches, decimals: Self.decimals)
+      table.add(
+        ["\(measurement.processes)", "\(measurement.pages)", measurement.variant.rawValue, measurement.paging.name]
+          + ([shown.total] + shown.parts).map { NumberFormat.decimal($0, decimals: Self.decimals) })
+    }
+    var text = "cycles of a context switch, by cause: spaces of their own less one shared space, profile \(profile)"
+    if unverified != 0 { text += " (\(unverified) figures unverified)" }
+    return text + "\n\n" + table.text(style)
+  }
+
+  /// Cycles of all switches together, so that nothing is rounded: divide by `switches`.
+  private var csv: String {
+    let causes = groups.flatMap(\.causes)
+    var csv = CommaSeparatedValues()
+    csv.add(["processes", "pages", "kernel", "paging", "switches", "cycles"] + causes.map(\.name))
+    for measurement in measurements {
+      csv.add(
+        [
+          "\(measurement.processes)", "\(measurement.pages)", measurement.variant.rawValue, measurement.paging.name,
+          "\(measurement.switches)", "\(measurement.total)",
+        ] + causes.map { "\(measurement.cycles(of: $0))" })
+    }
+    return csv.text
+  }
+
+  private struct Document: Encodable {
+    struct Row: Encodable {
+      var processes: Int
+      var pages: Int
+      var kernel: String
+      var paging: String
+      var switches: UInt64
+      /// Of all switches together.
+      var cycles: Int64
+      var causes: [String: Int64]
+    }
+
+    let schema = "penumbra.bench.context-switch/1"
+    var profile: String
+    var unverified: Int
+    var measurements: [Row]
+
+    init(_ report: ContextSwitchReport) {
+      profile = report.profile
+      unverified = report.unverified
+      measurements = report.measurements.map { measurement in
+        Row(
+          processes: measurement.processes, pages: measurement.pages, kernel: measurement.variant.rawValue,
+          paging: measurement.paging.name, switches: measurement.switches,
+          cycles: Int64(clamping: measurement.total),
+          causes: Dictionary(
+            uniqueKeysWithValues: measurement.causes.map { ($0.cause.name, Int64(clamping: $0.cycles)) }))
+      }
+    }
+  }
+}

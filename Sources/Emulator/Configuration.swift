@@ -66,7 +66,7 @@ public struct Configuration: Equatable, Sendable {
   /// Shadow paging: whether an entry is filled as soon as the guest makes it present.
   public var shadowEager = true
   /// What the real-time clock says when the machine starts.
-  public var rtcStart = CalendarTime(year: 2024, month: 1, day: 1)!
+  public var rtcStart = StartDate.standard
 
   /// The defaults of INTERFACE: nested paging under the default profile.
   ///

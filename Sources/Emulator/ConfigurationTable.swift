@@ -88,7 +88,7 @@ extension ConfigurationKey {
     ConfigurationKey("rtc.start", "DATE", "what the real-time clock starts with, for example 2024-01-31T12:34:56Z (UTC)") {
       .text($0.rtcStart.description)
     } set: {
-      guard let value = CalendarTime($1) else {
+      guard let value = StartDate($1) else {
         throw SetupError.usage(
           "rtc.start: \(printable($1)) is no date from 1970 to 2099 like 2024-01-31 or 2024-01-31T12:34:56Z")
       }

@@ -17,7 +17,7 @@ public struct Statistics: Codable, Equatable, Sendable {
   public var causes = CauseCounts()
   /// Exits by reason (`ExitReason.name`).
   public var exits: [String: Exit] = [:]
-  /// TLBs by level: `data.l1`, `code.l1`, `l2`, `nested`.
+  /// TLBs by level: `data` and `code` (the first), `l2`, `nested`.
   public var tlb: [String: TLB] = [:]
   public var walks = Walks()
   public var shadow = Shadow()
@@ -103,7 +103,7 @@ public struct Statistics: Codable, Equatable, Sendable {
     public var guestReferences: UInt64 = 0
     public var hostReferences: UInt64 = 0
     public var shadowReferences: UInt64 = 0
-    /// References by dimension and level of the table: `first.4`, `second.1`.
+    /// Walks by the number of references that they took, in decimal: `4`, `24`.
     public var byLevel: [String: UInt64] = [:]
     public var pagingStructureCacheHits: UInt64 = 0
     public var nestedTLBHits: UInt64 = 0

@@ -70,7 +70,7 @@ struct YAMLDocument {
       .composer(_, let problem, let mark, _):
       return .input(what, "\(name):\(mark.line)", printable(problem))
     case .duplicatedKeysInMapping(let duplicates, let context):
-      let names = duplicates.sorted().map(printable).joined(separator: ", ")
+      let names = duplicates.sorted().map { printable($0) }.joined(separator: ", ")
       return .input(what, "\(name):\(context.mark.line)", "given twice: \(names)")
     default:
       return .input(what, name, "it is not valid YAML")

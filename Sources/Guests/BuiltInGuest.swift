@@ -4,7 +4,7 @@ public struct BuiltInGuest: Sendable {
   public let name: String
   /// What it is for, in a line.
   public let summary: String
-  /// The words of its command line, each with its default; empty where it takes none.
+  /// The words of its command line, with defaults where they are fixed; empty where it takes none.
   public let parameters: String
   /// Its Multiboot image.
   public let image: [UInt8]
@@ -19,12 +19,17 @@ public struct BuiltInGuest: Sendable {
       parameters: "", image: PackageResources.paging_tour_image),
     BuiltInGuest(
       name: "context-switch", summary: "tasks in several address spaces take turns, each touching its own pages",
-      parameters:
-        "spaces=4 tasks=4 pages=16 switches=1000 warmup=16 mode=kernel|user switch=voluntary|timer global=0|1 pcid=0|1 hz=10000",
+      parameters: "spaces tasks pages switches warmup mode=kernel|user switch=voluntary|timer global=0|1 pcid=0|1 hz",
       image: PackageResources.context_switch_image),
     BuiltInGuest(
-      name: "page-table-storm", summary: "changes its page tables again and again: the worst case for shadow paging",
-      parameters: "", image: PackageResources.page_table_storm_image),
+      name: "page-table-storm", summary: "writes page tables as fork, mmap and demand paging do: hard on shadow paging",
+      parameters: "rounds=12 pages=1024", image: PackageResources.page_table_storm_image),
+    BuiltInGuest(
+      name: "pointer-chase", summary: "follows pointers, one to a page: hard on TLBs and walks",
+      parameters: "pages=N|size=BYTES page=4K|2M steps=100000 stride=4096", image: PackageResources.pointer_chase_image),
+    BuiltInGuest(
+      name: "compute", summary: "sieve, sort, CRC and the like: few TLB misses", parameters: "rounds=8",
+      image: PackageResources.compute_image),
   ]
 
   /// The guest of a name.

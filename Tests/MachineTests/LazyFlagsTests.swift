@@ -1,7 +1,8 @@
 import Machine
 import Testing
 
-/// The flags that stand as operands and a kind, against an oracle that computes them as the manual words them (SDM vol. 1, 3.4.3.1).
+/// The flags that stand as operands and a kind, against an oracle that computes them as the manual words them (SDM vol.
+/// 1, 3.4.3.1).
 struct LazyFlagsTests {
   static let bytes: ClosedRange<UInt64> = 0...255
 

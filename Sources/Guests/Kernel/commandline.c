@@ -47,11 +47,12 @@ __attribute__((noreturn)) static void fail(const char *reason, const char *word)
 }
 
 const char *parameters_of(const char *command_line) {
+    /* A boot loader puts the image's name first. Every parameter has a value, so a first word without one is that name. */
     const char *first = skip_spaces(command_line);
-    bool is_path = false;
-    for (const char *c = first; !ends_word(*c) && *c != '='; c++)
-        is_path |= *c == '/' || ((*c == '.') && behind(c, ".image"));
-    return is_path ? skip_spaces(skip_word(first)) : first;
+    for (const char *c = first; !ends_word(*c); c++)
+        if (*c == '=')
+            return first;
+    return skip_spaces(skip_word(first));
 }
 
 static int digit(char c) {

@@ -830,7 +830,7 @@ extension Processor {
       // Stack. RSP changes only when the access has been made.
       case .push64:
         let top = r.get64(Slot.rsp) &- 8
-        guard store(at, direct, top, r.get64(at.src)) else { return fail(at) }
+        guard store(at, direct, top, r.get64(at.dst)) else { return fail(at) }
         r.set64(Slot.rsp, top)
         at.op += 1
         continue
@@ -1037,7 +1037,7 @@ extension Processor {
         guard jump(&at, to: target) else { return leave }
         continue
       case .jumpR64:
-        let target = r.get64(at.src)
+        let target = r.get64(at.dst)
         guard isCanonical(target) else { return refuse(at) }
         s.finish(at.block)
         guard jump(&at, to: target) else { return leave }
@@ -1049,7 +1049,7 @@ extension Processor {
         guard jump(&at, to: target) else { return leave }
         continue
       case .callR64:
-        let target = r.get64(at.src)
+        let target = r.get64(at.dst)
         guard isCanonical(target) else { return refuse(at) }
         let top = r.get64(Slot.rsp) &- 8
         guard store(at, direct, top, UInt64(bitPattern: at.op[1].imm)) else { return fail(at) }

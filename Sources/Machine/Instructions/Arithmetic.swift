@@ -57,8 +57,8 @@ extension Processor {
     s.pointee.flags = .sum(a, b, carry: false, width: width)
   }
 
-  /// Memory is written in either case, with its own value where the comparison fails. Of registers only the one that gets a new value is
-  /// written: on success the upper half of RAX stays, on failure that of the destination.
+  /// Memory is written in either case, with its own value where the comparison fails. Of registers only the one that
+  /// gets a new value is written: on success the upper half of RAX stays, on failure that of the destination.
   func cmpxchg(_ op: UnsafePointer<Operation>) throws(Stopped) {
     let form = OperandForm(op)
     let width = form.width

@@ -41,8 +41,8 @@ extension Processor {
     setFlags(value & place.mask != 0 ? Flag.carry : 0, of: Flag.carry)
   }
 
-  /// Which bit an instruction names, and the address of the operand that has it where that is in memory. A bit number in a register is
-  /// signed and reaches beyond a memory operand, in steps of the operand size (SDM vol. 2, BT).
+  /// Which bit an instruction names, and the address of the operand that has it where that is in memory. A bit number
+  /// in a register is signed and reaches beyond a memory operand, in steps of the operand size (SDM vol. 2, BT).
   private func bit(
     _ op: UnsafePointer<Operation>, _ form: OperandForm, write: Bool
   ) throws(Stopped) -> (mask: UInt64, address: UInt64?) {
@@ -100,7 +100,8 @@ extension Processor {
     setZeroCount(op, form, source.leadingZeroBitCount &- (64 &- 8 &* form.width))
   }
 
-  /// CF: the source was zero. ZF: the result is. The others are undefined: AMD's processors clear SF, AF and PF and leave OF.
+  /// CF: the source was zero. ZF: the result is. The others are undefined: AMD's processors clear SF, AF and PF and
+  /// leave OF.
   private func setZeroCount(_ op: UnsafePointer<Operation>, _ form: OperandForm, _ count: Int) {
     setRegister(op.pointee.dst, width: form.width, UInt64(truncatingIfNeeded: count))
     setFlags(

@@ -1,4 +1,5 @@
-/// Near branches in the sizes that the hot handlers leave, and the instructions that interrupt (SDM vol. 2: CALL, JMP, RET, LOOP, JCC, INT n).
+/// Near branches in the sizes that the hot handlers leave, and the instructions that interrupt (SDM vol. 2: CALL, JMP,
+/// RET, LOOP, JCC, INT n).
 extension Processor {
   /// Truncates a near target to the operand size and checks that CS reaches it.
   private func nearTarget(_ value: UInt64, width: Int) throws(Stopped) -> UInt64 {

@@ -12,7 +12,8 @@ extension Processor {
 
   func std(_ op: UnsafePointer<Operation>) throws(Stopped) { s.pointee.systemFlags |= Flag.direction }
 
-  /// Whether code at the present CPL may change IF: CPL is not above IOPL. Virtual-8086 code has CPL 3, so that the rule is one.
+  /// Whether code at the present CPL may change IF: CPL is not above IOPL. Virtual-8086 code has CPL 3, so that the
+  /// rule is one.
   var mayChangeInterruptFlag: Bool {
     UInt64(s.pointee.cpl) <= (s.pointee.systemFlags & Flag.ioPrivilege) >> 12
   }
@@ -22,7 +23,8 @@ extension Processor {
     s.pointee.systemFlags &= ~Flag.interrupt
   }
 
-  /// Where interrupts were disabled they stay held off for one more instruction; where they were enabled STI changes nothing.
+  /// Where interrupts were disabled they stay held off for one more instruction; where they were enabled STI changes
+  /// nothing.
   func sti(_ op: UnsafePointer<Operation>) throws(Stopped) {
     guard mayChangeInterruptFlag else { throw raise(.generalProtection(0)) }
     if s.pointee.systemFlags & Flag.interrupt == 0 {

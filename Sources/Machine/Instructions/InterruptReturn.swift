@@ -38,9 +38,11 @@ extension Processor {
     setReturnedFlags(image, width: width, cpl: oldCPL)
   }
 
-  /// RFLAGS from the frame: IF needs CPL <= IOPL, IOPL and the virtual interrupt flags need ring 0, by the CPL and IOPL before.
+  /// RFLAGS from the frame: IF needs CPL <= IOPL, IOPL and the virtual interrupt flags need ring 0, by the CPL and IOPL
+  /// before.
   ///
-  /// RF is left out: it would hold off instruction breakpoints for the one instruction that follows, and does nothing else.
+  /// RF is left out: it would hold off instruction breakpoints for the one instruction that follows, and does nothing
+  /// else.
   private func setReturnedFlags(_ image: UInt64, width: Int, cpl: UInt8) {
     let old = s.pointee.rflags
     var writable = Flag.arithmetic | Flag.trap | Flag.direction | Flag.nestedTask

@@ -1,8 +1,8 @@
 /// How callouts read and write their operands, over any width.
 extension Processor {
-  /// Reads the destination and the source, lets `body` compute, and writes the destination and then the flags. A destination in memory is
-  /// read as for a write, so that a page that may not be written faults as a write (SDM vol. 3, 4.7), and nothing changes
-  /// unless the store has succeeded.
+  /// Reads the destination and the source, lets `body` compute, and writes the destination and then the flags. A
+  /// destination in memory is read as for a write, so that a page that may not be written faults as a write (SDM vol.
+  /// 3, 4.7), and nothing changes unless the store has succeeded.
   @inline(__always) func update(
     _ op: UnsafePointer<Operation>,
     _ body: (_ destination: UInt64, _ source: UInt64, _ width: Int) -> (result: UInt64, flags: LazyFlags)

@@ -71,7 +71,8 @@ extension Processor {
     deviceChanged()
   }
 
-  /// What the hypervisor is told. `number` is 1 for the string forms, whose pointers and count are the guest's registers still.
+  /// What the hypervisor is told. `number` is 1 for the string forms, whose pointers and count are the guest's
+  /// registers still.
   private func portExit(
     _ op: UnsafePointer<Operation>, _ port: UInt16, width: Int, writing value: UInt64? = nil, isString: Bool = false
   ) -> VMExit {

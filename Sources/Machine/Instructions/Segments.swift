@@ -73,7 +73,8 @@ extension Processor {
     setZeroFlag(found != nil)
   }
 
-  /// The descriptor that the operand names, where CPL and RPL may see it; nil, and no exception, where they may not or there is none.
+  /// The descriptor that the operand names, where CPL and RPL may see it; nil, and no exception, where they may not or
+  /// there is none.
   private func inspected(
     _ op: UnsafePointer<Operation>, systemTypes: Set<UInt16> = []
   ) throws(Stopped) -> (segment: Segment, low: UInt64)? {

@@ -1,7 +1,8 @@
 /// Shifts and rotations (SDM vol. 2: SAL/SAR/SHL/SHR, RCL/RCR/ROL/ROR, SHLD, SHRD).
 ///
-/// A count of 0 changes no flag, but the destination is written all the same: a 32-bit register is zero-extended, and memory that may
-/// not be written faults. OF is defined for a count of 1 only; for others it is computed by the same formula, as silicon does.
+/// A count of 0 changes no flag, but the destination is written all the same: a 32-bit register is zero-extended, and
+/// memory that may not be written faults. OF is defined for a count of 1 only; for others it is computed by the same
+/// formula, as silicon does.
 extension Processor {
   /// The count, masked as the operand size wants.
   private func count(_ op: UnsafePointer<Operation>, _ form: OperandForm) -> UInt64 {
@@ -74,8 +75,8 @@ extension Processor {
     }
   }
 
-  /// Through the carry a value of n bits is one of n + 1: counts are taken modulo 9 and 17 where they can exceed that. A count that
-  /// comes out as 0 leaves CF; OF is computed all the same.
+  /// Through the carry a value of n bits is one of n + 1: counts are taken modulo 9 and 17 where they can exceed that.
+  /// A count that comes out as 0 leaves CF; OF is computed all the same.
   func rcl(_ op: UnsafePointer<Operation>) throws(Stopped) {
     let flags = s.pointee.flags.bits
     try shift(op) { value, _, count, width in
@@ -122,13 +123,13 @@ extension Processor {
   func shld(_ op: UnsafePointer<Operation>) throws(Stopped) {
     try shift(op) { value, source, count, width in
       let bits = 8 &* UInt64(truncatingIfNeeded: width)
-      if count > bits {
-        let result = source << (count &- bits) | source >> (2 &* bits &- count)
-        return (result, doubleShifted(result, width, carry: false, overflow: false))
-      }
-      let result = value << count | source >> (bits &- count)
-      let carry = value >> (bits &- count) & 1 != 0
-      return (result, doubleShifted(result, width, carry: carry, overflow: result.sign(width) != carry))
+      let isUndefined = count > bits
+      let result =
+        isUndefined
+        ? source << (count &- bits) | source >> (2 &* bits &- count) : value << count | source >> (bits &- count)
+      let carry = !isUndefined && value >> (bits &- count) & 1 != 0
+      let top = count < bits && result.sign(width)
+      return (result, doubleShifted(result, width, carry: carry, overflow: top != carry))
     }
   }
 

@@ -1,5 +1,5 @@
-/// Stack operations (SDM vol. 2; vol. 1, 6.2). The stack pointer moves only when every access has succeeded; what was pushed before a fault
-/// lies below it.
+/// Stack operations (SDM vol. 2; vol. 1, 6.2). The stack pointer moves only when every access has succeeded; what was
+/// pushed before a fault lies below it.
 extension Processor {
   /// PUSH. The value of `push rsp` is the one before (SDM vol. 2, PUSH).
   func push(_ op: UnsafePointer<Operation>) throws(Stopped) {
@@ -23,8 +23,8 @@ extension Processor {
     commit(stack)
   }
 
-  /// POP. A destination in memory has an address that counts the increment already; the stack pointer itself moves last, unless it is the
-  /// destination.
+  /// POP. A destination in memory has an address that counts the increment already; the stack pointer itself moves
+  /// last, unless it is the destination.
   func pop(_ op: UnsafePointer<Operation>) throws(Stopped) {
     let form = OperandForm(op)
     var stack = currentStack()
@@ -103,7 +103,8 @@ extension Processor {
     for slot in Slot.rax...Slot.rdi where slot != Slot.rsp { setRegister(slot, width: width, values[Int(slot)]) }
   }
 
-  /// ENTER: pushes the frame pointer; at a nesting level above 0 also the frame pointers of the enclosing procedures and its own.
+  /// ENTER: pushes the frame pointer; at a nesting level above 0 also the frame pointers of the enclosing procedures
+  /// and its own.
   func enter(_ op: UnsafePointer<Operation>) throws(Stopped) {
     let form = OperandForm(op)
     let width = form.width

@@ -1,25 +1,28 @@
-/// String instructions (SDM vol. 2: MOVS, STOS, LODS, SCAS, CMPS, REP). Repetition is a loop here: registers are written after every element, so
-/// that a fault or an interrupt finds the exact state between two elements.
+/// String instructions (SDM vol. 2: MOVS, STOS, LODS, SCAS, CMPS, REP). Repetition is a loop here: registers are
+/// written after every element, so that a fault or an interrupt finds the exact state between two elements.
 extension Processor {
   func movs(_ op: UnsafePointer<Operation>) throws(Stopped) {
     let form = StringForm(op, s)
-    try repeated(form, run: { () throws(Stopped) in try moveRun(form) }) { () throws(Stopped) in
-      let value = try load(
-        sourceAddress(form), width: form.width, stack: form.source == .ss)
-      try store(destinationAddress(form, write: true), width: form.width, value: value)
-      advance(form, source: true, destination: true)
-      return true
-    }
+    try repeated(
+      form, run: { () throws(Stopped) in try moveRun(form) },
+      element: { () throws(Stopped) in
+        let value = try load(sourceAddress(form), width: form.width, stack: form.source == .ss)
+        try store(destinationAddress(form, write: true), width: form.width, value: value)
+        advance(form, source: true, destination: true)
+        return true
+      })
   }
 
   func stos(_ op: UnsafePointer<Operation>) throws(Stopped) {
     let form = StringForm(op, s)
-    try repeated(form, run: { () throws(Stopped) in try storeRun(form) }) { () throws(Stopped) in
-      let value = register(Slot.rax, width: form.width)
-      try store(destinationAddress(form, write: true), width: form.width, value: value)
-      advance(form, source: false, destination: true)
-      return true
-    }
+    try repeated(
+      form, run: { () throws(Stopped) in try storeRun(form) },
+      element: { () throws(Stopped) in
+        let value = register(Slot.rax, width: form.width)
+        try store(destinationAddress(form, write: true), width: form.width, value: value)
+        advance(form, source: false, destination: true)
+        return true
+      })
   }
 
   func lods(_ op: UnsafePointer<Operation>) throws(Stopped) {
@@ -32,7 +35,8 @@ extension Processor {
     }
   }
 
-  /// The flags are written when the instruction is done: while it is suspended they are those before it (SDM vol. 2, REP).
+  /// The flags are written when the instruction is done: while it is suspended they are those before it (SDM vol. 2,
+  /// REP).
   func scas(_ op: UnsafePointer<Operation>) throws(Stopped) {
     let form = StringForm(op, s)
     var flags: LazyFlags?
@@ -67,7 +71,7 @@ extension Processor {
   ///   - run: does several elements at once where it can, all of which go on, and tells how many; 0 where it cannot.
   ///   - element: does one, registers but rCX included, and tells whether the next is to follow.
   @inline(__always) func repeated(
-    _ form: StringForm, run: () throws(Stopped) -> UInt64 = { 0 }, _ element: () throws(Stopped) -> Bool
+    _ form: StringForm, run: () throws(Stopped) -> UInt64 = { 0 }, element: () throws(Stopped) -> Bool
   ) throws(Stopped) {
     guard form.repetition != .once else {
       _ = try element()
@@ -179,7 +183,8 @@ extension Processor {
     return segment.limit == .max && !segment.expandsDown
   }
 
-  /// How many elements from a pointer on lie in its page and below the address size's end, with the count and the deadline.
+  /// How many elements from a pointer on lie in its page and below the address size's end, with the count and the
+  /// deadline.
   private func roomForRun(_ form: StringForm, _ pointer: UInt8, _ address: UInt64) -> Int {
     let inPage = 4096 &- address & 0xfff
     let beforeEnd = form.mask &- register(pointer, width: form.addressWidth)

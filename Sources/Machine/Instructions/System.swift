@@ -1,4 +1,5 @@
-/// What is left of the system instructions: HLT, CPUID, the time stamp counter, extended control registers (SDM vol. 2).
+/// What is left of the system instructions: HLT, CPUID, the time stamp counter, extended control registers (SDM vol.
+/// 2).
 extension Processor {
   func halt(_ op: UnsafePointer<Operation>) throws(Stopped) {
     try requireRing0()

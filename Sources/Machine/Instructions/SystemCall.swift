@@ -19,7 +19,8 @@ extension Processor {
   func sysCall(_ op: UnsafePointer<Operation>) throws(Stopped) {
     guard s.pointee.efer & EFER.systemCall != 0 else { throw raise(.invalidOpcode) }
     if !is64BitMode {
-      // Intel has it in 64-bit mode alone; AMD in compatibility mode too, with an entry point of its own, and in legacy mode.
+      // Intel has it in 64-bit mode alone; AMD in compatibility mode too, with an entry point of its own, and in legacy
+      // mode.
       guard profile.vendor == .amd else { throw raise(.invalidOpcode) }
       guard s.pointee.isLongMode else { throw unsupported("SYSCALL in legacy mode") }
     }
@@ -56,7 +57,9 @@ extension Processor {
 
   /// What SYSENTER and SYSEXIT need alike. AMD has neither in long mode.
   private func checkSysEnter() throws(Stopped) {
-    guard features.contains(.sep), !(profile.vendor == .amd && s.pointee.isLongMode) else { throw raise(.invalidOpcode) }
+    guard features.contains(.sep), !(profile.vendor == .amd && s.pointee.isLongMode) else {
+      throw raise(.invalidOpcode)
+    }
     guard isProtected else { throw raise(.generalProtection(0)) }
   }
 

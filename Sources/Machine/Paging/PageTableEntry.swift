@@ -84,10 +84,10 @@ public enum EPTBit {
     case .ordinary(let noExecute):
       if !noExecute { mask |= EntryBit.noExecute }
       if level >= 4 { mask |= EntryBit.large }
-      if leaf && level > 1 { mask |= (1 << (12 &+ 9 &* UInt64(level &- 1))) &- 1 & ~0x1fff }
+      if leaf && level > 1 { mask |= ((1 << (12 &+ 9 &* UInt64(level &- 1))) &- 1) & ~0x1fff }
     case .extended:
       if level >= 4 { mask |= 0xf8 } else if !leaf { mask |= 0x78 }
-      if leaf && level > 1 { mask |= (1 << (12 &+ 9 &* UInt64(level &- 1))) &- 1 & ~0xfff }
+      if leaf && level > 1 { mask |= ((1 << (12 &+ 9 &* UInt64(level &- 1))) &- 1) & ~0xfff }
     }
     return mask
   }

@@ -18,8 +18,8 @@ extension Processor {
     case 0x8000_0000...Self.highestExtendedLeaf:
       return extendedLeaf(leaf)
     default:
-      // Beyond the highest leaf Intel repeats the highest basic one, AMD gives zeros. 0x40000000 is such a leaf: no hypervisor shows
-      // itself.
+      // Beyond the highest leaf Intel repeats the highest basic one, AMD gives zeros. 0x40000000 is such a leaf: no
+      // hypervisor shows itself.
       return profile.vendor == .intel ? basicLeaf(Self.highestBasicLeaf, subleaf) : CPUIDLeaf()
     }
   }

@@ -1,7 +1,8 @@
-/// Control registers: what may be written, what a write does (SDM vol. 3, 2.5 and 4.10.4; vol. 2, MOV to control registers).
+/// Control registers: what may be written, what a write does (SDM vol. 3, 2.5 and 4.10.4; vol. 2, MOV to control
+/// registers).
 ///
-/// A write is checked, then intercepted or completed. `completeControlRegisterWrite` is all that a write does, for native execution and
-/// for the hypervisor alike.
+/// A write is checked, then intercepted or completed. `completeControlRegisterWrite` is all that a write does, for
+/// native execution and for the hypervisor alike.
 extension Processor {
   /// Raises #GP(0) outside ring 0.
   @inline(__always) func requireRing0() throws(Stopped) {
@@ -107,7 +108,8 @@ extension Processor {
       return !(wasPaging && (state.cr4 & CR4.pcid != 0 || state.codeSize == .bits64))
     }
     if !wasPaging && state.efer & EFER.longModeEnable != 0 {
-      // Long mode is activated: it wants PAE, code that is not 64-bit yet, and no 16-bit task state (SDM vol. 3, 9.8.5).
+      // Long mode is activated: it wants PAE, code that is not 64-bit yet, and no 16-bit task state (SDM vol. 3,
+      // 9.8.5).
       if state.cr4 & CR4.physicalAddressExtension == 0 || state[.cs].isLong { return false }
       if state.tr.isPresent && state.tr.type & 0xd == 1 { return false }
     }
@@ -133,8 +135,8 @@ extension Processor {
     return true
   }
 
-  /// The bits of CR4 that exist. Those that every 64-bit processor has may be set whether or not CPUID shows what they are for: to set
-  /// OSFXSR harms nobody, and an SSE instruction is told by its name.
+  /// The bits of CR4 that exist. Those that every 64-bit processor has may be set whether or not CPUID shows what they
+  /// are for: to set OSFXSR harms nobody, and an SSE instruction is told by its name.
   private var allowedCR4: UInt64 {
     var allowed =
       CR4.timeStampDisable | CR4.debuggingExtensions | CR4.pageSizeExtensions | CR4.physicalAddressExtension
@@ -151,7 +153,8 @@ extension Processor {
 
   /// Writes a control register with all that follows from it, the value having been checked.
   ///
-  /// Translations are dropped here only when the hardware walks the guest's own tables; under shadow paging that is the hypervisor's.
+  /// Translations are dropped here only when the hardware walks the guest's own tables; under shadow paging that is the
+  /// hypervisor's.
   public func completeControlRegisterWrite(number: Int, value: UInt64) {
     switch number {
     case 0: completeCR0(value)

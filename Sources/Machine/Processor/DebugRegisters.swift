@@ -35,8 +35,8 @@ extension Processor {
       number == 6 ? value & DR6.writable | DR6.fixed : value & DR7.writable | DR7.fixed
   }
 
-  /// The register that a number names, once the access is permitted: DR4 and DR5 are DR6 and DR7, unless CR4.DE makes them undefined
-  /// (SDM vol. 3, 17.2.2), and DR7.GD guards all of them.
+  /// The register that a number names, once the access is permitted: DR4 and DR5 are DR6 and DR7, unless CR4.DE makes
+  /// them undefined (SDM vol. 3, 17.2.2), and DR7.GD guards all of them.
   private func debugRegister(_ number: UInt16) throws(Stopped) -> Int {
     var number = Int(number & 7)
     if number == 4 || number == 5 {

@@ -1,9 +1,10 @@
 /// Delivery of exceptions and interrupts through the IDT (SDM vol. 3, 6.12 and 6.14; vol. 2, INT n).
 ///
-/// Everything that can fail comes first, the pushes last; only then do registers change. So a delivery that faults or exits has written, at
-/// most, below the stack pointer.
+/// Everything that can fail comes first, the pushes last; only then do registers change. So a delivery that faults or
+/// exits has written, at most, below the stack pointer.
 extension Processor {
-  /// Delivers an event to the guest. RIP is at the instruction that caused it, or that comes next after an interrupt or trap.
+  /// Delivers an event to the guest. RIP is at the instruction that caused it, or that comes next after an interrupt or
+  /// trap.
   func deliver(_ event: Event) throws(Stopped) {
     delivering = event
     defer { delivering = nil }
@@ -18,8 +19,8 @@ extension Processor {
     }
   }
 
-  /// Delivers the interrupt of INT n, INT3, INTO or INT1 as part of the instruction, at which RIP is. A fault or exit is then that of
-  /// the instruction, which is executed again: it is not told as an event in delivery.
+  /// Delivers the interrupt of INT n, INT3, INTO or INT1 as part of the instruction, at which RIP is. A fault or exit
+  /// is then that of the instruction, which is executed again: it is not told as an event in delivery.
   func deliverSoftware(vector: UInt8, length: UInt8) throws(Stopped) {
     try enterHandler(.software(vector: vector, length: length))
   }
@@ -40,7 +41,10 @@ extension Processor {
       throw error
     }
     commit(entry)
-    if event.vector == 1 && !event.isInterrupt { s.pointee.debugRegisters[7] &= ~DR7.generalDetect }
+    // The handler of a debug exception may touch the debug registers (SDM vol. 3, 17.2.4).
+    if case .exception(let exception) = event, exception.vector == 1 {
+      s.pointee.debugRegisters[7] &= ~DR7.generalDetect
+    }
     charge(for: event, switchesStack: entry.switchesStack)
     recentEvents.append((event, rip))
     if recentEvents.count > 8 { recentEvents.removeFirst() }
@@ -201,8 +205,8 @@ extension Processor {
     }
   }
 
-  /// RFLAGS as pushed. RF is set for faults, so that an instruction breakpoint does not hit again; other events push it as it is,
-  /// and software interrupts as 0 (SDM vol. 3, 17.3.1.1).
+  /// RFLAGS as pushed. RF is set for faults, so that an instruction breakpoint does not hit again; other events push it
+  /// as it is, and software interrupts as 0 (SDM vol. 3, 17.3.1.1).
   private func flagsImage(_ event: Event) -> UInt64 {
     let flags = s.pointee.rflags
     switch event {
@@ -223,7 +227,8 @@ extension Processor {
 }
 
 extension Event {
-  var vector: UInt8 {
+  /// Index into the IDT.
+  public var vector: UInt8 {
     switch self {
     case .exception(let exception): exception.vector
     case .interrupt(let vector): vector
@@ -236,7 +241,8 @@ extension Event {
     return false
   }
 
-  /// INT1 (F1) among the software interrupts: no gate's DPL stops it, and what it raises counts as external (SDM vol. 2, INT n).
+  /// INT1 (F1) among the software interrupts: no gate's DPL stops it, and what it raises counts as external (SDM vol.
+  /// 2, INT n).
   private var isInterrupt1: Bool { self == .software(vector: 1, length: 1) }
 
   /// INT n, INT3 and INTO may only use gates of their privilege.

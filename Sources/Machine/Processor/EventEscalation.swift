@@ -12,7 +12,8 @@ extension Processor {
     }
   }
 
-  /// The event to deliver when delivering `first` raised `second`: `second` itself, a double fault, or nil for a triple fault.
+  /// The event to deliver when delivering `first` raised `second`: `second` itself, a double fault, or nil for a triple
+  /// fault.
   public static func combine(first: Event, second: GuestException) -> Event? {
     // Interrupts, and software interrupts of every vector, are benign.
     guard case .exception(let exception) = first else { return .exception(second) }
@@ -33,9 +34,9 @@ extension Processor {
 
   /// Delivers an event, and what comes of it when its delivery faults.
   ///
-  /// An exit in the middle is left in `stop` with the event that was being delivered: it is injected again once the hypervisor has
-  /// resolved the fault, and never makes a double fault.
-  /// - Returns: whether something was delivered. Else `stop` says why not, or is `none` when the processor has shut down.
+  /// An exit in the middle is left in `stop` with the event that was being delivered: it is injected again once the
+  /// hypervisor has resolved the fault, and never makes a double fault.
+  /// - Returns: whether something was delivered. Else `stop` says why not, or is `none` after a shutdown.
   func deliverOrEscalate(_ event: Event) -> Bool {
     var current = event
     // Benign exceptions can follow each other for ever: #AC whose handler's stack is misaligned hangs silicon too.

@@ -62,8 +62,8 @@ extension Processor {
     }
   }
 
-  /// Registers that read as 0 and ignore what is written. A processor of the vendor has them, KVM treats them so, and guests touch
-  /// them at boot without asking CPUID.
+  /// Registers that read as 0 and ignore what is written. A processor of the vendor has them, KVM treats them so, and
+  /// guests touch them at boot without asking CPUID.
   private func readsZero(_ number: UInt32) -> Bool {
     switch number {
     case MSR.microcode, MSR.mtrrCapability, MSR.mtrrDefault: return true
@@ -78,7 +78,8 @@ extension Processor {
     case .amd:
       switch number {
       // DEBUGCTL, performance counters, SYSCFG, HWCR, TSEG, NB_CFG, and the configuration registers of errata.
-      case 0x1d9, 0xc001_0000...0xc001_0007, 0xc001_0010, 0xc001_0015, 0xc001_001f, 0xc001_0112, 0xc001_0113: return true
+      case 0x1d9, 0xc001_0000...0xc001_0007, 0xc001_0010, 0xc001_0015, 0xc001_001f, 0xc001_0112, 0xc001_0113:
+        return true
       case 0xc001_0058, 0xc001_1020, 0xc001_1022, 0xc001_1029, 0xc001_102a, 0xc001_102c: return true
       default: return false
       }
@@ -122,14 +123,14 @@ extension Processor {
     return s.pointee.cr0 & CR0.paging == 0 || (value ^ s.pointee.efer) & EFER.longModeEnable == 0
   }
 
-  /// Whether an address may be a base or entry point: judged by the widest linear address that the processor supports, not by what
-  /// CR4.LA57 selects (Intel, 5-level paging white paper, 2.2).
+  /// Whether an address may be a base or entry point: judged by the widest linear address that the processor supports,
+  /// not by what CR4.LA57 selects (Intel, 5-level paging white paper, 2.2).
   func isCanonicalBase(_ address: UInt64) -> Bool {
     GuestVirtual(address).isCanonical(bits: features.contains(.la57) ? 57 : 48)
   }
 
-  /// Writes a model-specific register with all that follows from it, the value having been checked. A change of EFER drops no
-  /// translation (SDM vol. 3, 4.10.4).
+  /// Writes a model-specific register with all that follows from it, the value having been checked. A change of EFER
+  /// drops no translation (SDM vol. 3, 4.10.4).
   public func completeMSRWrite(number: UInt32, value: UInt64) {
     switch number {
     case MSR.timeStamp: s.pointee.tscOffset = value &- now
@@ -158,30 +159,4 @@ extension Processor {
 
   /// The guest's time stamp counter.
   var timeStamp: UInt64 { now &+ s.pointee.tscOffset }
-}
-
-/// Model-specific registers that a guest asked for and that do not exist, in the order of their first use, with how often.
-public struct UnknownMSRs: Equatable, Sendable {
-  public struct Entry: Equatable, Sendable {
-    public var number: UInt32
-    public var reads: UInt64
-    public var writes: UInt64
-  }
-
-  public private(set) var entries: [Entry] = []
-  /// Numbers beyond the first 64 are only counted.
-  public private(set) var others: UInt64 = 0
-
-  public init() {}
-
-  mutating func note(_ number: UInt32, isWrite: Bool) {
-    if let index = entries.firstIndex(where: { $0.number == number }) {
-      entries[index].reads &+= isWrite ? 0 : 1
-      entries[index].writes &+= isWrite ? 1 : 0
-    } else if entries.count < 64 {
-      entries.append(Entry(number: number, reads: isWrite ? 0 : 1, writes: isWrite ? 1 : 0))
-    } else {
-      others &+= 1
-    }
-  }
 }

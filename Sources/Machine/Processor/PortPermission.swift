@@ -1,6 +1,7 @@
 /// Who may touch an I/O port (SDM vol. 1, 19.5).
 extension Processor {
-  /// Raises #GP(0) unless CPL <= IOPL or the task's I/O permission bitmap has zeros for all of the ports that the access covers.
+  /// Raises #GP(0) unless CPL <= IOPL or the task's I/O permission bitmap has zeros for all of the ports that the
+  /// access covers.
   func checkPort(_ port: UInt16, width: Int) throws(Stopped) {
     let state = s.pointee
     guard state.cr0 & CR0.protectionEnable != 0 else { return }

@@ -88,7 +88,9 @@ public final class Processor {
       reportsFetch: false, globalPages: false, second: .identity)
     pagingControls = PagingControls(writeProtect: false, smep: false, smap: false, alignmentCheckFlag: false)
     regions = RegionAccounts()
-    blocks.frameBecameCode = { [unowned self] in translation.direct.forbidWrites(toPageAt: $0) }
+    blocks.frameBecameCode = { [unowned self] page in
+      translation.direct.forbidWrites(toPageAt: UInt64(UInt(bitPattern: self.memory.base)) &+ page)
+    }
     updatePaging()
   }
 

@@ -106,8 +106,8 @@ extension Processor {
     return segment
   }
 
-  /// What becomes of data segments on a return to an outer privilege that could not have loaded them: they become null. Bases stay; in 64-bit code those
-  /// of FS and GS count still.
+  /// What becomes of data segments on a return to an outer privilege that could not have loaded them: they become null.
+  /// Bases stay; in 64-bit code those of FS and GS count still.
   func dropInnerSegments(cpl: UInt8) {
     for register in [SegmentRegister.es, .ds, .fs, .gs] {
       let segment = s.pointee[register]
@@ -135,7 +135,8 @@ extension Processor {
 
   // MARK: Stacks of the task
 
-  /// The stack that the task state has for a privilege, or for an interrupt-stack-table index (SDM vol. 3, 7.2.1 and 7.7).
+  /// The stack that the task state has for a privilege, or for an interrupt-stack-table index (SDM vol. 3, 7.2.1 and
+  /// 7.7).
   func taskStack(cpl: UInt8, index: UInt64 = 0) throws(Stopped) -> (selector: UInt16, pointer: UInt64) {
     let task = s.pointee.tr
     let invalid = GuestException.invalidTSS(task.selector & 0xfffc)

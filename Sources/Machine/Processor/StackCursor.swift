@@ -1,5 +1,5 @@
-/// A stack that an instruction or a delivery moves several values on. The register follows by `commit`, when all of them have been moved,
-/// so that a fault in the middle leaves it as it was.
+/// A stack that an instruction or a delivery moves several values on. The register follows by `commit`, when all of
+/// them have been moved, so that a fault in the middle leaves it as it was.
 struct StackCursor {
   var segment: Segment
   var pointer: UInt64
@@ -52,7 +52,8 @@ extension Processor {
 
   func pushValue(_ value: UInt64, width: Int, on stack: inout StackCursor) throws(Stopped) {
     let pointer = (stack.pointer &- UInt64(width)) & stack.mask
-    try storeAs(stack.privilege, linear(stack, pointer, width: width), width: width, value: value)
+    let address = try linear(stack, pointer, width: width)
+    try storeAs(stack.privilege, address, width: width, value: value.truncated(to: width))
     stack.pointer = pointer
   }
 

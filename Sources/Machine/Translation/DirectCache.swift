@@ -69,7 +69,7 @@ struct DirectCache {
     }
   }
 
-  /// Takes write permission away from every page that lies in a host frame, which from now on holds decoded code.
+  /// Takes write permission away from every page whose bytes begin at a host pointer: from now on they hold decoded code.
   func forbidWrites(toPageAt host: UInt64) {
     for index in 0..<DirectCache.entries * DirectCache.contexts
     where storage[index].writeTag != DirectEntry.never && storage[index].writeTag &+ storage[index].addend == host {

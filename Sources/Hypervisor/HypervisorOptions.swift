@@ -1,0 +1,68 @@
+import Machine
+
+/// What can be chosen about a hypervisor besides its profile.
+public struct HypervisorOptions: Sendable {
+  /// How guest memory is virtualised.
+  public enum Kind: Equatable, Sendable {
+    /// The hardware walks the guest's tables and the hypervisor's nested tables.
+    case nested
+    /// The hardware walks tables that the hypervisor makes of the guest's.
+    case shadow(Policy)
+  }
+
+  /// How shadow tables stay coherent with the guest's.
+  public enum Policy: Equatable, Sendable {
+    /// Guest tables are write-protected, and every write to one is emulated.
+    case trace
+  }
+
+  public var kind: Kind
+  /// The largest page with which guest memory is mapped in the host.
+  public var hostPage: PageSize
+  /// Shadow roots that are kept beside one another, each with a TLB tag of its own.
+  public var cachedRoots: Int
+  /// Whether a traced write that makes a guest entry present fills the shadow entry at once, where the entry has A set.
+  public var eagerFill: Bool
+  /// Whether shadow pages of a frame are dropped once writes to it look like data and no longer like a table (`WriteFlooding`).
+  public var zapOnReuse: Bool
+  /// The most shadow pages at a time; nil: 20 per mille of the guest's frames, and at least 64, as in KVM.
+  public var shadowPages: Int?
+  /// Whose nested-table format is used.
+  public var vendor: Vendor
+  /// Guest-physical bytes that are memory, in ascending order; everything else is device space.
+  public var ramRanges: [Range<UInt64>]
+  /// Tags the guest's TLB entries, 1 ... 7.
+  public var vpid: UInt16 = 1
+
+  public init(
+    kind: Kind, hostPage: PageSize = .page4K, cachedRoots: Int = 4, eagerFill: Bool = true, zapOnReuse: Bool = true,
+    shadowPages: Int? = nil, vendor: Vendor, ramRanges: [Range<UInt64>]
+  ) {
+    self.kind = kind
+    self.hostPage = hostPage
+    self.cachedRoots = cachedRoots
+    self.eagerFill = eagerFill
+    self.zapOnReuse = zapOnReuse
+    self.shadowPages = shadowPages
+    self.vendor = vendor
+    self.ramRanges = ramRanges
+  }
+}
+
+/// Why a hypervisor cannot be made.
+public enum HypervisorError: Error, Equatable, CustomStringConvertible {
+  /// The guest and the tables do not fit into the host's memory.
+  case hostMemoryTooSmall(needed: UInt64, available: UInt64)
+  /// A range of guest memory is empty, out of order, not a multiple of 4 KiB, or beyond the physical address width.
+  case badRange(Range<UInt64>)
+
+  public var description: String {
+    switch self {
+    case .hostMemoryTooSmall(let needed, let available):
+      "the hypervisor needs \(needed >> 20) MiB of host memory and has \(available >> 20) MiB"
+    case .badRange(let range):
+      "guest memory from 0x\(String(range.lowerBound, radix: 16)) to 0x\(String(range.upperBound, radix: 16)) "
+        + "is empty, out of order, not made of 4 KiB frames, or beyond the physical address width"
+    }
+  }
+}

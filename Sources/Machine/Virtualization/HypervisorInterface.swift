@@ -1,0 +1,51 @@
+/// What a hypervisor reads and changes of a stopped guest besides the exit itself: the guest-state area of a VMCS, field by field, so that an
+/// exit does not copy the whole processor.
+extension Processor {
+  /// The guest's time, as devices count it.
+  public var guestTime: UInt64 { now }
+
+  /// Instructions retired.
+  public var instructionsRetired: UInt64 { s.pointee.retired }
+
+  /// The registers that decide how the guest pages.
+  @frozen public struct PagingRegisters: Equatable, Sendable {
+    public var cr0: UInt64
+    public var cr3: UInt64
+    public var cr4: UInt64
+    public var efer: UInt64
+  }
+
+  public var pagingRegisters: PagingRegisters {
+    PagingRegisters(cr0: s.pointee.cr0, cr3: s.pointee.cr3, cr4: s.pointee.cr4, efer: s.pointee.efer)
+  }
+
+  /// RFLAGS.IF.
+  public var interruptsEnabled: Bool { s.pointee.systemFlags & Flag.interrupt != 0 }
+
+  /// Whether the guest would take an external interrupt before its next instruction.
+  public var canTakeInterrupt: Bool { interruptsEnabled && s.pointee.interruptShadow != s.pointee.retired }
+
+  /// RFLAGS.TF.
+  public var isSingleStepping: Bool { s.pointee.systemFlags & Flag.trap != 0 }
+
+  /// The single-step trap after an instruction that the hypervisor completed, for injection (SDM vol. 3, 17.3.1.4).
+  public func makeSingleStepTrap() -> Event {
+    s.pointee.debugRegisters[6] |= DR6.singleStep
+    return .exception(.debug)
+  }
+
+  /// Writes AL, AX or EAX, as IN does.
+  public func setAccumulator(_ value: UInt32, width: Int) { setRegister(Slot.rax, width: width, UInt64(value)) }
+
+  /// `idleUntilDeadline` outside a run.
+  public func idleUntilDeadline(clockLimit: UInt64) -> RunResult? {
+    self.clockLimit = clockLimit
+    return idleUntilDeadline()
+  }
+
+  /// Ends the guest: it met a triple fault that only the hypervisor could see.
+  public func shutDown() { s.pointee.isShutDown = true }
+
+  /// Follows a write to host memory that no instruction made: code decoded from the bytes is stale. The bytes must lie in one page.
+  public func hostMemoryChanged(at address: HostPhysical, count: Int) { noteWrite(to: address, width: count) }
+}

@@ -1,0 +1,74 @@
+import ArgumentParser
+import Emulator
+import Foundation
+import Reports
+
+/// What Penumbra itself says, and how it ends.
+enum Diagnostics {
+  /// Writes to standard error.
+  static func say(_ text: String) { writeAll(text, to: STDERR_FILENO) }
+
+  /// Writes a table to standard output.
+  static func show(_ text: String) { writeAll(text, to: STDOUT_FILENO) }
+
+  /// Does a verb's work; an error of the set-up is told in one line and becomes its exit status.
+  static func report(_ work: () throws -> Void) throws {
+    do {
+      try work()
+    } catch let error as SetupError {
+      say("penumbra: \(error.description)\n")
+      throw ExitCode(error.exitStatus)
+    }
+  }
+
+  /// Colour for a stream only if it is a terminal and the user has not asked for none (no-color.org).
+  static func style(_ stream: Int32) -> TextStyle {
+    let refused = ProcessInfo.processInfo.environment["NO_COLOR"].map { !$0.isEmpty } ?? false
+    return TextStyle(coloured: isatty(stream) == 1 && !refused)
+  }
+
+  /// Writes all of a text; what cannot be written (a closed pipe) is dropped.
+  private static func writeAll(_ text: String, to stream: Int32) { _ = writeBytes(Array(text.utf8), to: stream) }
+
+  /// Writes all bytes; false if the stream does not take them.
+  static func writeBytes(_ bytes: [UInt8], to stream: Int32) -> Bool {
+    bytes.withUnsafeBytes { buffer in
+      var rest = buffer[...]
+      while !rest.isEmpty {
+        let count = write(stream, UnsafeRawBufferPointer(rebasing: rest).baseAddress, rest.count)
+        if count < 0 && (errno == EINTR || errno == EAGAIN) { continue }
+        guard count > 0 else { return false }
+        rest = rest.dropFirst(count)
+      }
+      return true
+    }
+  }
+}
+
+/// Where the statistics go.
+struct StatisticsFile {
+  /// `-` is standard error.
+  private let path: String
+
+  /// Nil where none was asked for. The file is made at once, so that a long run is not lost to a wrong name.
+  /// - Throws: `SetupError` of kind `input` for a file that cannot be written.
+  init?(_ path: String?) throws(SetupError) {
+    guard let path else { return nil }
+    self.path = path
+    guard path != "-" else { return }
+    guard let file = fopen(path, "ab") else { throw Self.failure(path) }
+    fclose(file)
+  }
+
+  func write(_ text: String) throws(SetupError) {
+    guard path != "-" else { return Diagnostics.say(text) }
+    guard let file = fopen(path, "wb") else { throw Self.failure(path) }
+    let bytes = Array(text.utf8)
+    let written = fwrite(bytes, 1, bytes.count, file)
+    guard fclose(file) == 0, written == bytes.count else { throw Self.failure(path) }
+  }
+
+  private static func failure(_ path: String) -> SetupError {
+    .input("statistics", path, String(cString: strerror(errno)).lowercased())
+  }
+}

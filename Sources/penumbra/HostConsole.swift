@@ -1,0 +1,53 @@
+import Devices
+import Foundation
+
+/// The process's standard streams as the guest's serial port.
+final class HostConsole: Console {
+  private let input: HostInput
+  private var pending: [UInt8] = []
+  /// Bytes that were shown or are pending: what a restored machine writes again is not shown again.
+  private var shown = 0
+  private var lastFlush = ContinuousClock.now
+  /// Standard output takes nothing more.
+  private(set) var isBroken = false
+
+  init(input: HostInput) { self.input = input }
+
+  func write(_ byte: UInt8, at index: Int) {
+    guard index >= shown else { return }
+    shown = index + 1
+    pending.append(byte)
+    if byte == UInt8(ascii: "\n") || pending.count >= 4096 { flush() }
+  }
+
+  func byte(at index: Int) -> UInt8? {
+    // A prompt without a newline has to be seen before somebody answers it.
+    if input.isLive && !pending.isEmpty && lastFlush.duration(to: .now) > .milliseconds(20) { flush() }
+    return input.byte(at: index)
+  }
+
+  func isExhausted(at index: Int) -> Bool { input.isExhausted(at: index) }
+
+  /// Passes on what was written.
+  func flush() {
+    lastFlush = .now
+    guard !pending.isEmpty else { return }
+    if !isBroken { isBroken = !Diagnostics.writeBytes(pending, to: STDOUT_FILENO) }
+    pending.removeAll(keepingCapacity: true)
+  }
+}
+
+/// A guest's serial port of which nobody sees the output; the input is that of the process.
+final class CapturedConsole: Console {
+  private let input: HostInput
+  private let buffer = BufferConsole()
+
+  init(input: HostInput) { self.input = input }
+
+  /// What the guest wrote.
+  var output: [UInt8] { buffer.output }
+
+  func write(_ byte: UInt8, at index: Int) { buffer.write(byte, at: index) }
+  func byte(at index: Int) -> UInt8? { input.byte(at: index) }
+  func isExhausted(at index: Int) -> Bool { input.isExhausted(at: index) }
+}

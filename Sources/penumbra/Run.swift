@@ -1,0 +1,42 @@
+import ArgumentParser
+import Emulator
+import Foundation
+import Reports
+
+/// `penumbra run GUEST`
+struct Run: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    abstract: "Boot a guest; its serial port is standard input and output.")
+
+  @Argument(help: "A file, or the name of a built-in guest.", completion: .file())
+  var guest: String
+
+  @OptionGroup var options: MachineOptions
+
+  func run() throws {
+    var status: Int32 = 0
+    try Diagnostics.report {
+      let configuration = try options.configuration(default: [.nested])
+      guard configuration.pagings.count == 1 else { throw SetupError.usage("paging: run takes one kind; see compare") }
+      let image = try GuestImage.find(guest)
+      let file = try StatisticsFile(options.stats)
+
+      let console = HostConsole(input: HostInput())
+      Terminal.enter()
+      defer { Terminal.leave() }
+      // The progress line and the guest's output would be written over one another on one terminal.
+      let isSilent = isatty(STDOUT_FILENO) == 0 && !options.quiet
+      let run = try GuestRun(configuration, image, console, label: isSilent ? image.name : nil) { !console.isBroken }
+      console.flush()
+      if !options.quiet {
+        Diagnostics.say(
+          RunSummary.text(run.statistics, detailed: options.verbose, Diagnostics.style(STDERR_FILENO)))
+      } else if run.outcome.exitStatus == 2 {
+        Diagnostics.say("penumbra: \(run.outcome.message)\n")
+      }
+      try file?.write(try run.statistics.json())
+      status = run.outcome.exitStatus
+    }
+    throw ExitCode(status)
+  }
+}

@@ -1,0 +1,196 @@
+import Foundation
+import Testing
+
+@testable import Emulator
+@testable import penumbra
+
+/// The built program, run as a user runs it.
+struct Program {
+  var status: Int32
+  var output: String
+  var errors: String
+
+  /// The binary beside the tests.
+  static let url = URL(fileURLWithPath: CommandLine.arguments[0]).resolvingSymlinksInPath().deletingLastPathComponent()
+    .appendingPathComponent("penumbra")
+
+  init(_ arguments: String..., input: String = "", environment: [String: String] = [:]) throws {
+    try self.init(arguments, input: input, environment: environment)
+  }
+
+  init(_ arguments: [String], input: String = "", environment: [String: String] = [:]) throws {
+    let process = Process()
+    process.executableURL = Program.url
+    process.arguments = arguments
+    process.environment = ProcessInfo.processInfo.environment.merging(environment) { $1 }
+    let folder = FileManager.default.temporaryDirectory.appendingPathComponent(UUID().uuidString)
+    try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
+    defer { try? FileManager.default.removeItem(at: folder) }
+    // Files, so that neither side can block on a full pipe.
+    for name in ["in", "out", "err"] {
+      try Data(name == "in" ? input : "").write(to: folder.appendingPathComponent(name))
+    }
+    process.standardInput = try FileHandle(forReadingFrom: folder.appendingPathComponent("in"))
+    process.standardOutput = try FileHandle(forWritingTo: folder.appendingPathComponent("out"))
+    process.standardError = try FileHandle(forWritingTo: folder.appendingPathComponent("err"))
+    try process.run()
+    process.waitUntilExit()
+    status = process.terminationReason == .exit ? process.terminationStatus : -process.terminationStatus
+    output = String(decoding: try Data(contentsOf: folder.appendingPathComponent("out")), as: UTF8.self)
+    errors = String(decoding: try Data(contentsOf: folder.appendingPathComponent("err")), as: UTF8.self)
+  }
+}
+
+extension Data {
+  fileprivate init(_ text: String) { self.init(text.utf8) }
+}
+
+@Suite struct ParsingTests {
+  @Test("files come first, then options, then --set")
+  func precedence() throws {
+    let file = FileManager.default.temporaryDirectory.appendingPathComponent(UUID().uuidString + ".yaml")
+    try Data("memory: 32M\nprofile: zen4\ntlb: coherent\n").write(to: file)
+    defer { try? FileManager.default.removeItem(at: file) }
+    let options = try MachineOptions.parse([
+      "--set", "profile=nehalem", "--profile", "opteron-bh08", "--memory", "64M", "--config", file.path,
+    ])
+    let configuration = try options.configuration(default: [.nested])
+    #expect(configuration.memory == 64 << 20)
+    #expect(configuration.profileName == "nehalem")
+    #expect(configuration.tlb == .coherent)
+    #expect(configuration.paging == .nested)
+  }
+
+  @Test("every option that the documentation names is parsed")
+  func options() throws {
+    let options = try MachineOptions.parse([
+      "--paging", "native,nested", "--profile", "zen4", "--memory", "1G", "--cpus", "1", "--host-page", "2M",
+      "--append", "-x y", "--clock", "instructions", "--max-instructions", "10", "--max-cycles", "20", "--stats", "-",
+      "--format", "csv", "--set", "tlb=coherent", "--cpu-features", "-smap,+la57", "--quiet",
+    ])
+    let configuration = try options.configuration(default: [.nested])
+    #expect(configuration.pagings == [.native, .nested])
+    #expect(configuration.append == "-x y")
+    #expect(configuration.maxInstructions == 10)
+    #expect(configuration.featureEdits.map(\.name) == ["smap", "la57"])
+    #expect(options.format == .csv)
+  }
+}
+
+@Suite struct CommandLineTests {
+  static let wrongUsage: [[String]] = [
+    ["frobnicate"], ["run"], ["run", "hello", "extra"], ["run", "hello", "--nonsense"], ["run", "hello", "--memory"],
+    ["run", "hello", "--memory", "lots"], ["run", "hello", "--paging", "shadow"],
+    ["run", "hello", "--paging", "native,nested"], ["run", "hello", "--cpus", "2"], ["run", "hello", "--set", "x"],
+    ["run", "hello", "--set", "colour=red"], ["run", "hello", "--format", "xml"], ["run", "hello", "--gdb", ":1"],
+    ["run", "hello", "--set", "profile.tlb.l2.ways=7"], ["run", "hello", "--cpu-features", "pcid"],
+    ["compare", "hello", "--region", "300"], ["compare", "hello", "--paging", "agile"], ["compare"],
+    ["bench", "frobnicate"], ["bench", "context-switch", "--processes", "1"],
+    ["bench", "context-switch", "--pages", "0"], ["bench", "context-switch", "--kernel", "x"],
+    ["bench", "context-switch", "--switches", "many"], ["debug", "hello"], ["verify", "hello"], ["guests", "x"],
+  ]
+
+  @Test("wrong usage ends with 64 and a message on standard error", arguments: wrongUsage)
+  func usage(arguments: [String]) throws {
+    let program = try Program(arguments)
+    #expect(program.status == 64, "\(arguments): \(program.errors)")
+    #expect(program.output == "")
+    #expect(!program.errors.isEmpty)
+  }
+
+  static let wrongInput: [([String], String)] = [
+    (["run", "no-such-guest"], "penumbra: guest no-such-guest: neither a file nor a built-in guest"),
+    (["run", "./nothing.elf"], "penumbra: guest ./nothing.elf: no such file\n"),
+    (["run", "/"], "penumbra: guest /: it is a folder\n"),
+    (["run", "hello", "--profile", "nope"], "penumbra: profile nope: neither a file nor a built-in profile"),
+    (["run", "hello", "--initrd", "/no/such"], "penumbra: initrd /no/such: no such file\n"),
+    (["run", "hello", "--config", "/no/such"], "penumbra: configuration /no/such: no such file\n"),
+    (["run", "hello", "--stats", "/no/such/file"], "penumbra: statistics /no/such/file: no such file or directory\n"),
+    (["profiles", "show", "nope"], "penumbra: profile nope: neither a file nor a built-in profile"),
+    (["compare", "nope"], "penumbra: guest nope: neither a file nor a built-in guest"),
+  ]
+
+  @Test("missing or unusable input ends with 66 and one line", arguments: wrongInput)
+  func input(arguments: [String], message: String) throws {
+    let program = try Program(arguments)
+    #expect(program.status == 66)
+    #expect(program.output == "")
+    #expect(program.errors.hasPrefix(message), "\(program.errors)")
+    #expect(program.errors.split(separator: "\n").count == 1)
+  }
+
+  @Test("--version, --help at every level and the completion scripts end with 0")
+  func help() throws {
+    for arguments in [
+      ["--version"], ["--help"], ["run", "--help"], ["compare", "--help"], ["bench", "--help"],
+      ["bench", "context-switch", "--help"], ["guests", "--help"], ["profiles", "--help"], ["profiles", "show", "--help"],
+      ["--generate-completion-script", "bash"],
+    ] {
+      let program = try Program(arguments)
+      #expect(program.status == 0, "\(arguments)")
+      #expect(!program.output.isEmpty, "\(arguments)")
+    }
+  }
+
+  @Test("guests and profiles are listed on standard output without colour")
+  func lists() throws {
+    let guests = try Program("guests")
+    #expect(guests.status == 0)
+    #expect(guests.output.contains("\nhello "))
+    let profiles = try Program("profiles")
+    #expect(profiles.output.contains("\nskylake ") && profiles.output.contains("\nnehalem "))
+    let show = try Program("profiles", "show", "nehalem", "--format", "csv")
+    #expect(show.output.contains("\nexit.round-trip,1009,P,"))
+    #expect(![guests, profiles, show].contains { $0.output.contains("\u{1b}") })
+  }
+
+  @Test("run prints the guest's output alone on standard output and a summary on standard error")
+  func run() throws {
+    let program = try Program("run", "hello")
+    #expect(program.status == 1, "the guest writes 0 to the debug-exit port")
+    #expect(program.output.hasPrefix("Hello from a guest kernel!\n"))
+    #expect(program.errors.contains("instructions"))
+    let quiet = try Program("run", "hello", "--quiet")
+    #expect(quiet.errors == "")
+    #expect(quiet.output == program.output)
+  }
+
+  @Test("statistics go to a file, or to standard error")
+  func statistics() throws {
+    let file = FileManager.default.temporaryDirectory.appendingPathComponent(UUID().uuidString)
+    defer { try? FileManager.default.removeItem(at: file) }
+    #expect(try Program("run", "hello", "--stats", file.path, "--quiet").status == 1)
+    let written = try String(contentsOf: file, encoding: .utf8)
+    let statistics = try Statistics(json: written)
+    #expect(statistics.guest.name == "hello")
+    #expect(statistics.outcome?.name == "debug-exit")
+    #expect(statistics.config["paging"] == .text("nested"))
+    let program = try Program("run", "hello", "--stats", "-", "--quiet")
+    #expect(program.errors == written, "the same run gives the same bytes")
+  }
+
+  @Test("a limit ends with 4")
+  func limit() throws {
+    let program = try Program("run", "hello", "--max-instructions", "100")
+    #expect(program.status == 4)
+    #expect(program.errors.hasPrefix("penumbra: the limit of 100 instructions was reached\n"))
+  }
+
+  @Test("compare prints one table for all kinds of paging")
+  func compare() throws {
+    let program = try Program("compare", "hello", "--quiet")
+    #expect(program.status == 0)
+    #expect(program.errors == "")
+    for word in ["native", "shadow:trace", "nested", "execute", "is the cheapest"] {
+      #expect(program.output.contains(word), "\(word)")
+    }
+  }
+
+  @Test("bench context-switch prints a row for each point")
+  func bench() throws {
+    let program = try Program(
+      "bench", "context-switch", "--processes", "2", "--pages", "4", "--switches", "20", "--format", "csv", "--quiet")
+    #expect(program.status == 0, "\(program.errors)")
+    #expect(program.output.split(separator: "\n").count == 1 + 3 * 3)
+  }
+}

@@ -1,0 +1,123 @@
+import Emulator
+import Machine
+import Testing
+
+@testable import Reports
+
+@Suite struct ComparisonTests {
+  private func run(_ paging: String, _ causes: [(Cause, UInt64)], instructions: UInt64 = 1000) -> Statistics {
+    var statistics = Statistics()
+    statistics.guest = .init(name: "demo", sha256: "00")
+    statistics.config = ["paging": .text(paging), "profile": .text("skylake")]
+    statistics.instructions = instructions
+    for (cause, cycles) in causes { statistics.causes[cause] = cycles }
+    statistics.unverified = ["a", "b"]
+    return statistics
+  }
+
+  private var three: [Statistics] {
+    var native = run("native", [(.execute, 1000), (.walkGuest, 500)])
+    native.tlb["l2"] = .init(hits: 1, misses: 20, flushes: 0)
+    native.regions["1"] = .init(visits: 2, instructions: 10, causes: CauseCounts())
+    native.regions["1"]?.causes[.execute] = 11
+    var shadow = run(
+      "shadow:trace",
+      [
+        (.execute, 1000), (.walkShadow, 500), (.exitHardware(.pageFault), 3000), (.exitHandler(.pageFault), 5000),
+        (.shadowFill, 100),
+      ])
+    shadow.memory.overheadBytes = 8192
+    shadow.exits["page-fault"] = .init(count: 6, cycles: 8000, min: 1, max: 2)
+    let nested = run("nested", [(.execute, 1000), (.walkGuest, 500), (.walkHost, 1200)])
+    return [native, shadow, nested]
+  }
+
+  @Test("the table has causes in tree order with subtotals, shares and ratios, and a conclusion")
+  func table() throws {
+    let text = try Comparison(three).text(.table)
+    #expect(
+      text == """
+        demo: cycles by cause, profile skylake (2 figures unverified)
+
+        cause                        native   share  shadow:trace   share  ratio   nested   share  ratio
+        ------------------------------------------------------------------------------------------------
+        execute                       1,000   66.7%         1,000   10.4%   1.00    1,000   37.0%   1.00
+        walk                            500   33.3%           500    5.2%   1.00    1,700   63.0%   3.40
+          walk.guest                    500   33.3%             0    0.0%   0.00      500   18.5%   1.00
+          walk.host                       0    0.0%             0    0.0%      -    1,200   44.4%      -
+          walk.shadow                     0    0.0%           500    5.2%      -        0    0.0%      -
+        shadow.fill                       0    0.0%           100    1.0%      -        0    0.0%      -
+        exit                              0    0.0%         8,000   83.3%      -        0    0.0%      -
+          exit.page-fault.hardware        0    0.0%         3,000   31.2%      -        0    0.0%      -
+          exit.page-fault.handler         0    0.0%         5,000   52.1%      -        0    0.0%      -
+        ------------------------------------------------------------------------------------------------
+        cycles                        1,500  100.0%         9,600  100.0%   6.40    2,700  100.0%   1.80
+        instructions                  1,000                 1,000           1.00    1,000           1.00
+        exits                             0                     6              -        0              -
+        TLB misses, l2                   20                     0           0.00        0           0.00
+        walks                             0                     0              -        0              -
+        walk references                   0                     0              -        0              -
+        overhead memory                 0 B               8.0 KiB              -      0 B              -
+        cycles per instruction         1.50                  9.60                    2.70
+
+        native is the cheapest with 1,500 cycles; shadow:trace takes 6.40 times as many (+8,100), most of the difference in exit.page-fault.handler (+5,000); nested takes 1.80 times as many (+1,200), most of the difference in walk.host (+1,200).
+
+        """)
+  }
+
+  @Test("a region is compared alone, without counts that regions do not have")
+  func region() throws {
+    let text = try Comparison(three, region: "1").text(.table)
+    #expect(text.hasPrefix("demo, region 1: cycles by cause"))
+    #expect(text.contains("cycles                  "))
+    #expect(!text.contains("exits"))
+    #expect(!text.contains("walk"))
+  }
+
+  @Test("equal runs are called equal")
+  func equal() {
+    let runs = [run("native", [(.execute, 5)]), run("nested", [(.execute, 5)])]
+    #expect(Comparison(runs).conclusion == "native is the cheapest with 5 cycles; nested takes as many.")
+  }
+
+  @Test("CSV has one row a cause, whose values add up to the cycles")
+  func csv() throws {
+    let lines = try Comparison(three).text(.csv).split(separator: "\n").map { $0.split(separator: ",") }
+    #expect(lines[0] == ["cause", "native", "shadow:trace", "nested"])
+    let total = try #require(lines.firstIndex { $0[0] == "cycles" })
+    for column in 1...3 {
+      let sum = lines[1..<total].reduce(0) { $0 + (Int($1[column]) ?? 0) }
+      #expect("\(sum)" == lines[total][column])
+    }
+  }
+
+  @Test("JSON has every run's statistics")
+  func json() throws {
+    let text = try Comparison(three).text(.json)
+    #expect(text.contains("\"schema\" : \"penumbra.compare/1\""))
+    #expect(text.components("penumbra.stats/1") == 3)
+    #expect(text.contains("\"kinds\" : [\n    \"native\",\n    \"shadow:trace\",\n    \"nested\"\n  ]"))
+  }
+
+  @Test("the summary tells the end, the greatest causes and the rest in a few lines")
+  func summary() {
+    var statistics = three[1]
+    statistics.outcome = .init(.shutdown(.powerOff))
+    statistics.unclaimed = ["port 0x80": 3]
+    let style = TextStyle(coloured: false)
+    #expect(
+      RunSummary.text(statistics, style) == """
+        penumbra: the guest powered off
+          1,000 instructions, 9,600 cycles (9.60 each), paging shadow:trace, profile skylake (2 figures unverified)
+          exit.page-fault.handler 52.1%, exit.page-fault.hardware 31.2%, execute 10.4%, walk.shadow 5.2%, shadow.fill 1.0%
+          6 exits, 0 walks with 0 references, 8.0 KiB overhead memory
+
+        """)
+    #expect(RunSummary.text(statistics, detailed: true, style).contains("no device at port 0x80: 3 accesses"))
+  }
+}
+
+extension String {
+  /// How often a text stands in this one.
+  fileprivate func components(_ text: String) -> Int { ranges(of: text).count }
+}

@@ -38,8 +38,9 @@ public enum ConfigurationFile {
         continue
       }
       guard seen.insert(name).inserted else { throw document.error(entry.line, "\(printable(name)): given twice") }
+      let value = try text(entry, name, document)
       do {
-        try ConfigurationKey.named(name).set(try text(entry, name, document), in: &configuration)
+        try ConfigurationKey.named(name).set(value, in: &configuration)
       } catch {
         throw document.error(entry.line, error.description)
       }

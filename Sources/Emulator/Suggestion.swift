@@ -6,7 +6,7 @@ func suggestion(_ name: String, _ known: some Sequence<String>) -> String {
     let distance = editDistance(wanted, Array(candidate.lowercased().utf8))
     if distance < best?.distance ?? .max { best = (distance, candidate) }
   }
-  guard let best, best.distance <= max(1, wanted.count / 3) else { return "" }
+  guard let best, best.distance <= (wanted.count < 4 ? 1 : max(2, wanted.count / 4)) else { return "" }
   return "; did you mean \(best.name)?"
 }
 

@@ -3,20 +3,28 @@ import Machine
 /// Causes in the order and the groups in which tables show them.
 enum CauseTree {
   /// The causes under one top-level name (`walk`: `walk.guest`, `walk.host`, ...).
-  struct Group {
+  struct Group: Sendable {
     var name: String
     var causes: [Cause]
   }
 
   /// The groups that have any cycles in any of the ledgers, with only such causes.
   static func groups(in ledgers: [CycleLedger]) -> [Group] {
-    groups(of: Cause.all.filter { cause in ledgers.contains { $0[cause] != 0 } })
+    groups { cause in ledgers.contains { $0[cause] != 0 } }
   }
 
-  /// Causes by group: both in the order of `Cause.all`, a group where its first cause stands.
-  static func groups(of causes: [Cause]) -> [Group] {
+  /// The causes that are wanted, by group. A group stands where its first cause does, wanted or not, so that tables of different runs
+  /// have one order.
+  static func groups(where isWanted: (Cause) -> Bool) -> [Group] {
+    all.compactMap { group in
+      let causes = group.causes.filter(isWanted)
+      return causes.isEmpty ? nil : Group(name: group.name, causes: causes)
+    }
+  }
+
+  private static let all: [Group] = {
     var groups: [Group] = []
-    for cause in causes {
+    for cause in Cause.all {
       let name = String(cause.name.prefix { $0 != "." })
       if let index = groups.firstIndex(where: { $0.name == name }) {
         groups[index].causes.append(cause)
@@ -25,5 +33,5 @@ enum CauseTree {
       }
     }
     return groups
-  }
+  }()
 }

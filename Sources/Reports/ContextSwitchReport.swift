@@ -69,7 +69,7 @@ public struct ContextSwitchReport {
 
   /// The causes that any measurement has, in groups.
   private var groups: [CauseTree.Group] {
-    CauseTree.groups(of: Cause.all.filter { cause in measurements.contains { $0.cycles(of: cause) != 0 } })
+    CauseTree.groups { cause in measurements.contains { $0.cycles(of: cause) != 0 } }
   }
 
   private func table(_ style: TextStyle) -> String {

@@ -5,9 +5,10 @@ import Machine
 /// The lists that `guests` and `profiles` print.
 public enum Listings {
   /// The built-in guests, a line each.
-  public static func guests(_ style: TextStyle) -> String {
-    var table = TextTable([("guest", .left), ("what it does", .left), ("parameters (--append)", .left)])
-    for guest in BuiltInGuest.all { table.add([guest.name, guest.summary, guest.parameters]) }
+  /// - Parameter parameters: whether to show what each takes by `--append` instead of what it does.
+  public static func guests(parameters: Bool, _ style: TextStyle) -> String {
+    var table = TextTable([("guest", .left), (parameters ? "parameters (--append)" : "what it does", .left)])
+    for guest in BuiltInGuest.all { table.add([guest.name, parameters ? guest.parameters : guest.summary]) }
     return table.text(style)
   }
 

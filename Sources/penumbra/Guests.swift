@@ -6,5 +6,8 @@ import Reports
 struct Guests: ParsableCommand {
   static let configuration = CommandConfiguration(abstract: "List the built-in guests.")
 
-  func run() { Diagnostics.show(Listings.guests(Diagnostics.style(STDOUT_FILENO))) }
+  @Flag(help: "Show what each takes by --append instead of what it does.")
+  var parameters = false
+
+  func run() { Diagnostics.show(Listings.guests(parameters: parameters, Diagnostics.style(STDOUT_FILENO))) }
 }

@@ -251,7 +251,7 @@ import Testing
       ("memory: 64M\nmemory: 32M\n", "configuration c.yaml:1: given twice: memory"),
       ("shadow.roots: 1\nshadow:\n  roots: 2\n", "configuration c.yaml:3: shadow.roots: given twice"),
       ("memory: [[1]]\n", "configuration c.yaml:1: memory: a single value is expected"),
-      ("shadow:\n  colour: red\n", "configuration c.yaml:2: shadow.colour: no such key"),
+      ("shadow:\n  colour: red\n", "configuration c.yaml:2: shadow.colour: no such key; did you mean shadow.roots?"),
       ("paging: shadow\n", "configuration c.yaml:1: paging: shadow names no policy; there are native, shadow:trace, nested"),
       ("? [a]\n: b\n", "configuration c.yaml:1: a key of the file is not a text"),
     ])

@@ -39,26 +39,26 @@ import Testing
       text == """
         demo: cycles by cause, profile skylake (2 figures unverified)
 
-        cause                        native   share  shadow:trace   share  ratio   nested   share  ratio
-        ------------------------------------------------------------------------------------------------
-        execute                       1,000   66.7%         1,000   10.4%   1.00    1,000   37.0%   1.00
-        walk                            500   33.3%           500    5.2%   1.00    1,700   63.0%   3.40
-          walk.guest                    500   33.3%             0    0.0%   0.00      500   18.5%   1.00
-          walk.host                       0    0.0%             0    0.0%      -    1,200   44.4%      -
-          walk.shadow                     0    0.0%           500    5.2%      -        0    0.0%      -
-        shadow.fill                       0    0.0%           100    1.0%      -        0    0.0%      -
-        exit                              0    0.0%         8,000   83.3%      -        0    0.0%      -
-          exit.page-fault.hardware        0    0.0%         3,000   31.2%      -        0    0.0%      -
-          exit.page-fault.handler         0    0.0%         5,000   52.1%      -        0    0.0%      -
-        ------------------------------------------------------------------------------------------------
-        cycles                        1,500  100.0%         9,600  100.0%   6.40    2,700  100.0%   1.80
-        instructions                  1,000                 1,000           1.00    1,000           1.00
-        exits                             0                     6              -        0              -
-        TLB misses, l2                   20                     0           0.00        0           0.00
-        walks                             0                     0              -        0              -
-        walk references                   0                     0              -        0              -
-        overhead memory                 0 B               8.0 KiB              -      0 B              -
-        cycles per instruction         1.50                  9.60                    2.70
+        cause                       native   share  shadow:trace   share  ratio  nested   share  ratio
+        ----------------------------------------------------------------------------------------------
+        execute                      1,000   66.7%         1,000   10.4%   1.00   1,000   37.0%   1.00
+        walk                           500   33.3%           500    5.2%   1.00   1,700   63.0%   3.40
+          walk.guest                   500   33.3%             0    0.0%   0.00     500   18.5%   1.00
+          walk.host                      0    0.0%             0    0.0%      -   1,200   44.4%      -
+          walk.shadow                    0    0.0%           500    5.2%      -       0    0.0%      -
+        exit                             0    0.0%         8,000   83.3%      -       0    0.0%      -
+          exit.page-fault.hardware       0    0.0%         3,000   31.3%      -       0    0.0%      -
+          exit.page-fault.handler        0    0.0%         5,000   52.1%      -       0    0.0%      -
+        shadow.fill                      0    0.0%           100    1.0%      -       0    0.0%      -
+        ----------------------------------------------------------------------------------------------
+        cycles                       1,500  100.0%         9,600  100.0%   6.40   2,700  100.0%   1.80
+        instructions                 1,000                 1,000           1.00   1,000           1.00
+        exits                            0                     6              -       0              -
+        TLB misses, l2                  20                     0           0.00       0           0.00
+        walks                            0                     0              -       0              -
+        walk references                  0                     0              -       0              -
+        overhead memory                0 B               8.0 KiB              -     0 B              -
+        cycles per instruction        1.50                  9.60                   2.70
 
         native is the cheapest with 1,500 cycles; shadow:trace takes 6.40 times as many (+8,100), most of the difference in exit.page-fault.handler (+5,000); nested takes 1.80 times as many (+1,200), most of the difference in walk.host (+1,200).
 
@@ -109,7 +109,7 @@ import Testing
       RunSummary.text(statistics, style) == """
         penumbra: the guest powered off
           1,000 instructions, 9,600 cycles (9.60 each), paging shadow:trace, profile skylake (2 figures unverified)
-          exit.page-fault.handler 52.1%, exit.page-fault.hardware 31.2%, execute 10.4%, walk.shadow 5.2%, shadow.fill 1.0%
+          exit.page-fault.handler 52.1%, exit.page-fault.hardware 31.3%, execute 10.4%, walk.shadow 5.2%, shadow.fill 1.0%
           6 exits, 0 walks with 0 references, 8.0 KiB overhead memory
 
         """)

@@ -1,4 +1,5 @@
 import Emulator
+import Guests
 import Machine
 import Testing
 
@@ -76,7 +77,10 @@ import Testing
   @Test("every built-in guest and profile has a line")
   func lists() throws {
     let style = TextStyle(coloured: false)
-    #expect(Listings.guests(style).split(separator: "\n").contains { $0.hasPrefix("hello ") })
+    for guest in BuiltInGuest.all {
+      #expect(Listings.guests(parameters: false, style).contains("\n\(guest.name) "))
+      #expect(Listings.guests(parameters: true, style).contains(guest.parameters))
+    }
     let profiles = Listings.profiles(try ProfileLibrary.all(), style)
     for name in ProfileLibrary.names { #expect(profiles.contains("\n\(name) ")) }
   }

@@ -1,57 +1,56 @@
 /// Leaving a block, and finding the next.
 extension Processor {
-  /// Goes to the target of the direct branch at the cursor.
+  /// The block at the target of a direct branch; nil where the loop has to be left, `leave` saying why.
   @inline(__always)
-  func take(_ at: inout Cursor) -> Bool {
-    if at.op.pointee.link != 0 { return go(&at, to: at.op.pointee.link) }
-    return follow(&at, to: UInt64(bitPattern: at.imm), from: at.op)
+  func take(_ op: UnsafeMutablePointer<Operation>, _ block: UnsafeMutablePointer<Block>)
+    -> UnsafeMutablePointer<Block>?
+  {
+    if op.pointee.link != 0 { return linked(op.pointee.link) }
+    return follow(block, to: UInt64(bitPattern: op.pointee.imm), from: op)
   }
 
-  /// Goes on behind the block.
+  /// The block behind this one.
   @inline(__always)
-  func fallThrough(_ at: inout Cursor) -> Bool {
-    let tail = at.op + 1
-    if tail.pointee.link != 0 { return go(&at, to: tail.pointee.link) }
-    return follow(&at, to: UInt64(bitPattern: tail.pointee.imm), from: tail)
+  func fallThrough(_ op: UnsafeMutablePointer<Operation>, _ block: UnsafeMutablePointer<Block>)
+    -> UnsafeMutablePointer<Block>?
+  {
+    let tail = op + 1
+    if tail.pointee.link != 0 { return linked(tail.pointee.link) }
+    return follow(block, to: UInt64(bitPattern: tail.pointee.imm), from: tail)
   }
 
-  /// Goes to the target of an indirect branch.
+  /// A linked block, unless a deadline may fall into it.
   @inline(__always)
-  func jump(_ at: inout Cursor, to rip: UInt64) -> Bool {
-    follow(&at, to: rip, from: nil)
-  }
-
-  /// Enters a linked block, unless a deadline may fall into it.
-  @inline(__always)
-  private func go(_ at: inout Cursor, to link: UInt64) -> Bool {
+  private func linked(_ link: UInt64) -> UnsafeMutablePointer<Block>? {
     let next = UnsafeMutablePointer<Block>(bitPattern: UInt(link)).unsafelyUnwrapped
-    return enter(&at, next)
+    if isDue(next) { return due(next) }
+    return next
   }
 
   @inline(__always)
-  private func enter(_ at: inout Cursor, _ next: UnsafeMutablePointer<Block>) -> Bool {
-    if s.pointee.executed &+ next.pointee.cycles >= s.pointee.executedDeadline
+  private func isDue(_ next: UnsafeMutablePointer<Block>) -> Bool {
+    s.pointee.executed &+ next.pointee.cycles >= s.pointee.executedDeadline
       || s.pointee.retired &+ next.pointee.instructions > s.pointee.retiredDeadline
-    {
-      s.pointee.rip = next.pointee.rip
-      leave = .due
-      return false
-    }
-    at.block = next
-    at.op = next.operations
-    return true
+  }
+
+  @inline(never)
+  private func due(_ next: UnsafeMutablePointer<Block>) -> UnsafeMutablePointer<Block>? {
+    s.pointee.rip = next.pointee.rip
+    leave = .due
+    return nil
   }
 
   /// Finds the block at an address, and links the branch to it where nothing can come between: same linear page, same frame.
   @inline(never)
-  private func follow(_ at: inout Cursor, to rip: UInt64, from branch: UnsafeMutablePointer<Operation>?) -> Bool {
+  func follow(
+    _ current: UnsafeMutablePointer<Block>, to rip: UInt64, from branch: UnsafeMutablePointer<Operation>?
+  ) -> UnsafeMutablePointer<Block>? {
     s.pointee.rip = rip
     // An interrupt comes before whatever fetching the next instruction may bring.
     if s.pointee.executed >= s.pointee.executedDeadline || s.pointee.retired >= s.pointee.retiredDeadline {
       leave = .due
-      return false
+      return nil
     }
-    let current = at.block
     do {
       let next = try block(at: rip, single: false)
       if let branch, next.pointee.key == current.pointee.key, next.pointee.secondPage == .max,
@@ -59,10 +58,10 @@ extension Processor {
       {
         branch.pointee.link = UInt64(UInt(bitPattern: next))
       }
-      return enter(&at, next)
+      return isDue(next) ? due(next) : next
     } catch {
       leave = .stopped
-      return false
+      return nil
     }
   }
 
@@ -102,27 +101,27 @@ extension Processor {
 
   // MARK: Leaving
 
-  /// Leaves before the instruction at the cursor: it has had no effect. What `stop` says decides what comes next.
+  /// Leaves before an instruction: it has had no effect. What `stop` says decides what comes next.
   @inline(never)
-  func fail(_ at: Cursor) -> Leave {
-    settle(at)
+  func fail(_ op: UnsafeMutablePointer<Operation>, _ block: UnsafeMutablePointer<Block>) -> Leave {
+    settle(op, block)
     if case .none = stop { return .due }
     return .stopped
   }
 
   /// Leaves with #GP(0): the target of a near branch is not canonical.
   @inline(never)
-  func refuse(_ at: Cursor) -> Leave {
+  func refuse(_ op: UnsafeMutablePointer<Operation>, _ block: UnsafeMutablePointer<Block>) -> Leave {
     stop = .exception(.generalProtection(0))
-    return fail(at)
+    return fail(op, block)
   }
 
-  /// Accounts for the instructions of a block before the cursor, and makes `rip` the cursor's.
-  private func settle(_ at: Cursor) {
-    var op = at.block.operations
-    var rip = at.block.pointee.rip
+  /// Accounts for the instructions of a block before an operation, and makes `rip` the operation's.
+  private func settle(_ stopped: UnsafeMutablePointer<Operation>, _ block: UnsafeMutablePointer<Block>) {
+    var op = block.operations
+    var rip = block.pointee.rip
     // A stopped instruction may have prepared an address already; that costs nothing and has no length.
-    while op < at.op {
+    while op < stopped {
       if op.pointee.endsInstruction {
         s.pointee.retired &+= 1
         rip &+= op.pointee.instructionLength
@@ -153,9 +152,8 @@ extension Processor {
 
   /// Performs a callout that ends its block.
   @inline(never)
-  func callOutAndLeave(_ at: Cursor) -> Leave {
-    let op = at.op
-    s.finish(at.block)
+  func callOutAndLeave(_ op: UnsafeMutablePointer<Operation>, _ block: UnsafeMutablePointer<Block>) -> Leave {
+    s.finish(block)
     s.pointee.rip = UInt64(bitPattern: op[1].imm)
     stamp = s.pointee.retired
     currentOperation = nil
@@ -174,10 +172,10 @@ extension Processor {
 
   /// Begins a region of the statistics.
   @inline(never)
-  func mark(_ at: Cursor) -> Leave {
-    s.finish(at.block)
-    s.pointee.rip = UInt64(bitPattern: at.op[1].imm)
-    let id = UInt8(truncatingIfNeeded: at.op.pointee.n)
+  func mark(_ op: UnsafeMutablePointer<Operation>, _ block: UnsafeMutablePointer<Block>) -> Leave {
+    s.finish(block)
+    s.pointee.rip = UInt64(bitPattern: op[1].imm)
+    let id = UInt8(truncatingIfNeeded: op.pointee.n)
     regions.begin(Int(id), ledger: ledger, retired: s.pointee.retired)
     observer?.marked(id, at: clock, retired: s.pointee.retired)
     return .completed

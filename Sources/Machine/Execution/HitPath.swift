@@ -1,47 +1,47 @@
 /// Memory as the dispatch loop reaches it: a hit in the direct cache inline, everything else by a call that may fail.
 extension Processor {
   @inline(__always)
-  func load<T: OperandWidth>(_ at: Cursor, _ direct: UnsafeMutablePointer<DirectEntry>, _ address: UInt64) -> T? {
+  func load<T: OperandWidth>(_ op: UnsafeMutablePointer<Operation>, _ direct: UnsafeMutablePointer<DirectEntry>, _ address: UInt64) -> T? {
     let entry = direct + DirectCache.index(address)
     // The last byte's page: an access across two pages matches neither.
     if (address &+ UInt64(MemoryLayout<T>.size &- 1)) & ~0xfff == entry.pointee.readTag {
-      entry.pointee.stamp.pointee = s.pointee.retired &+ UInt64(at.op.pointee.indexInBlock) &+ 1
+      entry.pointee.stamp.pointee = s.pointee.retired &+ UInt64(op.pointee.indexInBlock) &+ 1
       return UnsafeRawPointer(bitPattern: UInt(entry.pointee.addend &+ address)).unsafelyUnwrapped
         .loadUnaligned(as: T.self)
     }
-    guard loadMissed(at.op, address, MemoryLayout<T>.size) else { return nil }
+    guard loadMissed(op, address, MemoryLayout<T>.size) else { return nil }
     return T(truncatingIfNeeded: loaded)
   }
 
   @inline(__always)
   func store<T: OperandWidth>(
-    _ at: Cursor, _ direct: UnsafeMutablePointer<DirectEntry>, _ address: UInt64, _ value: T
+    _ op: UnsafeMutablePointer<Operation>, _ direct: UnsafeMutablePointer<DirectEntry>, _ address: UInt64, _ value: T
   ) -> Bool {
     let entry = direct + DirectCache.index(address)
     if (address &+ UInt64(MemoryLayout<T>.size &- 1)) & ~0xfff == entry.pointee.writeTag {
-      entry.pointee.stamp.pointee = s.pointee.retired &+ UInt64(at.op.pointee.indexInBlock) &+ 1
+      entry.pointee.stamp.pointee = s.pointee.retired &+ UInt64(op.pointee.indexInBlock) &+ 1
       UnsafeMutableRawPointer(bitPattern: UInt(entry.pointee.addend &+ address)).unsafelyUnwrapped
         .storeBytes(of: value, as: T.self)
       return true
     }
-    return storeMissed(at.op, address, MemoryLayout<T>.size, UInt64(truncatingIfNeeded: value))
+    return storeMissed(op, address, MemoryLayout<T>.size, UInt64(truncatingIfNeeded: value))
   }
 
   /// A read-modify-write: one look-up, as a write.
   @inline(__always)
   func update<T: OperandWidth>(
-    _ at: Cursor, _ direct: UnsafeMutablePointer<DirectEntry>, _ address: UInt64, _ change: (T) -> T
+    _ op: UnsafeMutablePointer<Operation>, _ direct: UnsafeMutablePointer<DirectEntry>, _ address: UInt64, _ change: (T) -> T
   ) -> Bool {
     let entry = direct + DirectCache.index(address)
     if (address &+ UInt64(MemoryLayout<T>.size &- 1)) & ~0xfff == entry.pointee.writeTag {
-      entry.pointee.stamp.pointee = s.pointee.retired &+ UInt64(at.op.pointee.indexInBlock) &+ 1
+      entry.pointee.stamp.pointee = s.pointee.retired &+ UInt64(op.pointee.indexInBlock) &+ 1
       let place = UnsafeMutableRawPointer(bitPattern: UInt(entry.pointee.addend &+ address)).unsafelyUnwrapped
       place.storeBytes(of: change(place.loadUnaligned(as: T.self)), as: T.self)
       return true
     }
-    guard updateMissed(at.op, address, MemoryLayout<T>.size) else { return false }
+    guard updateMissed(op, address, MemoryLayout<T>.size) else { return false }
     return storeMissed(
-      at.op, address, MemoryLayout<T>.size, UInt64(truncatingIfNeeded: change(T(truncatingIfNeeded: loaded))))
+      op, address, MemoryLayout<T>.size, UInt64(truncatingIfNeeded: change(T(truncatingIfNeeded: loaded))))
   }
 
   // MARK: Misses

@@ -1,14 +1,3 @@
-/// Where the dispatch loop stands.
-struct Cursor {
-  var op: UnsafeMutablePointer<Operation>
-  var block: UnsafeMutablePointer<Block>
-
-  @inline(__always) var dst: UInt8 { op.pointee.dst }
-  @inline(__always) var src: UInt8 { op.pointee.src }
-  @inline(__always) var imm: Int64 { op.pointee.imm }
-  @inline(__always) var condition: UInt16 { op.pointee.n }
-}
-
 /// Why the dispatch loop was left.
 enum Leave {
   /// A deadline lies before the end of the next block, or `stale` was met: look again at `rip`.

@@ -1,0 +1,135 @@
+import Machine
+
+/// An instruction that the hardware executes with accesses that the hypervisor has resolved (assisted re-execution), until the exit `assisted`.
+///
+/// While accesses remain that need resolving, the hardware exits again and grants are added; values read from devices are kept, so that each device
+/// is read once.
+struct Assist {
+  var grants: [Grant] = []
+  /// The guest-physical address of each granted device access.
+  var devices: [Device] = []
+  /// Retired count and RFLAGS.TF when it began.
+  var retired: UInt64
+  var isSingleStepping: Bool
+
+  struct Device {
+    var linear: GuestVirtual
+    var physical: GuestPhysical
+    var isWrite: Bool
+  }
+}
+
+extension Hypervisor {
+  /// Adds a grant to the instruction at which the guest stands.
+  func grant(_ address: GuestVirtual, _ target: Grant.Target, device: GuestPhysical? = nil) {
+    var assist =
+      assist
+      ?? Assist(retired: processor.instructionsRetired, isSingleStepping: processor.isSingleStepping)
+    assist.grants.append(Grant(address: address, target: target))
+    if let device {
+      assist.devices.append(.init(linear: address, physical: device, isWrite: target == .deviceWrite))
+    }
+    controls.grants = assist.grants
+    self.assist = assist
+  }
+
+  /// Resolves an access to a guest-physical address that is not memory.
+  ///
+  /// A read's value is fetched from the device now; a write reaches it when the instruction is done. An instruction that reads and writes
+  /// one register, whose read counts as a write, faults twice.
+  func accessDevice(_ exit: VMExit, at address: GuestPhysical) -> RunResult? {
+    if exit.access.isFetch {
+      // The bus answers with ones, and FF FF is no instruction.
+      inject(.exception(.invalidOpcode), during: exit)
+      return nil
+    }
+    work(.exitHandler(exit.reason), .device)
+    let known = (assist?.devices ?? []).filter { $0.linear == exit.address }
+    if exit.access.isWrite && !known.contains(where: \.isWrite) {
+      grant(exit.address, .deviceWrite, device: address)
+    } else if !known.contains(where: { !$0.isWrite }) {
+      let value = bus.readRegister(address, width: Int(exit.width), now: processor.guestTime)
+      grant(exit.address, .deviceRead(value), device: address)
+    } else {
+      return .unsupported("access of \(exit.width) bytes to device space at \(address), across a page or by a wide operand")
+    }
+    resume(exit)
+    return nil
+  }
+
+  /// The instruction was completed, or raised an exception.
+  func finishAssist(_ exit: VMExit) {
+    guard let finished = assist else { return }
+    for store in exit.stored {
+      guard let device = finished.devices.first(where: { $0.isWrite && $0.linear == store.address }) else { continue }
+      bus.writeRegister(device.physical, width: Int(store.width), value: store.value, now: processor.guestTime)
+    }
+    abandonAssist()
+    if finished.isSingleStepping && processor.instructionsRetired != finished.retired && controls.injection == nil {
+      controls.injection = processor.makeSingleStepTrap()
+    }
+  }
+
+  /// Drops all grants: the guest goes another way.
+  func abandonAssist() {
+    assist = nil
+    controls.grants = []
+    watched.removeAll()
+    controls.intercepts.insert(.ports)
+  }
+}
+
+/// Guarded tables that are writable for the moment, with what they held when the hardware was entered.
+struct WatchedTables {
+  struct Table {
+    var gfn: UInt64
+    var host: HostPhysical
+  }
+
+  private(set) var tables: [Table] = []
+  /// 512 entries for each table.
+  private var copies: [UInt64] = []
+
+  var isEmpty: Bool { tables.isEmpty }
+
+  mutating func add(_ gfn: UInt64, at host: HostPhysical, _ memory: HostMemory) {
+    guard !tables.contains(where: { $0.gfn == gfn }) else { return }
+    tables.append(Table(gfn: gfn, host: host.pageBase))
+    copies.append(contentsOf: repeatElement(0, count: 512))
+    capture(memory)
+  }
+
+  /// Takes note of what the tables hold.
+  mutating func capture(_ memory: HostMemory) {
+    for (number, table) in tables.enumerated() {
+      copies.withUnsafeMutableBytes { bytes in
+        bytes.baseAddress?.advanced(by: number * 4096)
+          .copyMemory(from: memory.base + Int(table.host.rawValue), byteCount: 4096)
+      }
+    }
+  }
+
+  /// The first entry from `index` on of a table that is not what it was.
+  func change(in number: Int, from index: Int, _ memory: HostMemory) -> (index: Int, old: UInt64, new: UInt64)? {
+    let now = UnsafeRawPointer(memory.base + Int(tables[number].host.rawValue)).assumingMemoryBound(to: UInt64.self)
+    return copies.withUnsafeBufferPointer { before in
+      for entry in index..<512 where before[number * 512 + entry] != now[entry] {
+        return (entry, before[number * 512 + entry], now[entry])
+      }
+      return nil
+    }
+  }
+
+  mutating func removeAll() {
+    tables.removeAll(keepingCapacity: true)
+    copies.removeAll(keepingCapacity: true)
+  }
+}
+
+extension Hypervisor {
+  /// Watches a guarded table of the guest for changes.
+  func watch(_ gfn: UInt64) {
+    guard let host = guest.map.lookup(GuestPhysical(gfn << 12)) else { return }
+    watched.add(gfn, at: host.address, memory)
+  }
+}

@@ -1,0 +1,177 @@
+import Machine
+
+extension Hypervisor {
+  /// Handles an exit.
+  ///
+  /// - Returns: how the run ends, where the hypervisor cannot go on.
+  func handle(_ exit: VMExit) -> RunResult? {
+    // Stores of the guest's to tables that it may write for the moment come before everything else that the exit asks for.
+    if !watched.isEmpty { applyTracedWrites() }
+    switch exit.reason {
+    case .pageFault: return handlePageFault(exit)
+    case .nestedFault: return handleNestedFault(exit)
+    case .nestedMisconfiguration: return .unsupported("misconfigured nested entry for \(exit.address)")
+    case .assisted:
+      finishAssist(exit)
+      return nil
+    case .controlRegister0, .controlRegister3, .controlRegister4:
+      return handleControlRegister(exit)
+    case .writeMSR, .readMSR:
+      return handleMSR(exit)
+    case .invalidatePage:
+      handle(exit.reason, reads: 3, writes: 1, .invalidate)
+      complete(exit)
+      invalidatePage(exit.address)
+      return nil
+    case .invalidatePCID:
+      handle(exit.reason, reads: 3, writes: 1, .invalidate)
+      complete(exit)
+      invalidatePCID(exit)
+      return nil
+    case .port: return handlePort(exit)
+    case .halt:
+      handle(exit.reason, reads: 2, writes: 1, .halt)
+      complete(exit)
+      isWaiting = controls.injection == nil
+      return nil
+    case .externalInterrupt:
+      handle(exit.reason, reads: 2, .interrupt)
+      offerInterrupt(.externalInterrupt)
+      return nil
+    case .interruptWindow:
+      handle(exit.reason, reads: 1, writes: 1, .interrupt)
+      controls.interruptWindow = false
+      offerInterrupt(.interruptWindow)
+      return nil
+    case .tripleFault:
+      handle(exit.reason, reads: 1)
+      processor.shutDown()
+      return .tripleFault
+    }
+  }
+
+  // MARK: Going on
+
+  /// Moves past an instruction that the hypervisor has completed.
+  func complete(_ exit: VMExit) {
+    let traps = processor.isSingleStepping
+    processor.skipInstruction(exit)
+    if traps { controls.injection = processor.makeSingleStepTrap() }
+  }
+
+  /// Lets the guest try again. An event that was being delivered is delivered anew: a hidden fault never becomes a double fault.
+  func resume(_ exit: VMExit) {
+    guard let event = exit.delivering else { return }
+    controls.injection = event
+    work(.exitHandler(exit.reason), .controlBlockWrite, times: 2)
+  }
+
+  /// Gives the guest an exception that its own access has raised.
+  func inject(_ event: Event, during exit: VMExit) {
+    var event: Event? = event
+    if let first = exit.delivering, case .exception(let second) = event {
+      event = processor.escalate(first, with: second)
+    }
+    abandonAssist()
+    guard let event else {
+      processor.shutDown()
+      return
+    }
+    controls.injection = event
+    // Interruption information and error code.
+    work(.exitHandler(exit.reason), .controlBlockWrite, times: 2)
+  }
+
+  /// A guest table lies where there is no memory. Silicon reads ones there: a present entry with reserved bits set.
+  func injectAbsentTable(_ exit: VMExit) -> RunResult? {
+    let registers = processor.pagingRegisters
+    var code = PageFault.Code.present | PageFault.Code.reserved
+    if exit.access.isWrite { code |= PageFault.Code.write }
+    if exit.access.isUser { code |= PageFault.Code.user }
+    if exit.access.isFetch && (registers.efer & EFER.noExecute != 0 || registers.cr4 & CR4.smep != 0) {
+      code |= PageFault.Code.fetch
+    }
+    inject(
+      .exception(.pageFault(PageFault(address: exit.address, errorCode: code, level: 0, entry: .max))), during: exit)
+    return nil
+  }
+
+  // MARK: Ports
+
+  private func handlePort(_ exit: VMExit) -> RunResult? {
+    handle(exit.reason, reads: 3, writes: 1, .port)
+    if exit.number == 1 {
+      // INS and OUTS: the hardware does one element itself, with the port not intercepted. It wants a grant to stop behind the instruction;
+      // this one is for an address that no access has.
+      controls.intercepts.remove(.ports)
+      grant(GuestVirtual(1 << 63), .deviceRead(0))
+      return nil
+    }
+    // The device sees the time after the instruction, as it does when the instruction reaches it natively.
+    complete(exit)
+    let now = processor.guestTime
+    if exit.isWrite {
+      bus.writePort(exit.port, width: Int(exit.width), value: UInt32(truncatingIfNeeded: exit.value), now: now)
+    } else {
+      let value = bus.readPort(exit.port, width: Int(exit.width), now: now)
+      processor.setAccumulator(value, width: Int(exit.width))
+    }
+    return nil
+  }
+
+  // MARK: Interrupts
+
+  /// Injects a pending interrupt if the guest can take it, else asks to be told when it can.
+  private func offerInterrupt(_ reason: ExitReason) {
+    guard bus.interruptAsserted else { return }
+    guard processor.canTakeInterrupt && controls.injection == nil else {
+      controls.interruptWindow = true
+      work(.exitHandler(reason), .controlBlockWrite)
+      return
+    }
+    controls.injection = .interrupt(bus.acknowledgeInterrupt(now: processor.guestTime))
+    work(.exitHandler(reason), .controlBlockWrite)
+  }
+
+  /// Waits in HLT for an interrupt, which is injected by the entry that the guest's next instruction needs anyway.
+  func wait(clockLimit: UInt64, retiredLimit: UInt64) -> RunResult? {
+    guard processor.interruptsEnabled else { return .haltedForEver }
+    while true {
+      if let shutdown = bus.shutdown { return .shutdown(shutdown) }
+      if processor.stopRequest.isRaised { return .stopRequested }
+      if processor.guestTime >= bus.nextDeadline { bus.advance(to: processor.guestTime) }
+      if processor.clock >= clockLimit || processor.instructionsRetired >= retiredLimit { return .limit }
+      if bus.interruptAsserted { break }
+      if let result = processor.idleUntilDeadline(clockLimit: clockLimit) { return result }
+    }
+    isWaiting = false
+    work(.exitHandler(.halt), .interrupt)
+    offerInterrupt(.halt)
+    enter()
+    return nil
+  }
+
+  // MARK: Control registers
+
+  private func handleControlRegister(_ exit: VMExit) -> RunResult? {
+    // RIP, the register, and for CR0 and CR4 its read shadow.
+    handle(exit.reason, reads: 3, writes: exit.reason == .controlRegister3 ? 2 : 3, .control)
+    let before = processor.pagingRegisters
+    complete(exit)
+    processor.completeControlRegisterWrite(number: Int(exit.number), value: exit.value)
+    followControls(before, noFlush: exit.number == 3 && exit.value >> 63 != 0)
+    if exit.number == 4 && exit.value & CR4.la57 != 0 {
+      return .unsupported("five-level paging under shadow paging")
+    }
+    return nil
+  }
+
+  private func handleMSR(_ exit: VMExit) -> RunResult? {
+    handle(exit.reason, reads: 2, writes: 2, .control)
+    let before = processor.pagingRegisters
+    complete(exit)
+    processor.completeMSRWrite(number: exit.number, value: exit.value)
+    followControls(before, noFlush: true)
+    return nil
+  }
+}

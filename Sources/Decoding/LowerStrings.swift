@@ -6,7 +6,9 @@ extension Lowering {
   mutating func string(_ callout: Callout) -> Outcome {
     let compares = callout == .scas || callout == .cmps
     let hasSource = callout == .movs || callout == .lods || callout == .cmps
-    return string(callout, width: encoding.sizeByLowBit, compares: compares, hasSource: hasSource, terminal: false)
+    return string(callout, width: encoding.sizeByLowBit, compares: compares, hasSource: hasSource,
+      // A repetition can be broken off at a deadline, which has to know the clock.
+      terminal: encoding.repeatPrefix != 0)
   }
 
   /// INS and OUTS, whose elements have at most 32 bits.

@@ -50,7 +50,9 @@ public enum CPUFeatures {
   public static func apply(_ edits: [Edit], to features: [String]) -> [String] {
     var result = features
     for edit in edits {
-      if !edit.adds { result.removeAll { $0 == edit.name } } else if !result.contains(edit.name) {
+      if !edit.adds {
+        result.removeAll { $0 == edit.name }
+      } else if !result.contains(edit.name) {
         result.append(edit.name)
       }
     }

@@ -1,15 +1,5 @@
 import Machine
 
-/// What data accesses cost beyond a hit in the L1 cache.
-public enum DataCacheModel: String, CaseIterable, Sendable {
-  /// Nothing: every data access hits.
-  case off
-  /// What L2, L3 or memory takes, every access looked up there.
-  case l2l3
-  /// The same behind an L1 cache.
-  case full
-}
-
 /// Whether TLBs may hold what the guest's tables no longer say.
 public enum TLBCoherence: String, CaseIterable, Sendable {
   /// As silicon has them: an entry lives until it is invalidated or replaced.

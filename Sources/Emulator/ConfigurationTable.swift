@@ -85,7 +85,9 @@ extension ConfigurationKey {
       guard let value = Bool($1) else { throw refused("shadow.eager", $1, "true, false") }
       $0.shadowEager = value
     },
-    ConfigurationKey("rtc.start", "DATE", "what the real-time clock starts with, for example 2024-01-31T12:34:56Z (UTC)") {
+    ConfigurationKey(
+      "rtc.start", "DATE", "what the real-time clock starts with, for example 2024-01-31T12:34:56Z (UTC)"
+    ) {
       .text($0.rtcStart.description)
     } set: {
       guard let value = StartDate($1) else {
@@ -123,7 +125,8 @@ extension ConfigurationKey {
     .usage("\(name): \(printable(value)) is none of \(allowed)")
   }
 
-  private static func number(_ name: String, _ text: String, in range: ClosedRange<UInt64>) throws(SetupError) -> UInt64 {
+  private static func number(_ name: String, _ text: String, in range: ClosedRange<UInt64>) throws(SetupError) -> UInt64
+  {
     guard let value = NumberParsing.integer(text) else {
       throw .usage("\(name): \(printable(text)) is not a whole number")
     }

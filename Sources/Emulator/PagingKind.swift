@@ -19,6 +19,9 @@ public enum PagingKind: Hashable, Sendable {
     }
   }
 
+  /// Whether the hardware walks shadow tables, under whichever policy.
+  public var isShadow: Bool { if case .shadow = self { true } else { false } }
+
   /// Reads a list of names, separated by commas; `all` stands for every kind.
   /// - Throws: `SetupError` of kind `usage` for a kind that does not exist, or one that is given twice.
   public static func list(_ text: String) throws(SetupError) -> [PagingKind] {

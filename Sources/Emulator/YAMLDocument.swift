@@ -44,7 +44,9 @@ struct YAMLDocument {
 
   /// The keys of a mapping, in the file's order.
   func entries(of node: Node, in place: String) throws(SetupError) -> [Entry] {
-    guard let mapping = node.mapping else { throw error(node.mark?.line, "\(place) is not a mapping of keys to values") }
+    guard let mapping = node.mapping else {
+      throw error(node.mark?.line, "\(place) is not a mapping of keys to values")
+    }
     var entries: [Entry] = []
     for (key, value) in mapping {
       guard let name = key.scalar?.string else { throw error(key.mark?.line, "a key of \(place) is not a text") }
@@ -55,7 +57,9 @@ struct YAMLDocument {
 
   /// The text of a scalar, as it was written.
   func scalar(_ node: Node, key: String) throws(SetupError) -> String {
-    guard let scalar = node.scalar else { throw error(node.mark?.line, "\(printable(key)): a single value is expected") }
+    guard let scalar = node.scalar else {
+      throw error(node.mark?.line, "\(printable(key)): a single value is expected")
+    }
     return scalar.string
   }
 

@@ -129,6 +129,7 @@ extension Hypervisor {
       work(.exitHandler(reason), .controlBlockWrite)
       return
     }
+    controls.interruptWindow = false
     controls.injection = .interrupt(bus.acknowledgeInterrupt(now: processor.guestTime))
     work(.exitHandler(reason), .controlBlockWrite)
   }
@@ -159,7 +160,11 @@ extension Hypervisor {
     let before = processor.pagingRegisters
     complete(exit)
     processor.completeControlRegisterWrite(number: Int(exit.number), value: exit.value)
-    followControls(before, noFlush: exit.number == 3 && exit.value >> 63 != 0)
+    if exit.number == 3 {
+      followCR3(noFlush: exit.value >> 63 != 0)
+    } else {
+      followControls(before)
+    }
     if exit.number == 4 && exit.value & CR4.la57 != 0 {
       return .unsupported("five-level paging under shadow paging")
     }
@@ -171,7 +176,7 @@ extension Hypervisor {
     let before = processor.pagingRegisters
     complete(exit)
     processor.completeMSRWrite(number: exit.number, value: exit.value)
-    followControls(before, noFlush: true)
+    followControls(before)
     return nil
   }
 }

@@ -121,14 +121,11 @@ public final class Hypervisor {
 
   /// What was counted so far.
   public var statistics: HypervisorStatistics {
-    get {
-      var all = counted
-      all.tableBytes = allocator.tables << 12
-      all.peakTableBytes = allocator.peakTables << 12
-      all.guestBytes = allocator.guestFrames << 12
-      return all
-    }
-    _modify { yield &counted }
+    var all = counted
+    all.tableBytes = allocator.tables << 12
+    all.peakTableBytes = allocator.peakTables << 12
+    all.guestBytes = allocator.guestFrames << 12
+    return all
   }
 
   /// Where a guest-physical address is in the host now.

@@ -72,7 +72,7 @@ extension Hypervisor {
   /// Charges and counts work of the hypervisor's: the only way in which it spends time.
   func work(_ cause: Cause, _ work: Work, times: UInt64 = 1) {
     guard isCharging, times != 0 else { return }
-    statistics.work.add(work, cause, times)
+    counted.work.add(work, cause, times)
     processor.charge(cause, costs[work] &* times)
   }
 

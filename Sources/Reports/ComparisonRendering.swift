@@ -4,7 +4,8 @@ import Machine
 extension Comparison {
   /// The comparison in a format.
   /// - Throws: `SetupError` of kind `defect` if JSON cannot be made.
-  public func text(_ format: OutputFormat, _ style: TextStyle = TextStyle(coloured: false)) throws(SetupError) -> String {
+  public func text(_ format: OutputFormat, _ style: TextStyle = TextStyle(coloured: false)) throws(SetupError) -> String
+  {
     switch format {
     case .table: table(style)
     case .csv: csv

@@ -59,7 +59,8 @@ public struct ContextSwitchReport {
 
   /// The report in a format.
   /// - Throws: `SetupError` of kind `defect` if JSON cannot be made.
-  public func text(_ format: OutputFormat, _ style: TextStyle = TextStyle(coloured: false)) throws(SetupError) -> String {
+  public func text(_ format: OutputFormat, _ style: TextStyle = TextStyle(coloured: false)) throws(SetupError) -> String
+  {
     switch format {
     case .table: table(style)
     case .csv: csv

@@ -38,7 +38,9 @@ public enum RunSummary {
     let sorted = ledger.nonzero.enumerated().sorted {
       ($1.element.cycles, $0.offset) < ($0.element.cycles, $1.offset)
     }
-    return sorted.prefix(5).map { "\($0.element.cause.name) \(NumberFormat.share($0.element.cycles, of: ledger.total))" }
-      .joined(separator: ", ")
+    return sorted.prefix(5).map {
+      "\($0.element.cause.name) \(NumberFormat.share($0.element.cycles, of: ledger.total))"
+    }
+    .joined(separator: ", ")
   }
 }

@@ -35,8 +35,8 @@ struct Compare: ParsableCommand {
       var outputs: [[UInt8]] = []
       for one in configuration.eachPaging {
         let console = CapturedConsole(input: input)
-        let label = options.quiet ? nil : "\(image.name), \(one.paging.name)"
-        runs.append(try GuestRun(one, image, console, label: label))
+        let progress = ProgressLine(options.quiet ? nil : "\(image.name), \(one.paging.name)")
+        runs.append(try GuestRun(one, image, console, progress))
         outputs.append(console.output)
         if Interruption.wasRequested { break }
       }

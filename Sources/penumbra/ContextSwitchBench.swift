@@ -32,7 +32,7 @@ struct ContextSwitchBench {
               var single = one
               single.append = parameters(spaces: spaces, tasks: count, pages: touched, variant) + " " + one.append
               let label = "\(count) processes, \(touched) pages, \(variant.rawValue), \(one.paging.name)"
-              let run = try GuestRun(single, guest, BufferConsole(), label: quiet ? nil : label)
+              let run = try GuestRun(single, guest, BufferConsole(), ProgressLine(quiet ? nil : label))
               guard run.outcome == .shutdown(.debugExit(0)), let region = run.statistics.regions[Self.region] else {
                 Diagnostics.say("penumbra: \(label), spaces=\(spaces): \(run.outcome.message)\n")
                 let status = run.outcome.exitStatus

@@ -21,10 +21,11 @@ enum Diagnostics {
     }
   }
 
-  /// Colour for a stream only if it is a terminal and the user has not asked for none (no-color.org).
+  /// Colour for a stream only if it is a terminal that can show it and the user has not asked for none (no-color.org).
   static func style(_ stream: Int32) -> TextStyle {
-    let refused = ProcessInfo.processInfo.environment["NO_COLOR"].map { !$0.isEmpty } ?? false
-    return TextStyle(coloured: isatty(stream) == 1 && !refused)
+    let environment = ProcessInfo.processInfo.environment
+    let isRefused = environment["NO_COLOR"].map { !$0.isEmpty } ?? false || environment["TERM"] == "dumb"
+    return TextStyle(coloured: isatty(stream) == 1 && !isRefused)
   }
 
   /// Writes all of a text; what cannot be written (a closed pipe) is dropped.
@@ -50,14 +51,19 @@ struct StatisticsFile {
   /// `-` is standard error.
   private let path: String
 
-  /// Nil where none was asked for. The file is made at once, so that a long run is not lost to a wrong name.
+  /// Nil where none was asked for. Whether the file can be written is looked at now, so that a long run is not lost to a wrong name.
   /// - Throws: `SetupError` of kind `input` for a file that cannot be written.
   init?(_ path: String?) throws(SetupError) {
     guard let path else { return nil }
     self.path = path
     guard path != "-" else { return }
-    guard let file = fopen(path, "ab") else { throw Self.failure(path) }
-    fclose(file)
+    guard !path.isEmpty else { throw SetupError(.input, "statistics: the file name is empty") }
+    let folder = URL(fileURLWithPath: path).deletingLastPathComponent().path
+    guard access(path, W_OK) == 0 || (errno == ENOENT && access(folder, W_OK) == 0) else { throw Self.failure(path) }
+    var status = stat()
+    guard stat(path, &status) != 0 || status.st_mode & S_IFMT != S_IFDIR else {
+      throw .input("statistics", path, "it is a folder")
+    }
   }
 
   func write(_ text: String) throws(SetupError) {

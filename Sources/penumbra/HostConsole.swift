@@ -10,19 +10,31 @@ final class HostConsole: Console {
   private var lastFlush = ContinuousClock.now
   /// Standard output takes nothing more.
   private(set) var isBroken = false
+  /// The last byte that was written ended a line, or there was none.
+  private(set) var isAtLineStart = true
+  /// Called before bytes are shown.
+  var beforeOutput: () -> Void = {}
+  private let output: Int32
 
-  init(input: HostInput) { self.input = input }
+  init(input: HostInput, output: Int32 = STDOUT_FILENO) {
+    self.input = input
+    self.output = output
+  }
+
+  /// For how long nothing was shown.
+  var silence: Duration { lastFlush.duration(to: .now) }
 
   func write(_ byte: UInt8, at index: Int) {
     guard index >= shown else { return }
     shown = index + 1
     pending.append(byte)
-    if byte == UInt8(ascii: "\n") || pending.count >= 4096 { flush() }
+    isAtLineStart = byte == UInt8(ascii: "\n")
+    if isAtLineStart || pending.count >= 4096 { flush() }
   }
 
   func byte(at index: Int) -> UInt8? {
     // A prompt without a newline has to be seen before somebody answers it.
-    if input.isLive && !pending.isEmpty && lastFlush.duration(to: .now) > .milliseconds(20) { flush() }
+    if input.isLive && !pending.isEmpty && silence > .milliseconds(20) { flush() }
     return input.byte(at: index)
   }
 
@@ -30,9 +42,10 @@ final class HostConsole: Console {
 
   /// Passes on what was written.
   func flush() {
-    lastFlush = .now
     guard !pending.isEmpty else { return }
-    if !isBroken { isBroken = !Diagnostics.writeBytes(pending, to: STDOUT_FILENO) }
+    lastFlush = .now
+    beforeOutput()
+    if !isBroken { isBroken = !Diagnostics.writeBytes(pending, to: output) }
     pending.removeAll(keepingCapacity: true)
   }
 }

@@ -10,12 +10,16 @@ final class HostInput {
   /// How long a pipe may stay silent, in milliseconds.
   private static let patience: Int32 = 250
 
+  private let stream: Int32
   private var bytes: [UInt8] = []
   private var ended = false
   /// Bytes arrive in their own time; nobody waits for them.
   private(set) var isLive: Bool
 
-  init() { isLive = isatty(STDIN_FILENO) == 1 }
+  init(_ stream: Int32 = STDIN_FILENO) {
+    self.stream = stream
+    isLive = isatty(stream) == 1
+  }
 
   /// The byte at an index, or nil when it has not arrived.
   func byte(at index: Int) -> UInt8? {
@@ -30,12 +34,12 @@ final class HostInput {
 
   /// Reads what there is. False when nothing came.
   private func fill() -> Bool {
-    var request = pollfd(fd: STDIN_FILENO, events: Int16(POLLIN), revents: 0)
+    var request = pollfd(fd: stream, events: Int16(POLLIN), revents: 0)
     let ready = poll(&request, 1, isLive ? 0 : HostInput.patience)
     if ready == 0 { isLive = true }
     guard ready > 0 else { return false }
     var chunk = [UInt8](repeating: 0, count: 4096)
-    let count = read(STDIN_FILENO, &chunk, chunk.count)
+    let count = read(stream, &chunk, chunk.count)
     if count > 0 {
       bytes += chunk[..<count]
       return true

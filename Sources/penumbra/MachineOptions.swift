@@ -6,7 +6,8 @@ import Reports
 /// reads them, so that an option, `--set` and a file accept and refuse the same.
 struct MachineOptions: ParsableArguments {
   @Option(
-    help: ArgumentHelp("How the guest's memory is virtualised; for compare and bench a list, or all.", valueName: "kind"),
+    help: ArgumentHelp(
+      "How the guest's memory is virtualised; for compare and bench a list, or all.", valueName: "kind"),
     completion: .list(PagingKind.all.map(\.name)))
   var paging: String?
 
@@ -60,7 +61,8 @@ struct MachineOptions: ParsableArguments {
 
   @Option(
     name: .customLong("config"), parsing: .singleValue,
-    help: ArgumentHelp("A YAML file with keys of the configuration; options and --set come after it.", valueName: "file"),
+    help: ArgumentHelp(
+      "A YAML file with keys of the configuration; options and --set come after it.", valueName: "file"),
     completion: .file(extensions: ["yaml", "yml"]))
   var files: [String] = []
 

@@ -22,16 +22,20 @@ struct Run: ParsableCommand {
       let file = try StatisticsFile(options.stats)
 
       let console = HostConsole(input: HostInput())
+      let progress = ProgressLine(options.quiet ? nil : image.name)
+      console.beforeOutput = { progress.clear() }
+      progress.isWelcome = { console.isAtLineStart && console.silence > .seconds(2) }
       Terminal.enter()
       defer { Terminal.leave() }
-      // The progress line and the guest's output would be written over one another on one terminal.
-      let isSilent = isatty(STDOUT_FILENO) == 0 && !options.quiet
-      let run = try GuestRun(configuration, image, console, label: isSilent ? image.name : nil) { !console.isBroken }
+      let run = try GuestRun(configuration, image, console, progress) {
+        console.flush()
+        return !console.isBroken
+      }
       console.flush()
       if !options.quiet {
         Diagnostics.say(
           RunSummary.text(run.statistics, detailed: options.verbose, Diagnostics.style(STDERR_FILENO)))
-      } else if run.outcome.exitStatus == 2 {
+      } else if run.outcome.exitStatus == 2 || run.outcome == .waitsForNothing {
         Diagnostics.say("penumbra: \(run.outcome.message)\n")
       }
       try file?.write(try run.statistics.json())

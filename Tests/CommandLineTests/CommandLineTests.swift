@@ -123,7 +123,8 @@ extension Data {
   func help() throws {
     for arguments in [
       ["--version"], ["--help"], ["run", "--help"], ["compare", "--help"], ["bench", "--help"],
-      ["bench", "context-switch", "--help"], ["guests", "--help"], ["profiles", "--help"], ["profiles", "show", "--help"],
+      ["bench", "context-switch", "--help"], ["guests", "--help"], ["profiles", "--help"],
+      ["profiles", "show", "--help"],
       ["--generate-completion-script", "bash"],
     ] {
       let program = try Program(arguments)
@@ -192,5 +193,52 @@ extension Data {
       "bench", "context-switch", "--processes", "2", "--pages", "4", "--switches", "20", "--format", "csv", "--quiet")
     #expect(program.status == 0, "\(program.errors)")
     #expect(program.output.split(separator: "\n").count == 1 + 3 * 3)
+  }
+
+  @Test("Control-C stops the guest, still prints the summary and writes the statistics, and ends with 130")
+  func interrupt() throws {
+    let file = FileManager.default.temporaryDirectory.appendingPathComponent(UUID().uuidString)
+    defer { try? FileManager.default.removeItem(at: file) }
+    let process = Process()
+    process.executableURL = Program.url
+    process.arguments = ["run", "compute", "--append", "rounds=100000000", "--stats", file.path]
+    process.standardInput = FileHandle.nullDevice
+    process.standardOutput = FileHandle.nullDevice
+    let errors = Pipe()
+    process.standardError = errors
+    try process.run()
+    usleep(700_000)
+    process.interrupt()
+    let text = String(decoding: errors.fileHandleForReading.readDataToEndOfFile(), as: UTF8.self)
+    process.waitUntilExit()
+    #expect(process.terminationReason == .exit && process.terminationStatus == 130)
+    #expect(text.hasPrefix("penumbra: interrupted\n"), "\(text)")
+    let statistics = try Statistics(json: String(contentsOf: file, encoding: .utf8))
+    #expect(statistics.outcome?.status == 130)
+    #expect(statistics.instructions > 0)
+  }
+
+  @Test("a terminal gets colour, unless NO_COLOR is set")
+  func colour() throws {
+    for (environment, expected) in [([:], true), (["NO_COLOR": "1"], false), (["TERM": "dumb"], false)] {
+      var master: Int32 = -1
+      var slave: Int32 = -1
+      try #require(openpty(&master, &slave, nil, nil, nil) == 0)
+      let process = Process()
+      process.executableURL = Program.url
+      process.arguments = ["profiles"]
+      var variables = ProcessInfo.processInfo.environment
+      variables["NO_COLOR"] = nil
+      variables["TERM"] = "xterm"
+      process.environment = variables.merging(environment) { $1 }
+      process.standardOutput = FileHandle(fileDescriptor: slave, closeOnDealloc: false)
+      try process.run()
+      process.waitUntilExit()
+      var bytes = [UInt8](repeating: 0, count: 1 << 16)
+      let count = read(master, &bytes, bytes.count)
+      #expect(bytes[..<max(count, 0)].contains(0x1b) == expected, "\(environment)")
+      close(master)
+      close(slave)
+    }
   }
 }

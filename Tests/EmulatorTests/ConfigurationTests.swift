@@ -113,8 +113,14 @@ import Testing
     ("shadow.roots=0", "shadow.roots: 0 is not between 1 and 64"),
     ("shadow.eager=yes", "shadow.eager: yes is none of true, false"),
     ("rtc.start=today", "rtc.start: today is no date from 1970 to 2099 like 2024-01-31 or 2024-01-31T12:34:56Z"),
-    ("rtc.start=2023-02-29", "rtc.start: 2023-02-29 is no date from 1970 to 2099 like 2024-01-31 or 2024-01-31T12:34:56Z"),
-    ("rtc.start=2023-01-01T24:00:00Z", "rtc.start: 2023-01-01T24:00:00Z is no date from 1970 to 2099 like 2024-01-31 or 2024-01-31T12:34:56Z"),
+    (
+      "rtc.start=2023-02-29",
+      "rtc.start: 2023-02-29 is no date from 1970 to 2099 like 2024-01-31 or 2024-01-31T12:34:56Z"
+    ),
+    (
+      "rtc.start=2023-01-01T24:00:00Z",
+      "rtc.start: 2023-01-01T24:00:00Z is no date from 1970 to 2099 like 2024-01-31 or 2024-01-31T12:34:56Z"
+    ),
     ("profile.tlb.l2.hit=-1", "profile.tlb.l2.hit: -1 is negative"),
     ("profile.tlb.l2.hit=x", "profile.tlb.l2.hit: x is not a whole number of up to 64 bits"),
     ("append=a\0b", "append: it contains a NUL"),
@@ -252,7 +258,10 @@ import Testing
       ("shadow.roots: 1\nshadow:\n  roots: 2\n", "configuration c.yaml:3: shadow.roots: given twice"),
       ("memory: [[1]]\n", "configuration c.yaml:1: memory: a single value is expected"),
       ("shadow:\n  colour: red\n", "configuration c.yaml:2: shadow.colour: no such key; did you mean shadow.roots?"),
-      ("paging: shadow\n", "configuration c.yaml:1: paging: shadow names no policy; there are native, shadow:trace, nested"),
+      (
+        "paging: shadow\n",
+        "configuration c.yaml:1: paging: shadow names no policy; there are native, shadow:trace, nested"
+      ),
       ("? [a]\n: b\n", "configuration c.yaml:1: a key of the file is not a text"),
     ])
   func refuses(text: String, message: String) {

@@ -81,7 +81,10 @@ import Testing
     (
       figure("cache.l2.bytes: 1000"), "profile p.yaml:3: cache.l2.bytes: 1000 is not a multiple of the 64-byte line"
     ),
-    (figure("cache.l3.ways: 16"), "profile p.yaml:3: cache.l3.ways: 360448 lines in 16 ways make 22528 sets, not a power of two"),
+    (
+      figure("cache.l3.ways: 16"),
+      "profile p.yaml:3: cache.l3.ways: 360448 lines in 16 ways make 22528 sets, not a power of two"
+    ),
     (
       figure("tlb.data.unified: 1"),
       "profile p.yaml: tlb.data.2M.entries: tlb.data.unified is 1, so there is no array for one size alone"

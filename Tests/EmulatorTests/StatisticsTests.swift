@@ -44,7 +44,7 @@ import Testing
     #expect(text.contains("\"mmu_pte_write\" : 5"))
     #expect(text.contains("\"exit.page-fault.handler\" : 18446744073709551603"))
     #expect(text.contains("\"max-cycles\" : null"))
-    #expect(!text.contains("."  + "0,"))
+    #expect(!text.contains("." + "0,"))
   }
 
   @Test("equal statistics make equal bytes, however they came about")

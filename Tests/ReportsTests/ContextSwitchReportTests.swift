@@ -54,7 +54,10 @@ import Testing
     let lines = try report.text(.csv).split(separator: "\n").map { $0.split(separator: ",").map(String.init) }
     #expect(
       lines[0]
-        == ["processes", "pages", "kernel", "paging", "switches", "cycles", "tlb.l2", "walk.guest", "walk.host", "switch.cr3"])
+        == [
+          "processes", "pages", "kernel", "paging", "switches", "cycles", "tlb.l2", "walk.guest", "walk.host",
+          "switch.cr3",
+        ])
     #expect(lines[1] == ["2", "4", "plain", "native", "3", "499", "-2", "100", "1", "400"])
   }
 

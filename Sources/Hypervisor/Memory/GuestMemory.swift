@@ -97,7 +97,7 @@ extension Hypervisor {
       guard memory.write(piece, at: page.address) else { return false }
       if isGuarded {
         applyTracedWrites()
-        watched.removeAll()
+        if assist == nil { watched.removeAll() }
       }
       at = at.advanced(by: UInt64(piece.count))
       rest = rest.dropFirst(piece.count)

@@ -191,16 +191,38 @@ final class BlockCache {
       case let made: producer = made
       }
     }
+    // The jump keeps its operation, which holds the target and the links.
+    if count >= 3, let both = HandlerTraits.fused(scratch[count - 3].handler, scratch[count - 2].handler) {
+      scratch[count - 3].handler = both
+    }
     var live = true
     for index in stride(from: count - 2, through: 0, by: -1) {
       let op = scratch + index
       let t = traits[Int(op.pointee.handler.rawValue)]
-      if !live, let quiet = t.quiet {
-        op.pointee.handler = quiet
-        continue
-      }
+      if !live, makeQuiet(op, t) { continue }
       if t.writesAllFlags { live = false }
       if t.readsFlags || t.mayStop || t.endsBlock { live = true }
+    }
+  }
+
+  /// Replaces an operation whose flags nobody reads by one that does not make them.
+  private func makeQuiet(_ op: UnsafeMutablePointer<Operation>, _ traits: HandlerTraits) -> Bool {
+    func become(_ handler: Handler, _ imm: Int64) -> Bool {
+      op.pointee.handler = handler
+      op.pointee.imm = imm
+      return true
+    }
+    switch op.pointee.handler {
+    case .incR32: return become(.addRI32Quiet, 1)
+    case .incR64: return become(.addRI64Quiet, 1)
+    case .decR32: return become(.addRI32Quiet, -1)
+    case .decR64: return become(.addRI64Quiet, -1)
+    case .rorRI32: return become(.rolRI32Quiet, (32 &- op.pointee.imm) & 31)
+    case .rorRI64: return become(.rolRI64Quiet, (64 &- op.pointee.imm) & 63)
+    default:
+      guard let quiet = traits.quiet else { return false }
+      op.pointee.handler = quiet
+      return true
     }
   }
 

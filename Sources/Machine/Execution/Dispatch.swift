@@ -771,6 +771,14 @@ extension Processor {
         r.set64(op.pointee.dst, s.rotateRight(r.get64(op.pointee.dst), UInt64(bitPattern: op.pointee.imm)))
         op += 1
         continue
+      case .rolRI32Quiet:
+        r.set32(op.pointee.dst, s.rotated(r.get32(op.pointee.dst), left: UInt64(bitPattern: op.pointee.imm)))
+        op += 1
+        continue
+      case .rolRI64Quiet:
+        r.set64(op.pointee.dst, s.rotated(r.get64(op.pointee.dst), left: UInt64(bitPattern: op.pointee.imm)))
+        op += 1
+        continue
       case .imulRR32:
         r.set32(op.pointee.dst, s.multiply(r.get32(op.pointee.dst), r.get32(op.pointee.src)))
         op += 1
@@ -1095,6 +1103,504 @@ extension Processor {
           op = next.operations
           continue
         }
+      // A comparison or TEST with the conditional jump that follows
+      case .cmpRR32JccB:
+        let a = r.get32(op.pointee.dst)
+        let b = r.get32(op.pointee.src)
+        _ = s.subtract(a, b)
+        s.finish(block)
+        if a < b {
+          guard let next = take(op + 1, block) else { return leave }
+          block = next
+          op = next.operations
+          continue
+        } else {
+          guard let next = fallThrough(op + 1, block) else { return leave }
+          block = next
+          op = next.operations
+          continue
+        }
+      case .cmpRR32JccAe:
+        let a = r.get32(op.pointee.dst)
+        let b = r.get32(op.pointee.src)
+        _ = s.subtract(a, b)
+        s.finish(block)
+        if a >= b {
+          guard let next = take(op + 1, block) else { return leave }
+          block = next
+          op = next.operations
+          continue
+        } else {
+          guard let next = fallThrough(op + 1, block) else { return leave }
+          block = next
+          op = next.operations
+          continue
+        }
+      case .cmpRR32JccE:
+        let a = r.get32(op.pointee.dst)
+        let b = r.get32(op.pointee.src)
+        _ = s.subtract(a, b)
+        s.finish(block)
+        if a == b {
+          guard let next = take(op + 1, block) else { return leave }
+          block = next
+          op = next.operations
+          continue
+        } else {
+          guard let next = fallThrough(op + 1, block) else { return leave }
+          block = next
+          op = next.operations
+          continue
+        }
+      case .cmpRR32JccNe:
+        let a = r.get32(op.pointee.dst)
+        let b = r.get32(op.pointee.src)
+        _ = s.subtract(a, b)
+        s.finish(block)
+        if a != b {
+          guard let next = take(op + 1, block) else { return leave }
+          block = next
+          op = next.operations
+          continue
+        } else {
+          guard let next = fallThrough(op + 1, block) else { return leave }
+          block = next
+          op = next.operations
+          continue
+        }
+      case .cmpRR32JccL:
+        let a = r.get32(op.pointee.dst)
+        let b = r.get32(op.pointee.src)
+        _ = s.subtract(a, b)
+        s.finish(block)
+        if Int32(bitPattern: a) < Int32(bitPattern: b) {
+          guard let next = take(op + 1, block) else { return leave }
+          block = next
+          op = next.operations
+          continue
+        } else {
+          guard let next = fallThrough(op + 1, block) else { return leave }
+          block = next
+          op = next.operations
+          continue
+        }
+      case .cmpRR32JccGe:
+        let a = r.get32(op.pointee.dst)
+        let b = r.get32(op.pointee.src)
+        _ = s.subtract(a, b)
+        s.finish(block)
+        if Int32(bitPattern: a) >= Int32(bitPattern: b) {
+          guard let next = take(op + 1, block) else { return leave }
+          block = next
+          op = next.operations
+          continue
+        } else {
+          guard let next = fallThrough(op + 1, block) else { return leave }
+          block = next
+          op = next.operations
+          continue
+        }
+      case .cmpRI32JccB:
+        let a = r.get32(op.pointee.dst)
+        let b = UInt32(truncatingIfNeeded: op.pointee.imm)
+        _ = s.subtract(a, b)
+        s.finish(block)
+        if a < b {
+          guard let next = take(op + 1, block) else { return leave }
+          block = next
+          op = next.operations
+          continue
+        } else {
+          guard let next = fallThrough(op + 1, block) else { return leave }
+          block = next
+          op = next.operations
+          continue
+        }
+      case .cmpRI32JccAe:
+        let a = r.get32(op.pointee.dst)
+        let b = UInt32(truncatingIfNeeded: op.pointee.imm)
+        _ = s.subtract(a, b)
+        s.finish(block)
+        if a >= b {
+          guard let next = take(op + 1, block) else { return leave }
+          block = next
+          op = next.operations
+          continue
+        } else {
+          guard let next = fallThrough(op + 1, block) else { return leave }
+          block = next
+          op = next.operations
+          continue
+        }
+      case .cmpRI32JccE:
+        let a = r.get32(op.pointee.dst)
+        let b = UInt32(truncatingIfNeeded: op.pointee.imm)
+        _ = s.subtract(a, b)
+        s.finish(block)
+        if a == b {
+          guard let next = take(op + 1, block) else { return leave }
+          block = next
+          op = next.operations
+          continue
+        } else {
+          guard let next = fallThrough(op + 1, block) else { return leave }
+          block = next
+          op = next.operations
+          continue
+        }
+      case .cmpRI32JccNe:
+        let a = r.get32(op.pointee.dst)
+        let b = UInt32(truncatingIfNeeded: op.pointee.imm)
+        _ = s.subtract(a, b)
+        s.finish(block)
+        if a != b {
+          guard let next = take(op + 1, block) else { return leave }
+          block = next
+          op = next.operations
+          continue
+        } else {
+          guard let next = fallThrough(op + 1, block) else { return leave }
+          block = next
+          op = next.operations
+          continue
+        }
+      case .cmpRI32JccL:
+        let a = r.get32(op.pointee.dst)
+        let b = UInt32(truncatingIfNeeded: op.pointee.imm)
+        _ = s.subtract(a, b)
+        s.finish(block)
+        if Int32(bitPattern: a) < Int32(bitPattern: b) {
+          guard let next = take(op + 1, block) else { return leave }
+          block = next
+          op = next.operations
+          continue
+        } else {
+          guard let next = fallThrough(op + 1, block) else { return leave }
+          block = next
+          op = next.operations
+          continue
+        }
+      case .testRR32JccE:
+        let result = Int32(bitPattern: s.and(r.get32(op.pointee.dst), r.get32(op.pointee.src)))
+        s.finish(block)
+        if result == 0 {
+          guard let next = take(op + 1, block) else { return leave }
+          block = next
+          op = next.operations
+          continue
+        } else {
+          guard let next = fallThrough(op + 1, block) else { return leave }
+          block = next
+          op = next.operations
+          continue
+        }
+      case .testRR32JccNe:
+        let result = Int32(bitPattern: s.and(r.get32(op.pointee.dst), r.get32(op.pointee.src)))
+        s.finish(block)
+        if result != 0 {
+          guard let next = take(op + 1, block) else { return leave }
+          block = next
+          op = next.operations
+          continue
+        } else {
+          guard let next = fallThrough(op + 1, block) else { return leave }
+          block = next
+          op = next.operations
+          continue
+        }
+      case .testRR32JccS:
+        let result = Int32(bitPattern: s.and(r.get32(op.pointee.dst), r.get32(op.pointee.src)))
+        s.finish(block)
+        if result < 0 {
+          guard let next = take(op + 1, block) else { return leave }
+          block = next
+          op = next.operations
+          continue
+        } else {
+          guard let next = fallThrough(op + 1, block) else { return leave }
+          block = next
+          op = next.operations
+          continue
+        }
+      case .testRR32JccNs:
+        let result = Int32(bitPattern: s.and(r.get32(op.pointee.dst), r.get32(op.pointee.src)))
+        s.finish(block)
+        if result >= 0 {
+          guard let next = take(op + 1, block) else { return leave }
+          block = next
+          op = next.operations
+          continue
+        } else {
+          guard let next = fallThrough(op + 1, block) else { return leave }
+          block = next
+          op = next.operations
+          continue
+        }
+      case .cmpRR64JccB:
+        let a = r.get64(op.pointee.dst)
+        let b = r.get64(op.pointee.src)
+        _ = s.subtract(a, b)
+        s.finish(block)
+        if a < b {
+          guard let next = take(op + 1, block) else { return leave }
+          block = next
+          op = next.operations
+          continue
+        } else {
+          guard let next = fallThrough(op + 1, block) else { return leave }
+          block = next
+          op = next.operations
+          continue
+        }
+      case .cmpRR64JccAe:
+        let a = r.get64(op.pointee.dst)
+        let b = r.get64(op.pointee.src)
+        _ = s.subtract(a, b)
+        s.finish(block)
+        if a >= b {
+          guard let next = take(op + 1, block) else { return leave }
+          block = next
+          op = next.operations
+          continue
+        } else {
+          guard let next = fallThrough(op + 1, block) else { return leave }
+          block = next
+          op = next.operations
+          continue
+        }
+      case .cmpRR64JccE:
+        let a = r.get64(op.pointee.dst)
+        let b = r.get64(op.pointee.src)
+        _ = s.subtract(a, b)
+        s.finish(block)
+        if a == b {
+          guard let next = take(op + 1, block) else { return leave }
+          block = next
+          op = next.operations
+          continue
+        } else {
+          guard let next = fallThrough(op + 1, block) else { return leave }
+          block = next
+          op = next.operations
+          continue
+        }
+      case .cmpRR64JccNe:
+        let a = r.get64(op.pointee.dst)
+        let b = r.get64(op.pointee.src)
+        _ = s.subtract(a, b)
+        s.finish(block)
+        if a != b {
+          guard let next = take(op + 1, block) else { return leave }
+          block = next
+          op = next.operations
+          continue
+        } else {
+          guard let next = fallThrough(op + 1, block) else { return leave }
+          block = next
+          op = next.operations
+          continue
+        }
+      case .cmpRR64JccL:
+        let a = r.get64(op.pointee.dst)
+        let b = r.get64(op.pointee.src)
+        _ = s.subtract(a, b)
+        s.finish(block)
+        if Int64(bitPattern: a) < Int64(bitPattern: b) {
+          guard let next = take(op + 1, block) else { return leave }
+          block = next
+          op = next.operations
+          continue
+        } else {
+          guard let next = fallThrough(op + 1, block) else { return leave }
+          block = next
+          op = next.operations
+          continue
+        }
+      case .cmpRR64JccGe:
+        let a = r.get64(op.pointee.dst)
+        let b = r.get64(op.pointee.src)
+        _ = s.subtract(a, b)
+        s.finish(block)
+        if Int64(bitPattern: a) >= Int64(bitPattern: b) {
+          guard let next = take(op + 1, block) else { return leave }
+          block = next
+          op = next.operations
+          continue
+        } else {
+          guard let next = fallThrough(op + 1, block) else { return leave }
+          block = next
+          op = next.operations
+          continue
+        }
+      case .cmpRR64JccG:
+        let a = r.get64(op.pointee.dst)
+        let b = r.get64(op.pointee.src)
+        _ = s.subtract(a, b)
+        s.finish(block)
+        if Int64(bitPattern: a) > Int64(bitPattern: b) {
+          guard let next = take(op + 1, block) else { return leave }
+          block = next
+          op = next.operations
+          continue
+        } else {
+          guard let next = fallThrough(op + 1, block) else { return leave }
+          block = next
+          op = next.operations
+          continue
+        }
+      case .cmpRI64JccB:
+        let a = r.get64(op.pointee.dst)
+        let b = UInt64(truncatingIfNeeded: op.pointee.imm)
+        _ = s.subtract(a, b)
+        s.finish(block)
+        if a < b {
+          guard let next = take(op + 1, block) else { return leave }
+          block = next
+          op = next.operations
+          continue
+        } else {
+          guard let next = fallThrough(op + 1, block) else { return leave }
+          block = next
+          op = next.operations
+          continue
+        }
+      case .cmpRI64JccAe:
+        let a = r.get64(op.pointee.dst)
+        let b = UInt64(truncatingIfNeeded: op.pointee.imm)
+        _ = s.subtract(a, b)
+        s.finish(block)
+        if a >= b {
+          guard let next = take(op + 1, block) else { return leave }
+          block = next
+          op = next.operations
+          continue
+        } else {
+          guard let next = fallThrough(op + 1, block) else { return leave }
+          block = next
+          op = next.operations
+          continue
+        }
+      case .cmpRI64JccE:
+        let a = r.get64(op.pointee.dst)
+        let b = UInt64(truncatingIfNeeded: op.pointee.imm)
+        _ = s.subtract(a, b)
+        s.finish(block)
+        if a == b {
+          guard let next = take(op + 1, block) else { return leave }
+          block = next
+          op = next.operations
+          continue
+        } else {
+          guard let next = fallThrough(op + 1, block) else { return leave }
+          block = next
+          op = next.operations
+          continue
+        }
+      case .cmpRI64JccNe:
+        let a = r.get64(op.pointee.dst)
+        let b = UInt64(truncatingIfNeeded: op.pointee.imm)
+        _ = s.subtract(a, b)
+        s.finish(block)
+        if a != b {
+          guard let next = take(op + 1, block) else { return leave }
+          block = next
+          op = next.operations
+          continue
+        } else {
+          guard let next = fallThrough(op + 1, block) else { return leave }
+          block = next
+          op = next.operations
+          continue
+        }
+      case .cmpRI64JccL:
+        let a = r.get64(op.pointee.dst)
+        let b = UInt64(truncatingIfNeeded: op.pointee.imm)
+        _ = s.subtract(a, b)
+        s.finish(block)
+        if Int64(bitPattern: a) < Int64(bitPattern: b) {
+          guard let next = take(op + 1, block) else { return leave }
+          block = next
+          op = next.operations
+          continue
+        } else {
+          guard let next = fallThrough(op + 1, block) else { return leave }
+          block = next
+          op = next.operations
+          continue
+        }
+      case .cmpRI64JccG:
+        let a = r.get64(op.pointee.dst)
+        let b = UInt64(truncatingIfNeeded: op.pointee.imm)
+        _ = s.subtract(a, b)
+        s.finish(block)
+        if Int64(bitPattern: a) > Int64(bitPattern: b) {
+          guard let next = take(op + 1, block) else { return leave }
+          block = next
+          op = next.operations
+          continue
+        } else {
+          guard let next = fallThrough(op + 1, block) else { return leave }
+          block = next
+          op = next.operations
+          continue
+        }
+      case .testRR64JccE:
+        let result = Int64(bitPattern: s.and(r.get64(op.pointee.dst), r.get64(op.pointee.src)))
+        s.finish(block)
+        if result == 0 {
+          guard let next = take(op + 1, block) else { return leave }
+          block = next
+          op = next.operations
+          continue
+        } else {
+          guard let next = fallThrough(op + 1, block) else { return leave }
+          block = next
+          op = next.operations
+          continue
+        }
+      case .testRR64JccNe:
+        let result = Int64(bitPattern: s.and(r.get64(op.pointee.dst), r.get64(op.pointee.src)))
+        s.finish(block)
+        if result != 0 {
+          guard let next = take(op + 1, block) else { return leave }
+          block = next
+          op = next.operations
+          continue
+        } else {
+          guard let next = fallThrough(op + 1, block) else { return leave }
+          block = next
+          op = next.operations
+          continue
+        }
+      case .testRR64JccS:
+        let result = Int64(bitPattern: s.and(r.get64(op.pointee.dst), r.get64(op.pointee.src)))
+        s.finish(block)
+        if result < 0 {
+          guard let next = take(op + 1, block) else { return leave }
+          block = next
+          op = next.operations
+          continue
+        } else {
+          guard let next = fallThrough(op + 1, block) else { return leave }
+          block = next
+          op = next.operations
+          continue
+        }
+      case .testRR64JccNs:
+        let result = Int64(bitPattern: s.and(r.get64(op.pointee.dst), r.get64(op.pointee.src)))
+        s.finish(block)
+        if result >= 0 {
+          guard let next = take(op + 1, block) else { return leave }
+          block = next
+          op = next.operations
+          continue
+        } else {
+          guard let next = fallThrough(op + 1, block) else { return leave }
+          block = next
+          op = next.operations
+          continue
+        }
+
       case .call64:
         let top = r.get64(Slot.rsp) &- 8
         guard store(op, direct, top, UInt64(bitPattern: op[1].imm)) else { return fail(op, block) }

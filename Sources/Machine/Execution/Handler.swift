@@ -57,6 +57,8 @@
   case shlRI32Quiet, shlRI64Quiet, shrRI32Quiet, shrRI64Quiet, sarRI32Quiet, sarRI64Quiet
   /// Rotations by an immediate.
   case rolRI32, rolRI64, rorRI32, rorRI64
+  /// Rotations whose flags nobody reads; to the right is to the left by the rest of the width.
+  case rolRI32Quiet, rolRI64Quiet
   /// IMUL with two and three operands (`imulRRI`: dst = src * imm).
   case imulRR32, imulRRI32, imulRM32, imulRR64, imulRRI64, imulRM64
   /// SETcc of a register's low byte, CMOVcc between registers; condition in `n`.
@@ -73,6 +75,14 @@
   /// block builder makes these).
   case jccSubB, jccSubAe, jccSubE, jccSubNe, jccSubBe, jccSubA, jccSubL, jccSubGe, jccSubLe, jccSubG, jccLogicE
   case jccLogicNe, jccLogicS, jccLogicNs, jccLogicLe, jccLogicG
+  /// A comparison or TEST and the conditional jump after it in one; the jump's own operation follows (only the block builder makes these).
+  case cmpRR32JccB, cmpRR32JccAe, cmpRR32JccE, cmpRR32JccNe, cmpRR32JccL, cmpRR32JccGe
+  case cmpRI32JccB, cmpRI32JccAe, cmpRI32JccE, cmpRI32JccNe
+  case cmpRI32JccL, cmpRR64JccB, cmpRR64JccAe, cmpRR64JccE, cmpRR64JccNe
+  case cmpRR64JccL, cmpRR64JccGe, cmpRR64JccG, cmpRI64JccB, cmpRI64JccAe
+  case cmpRI64JccE, cmpRI64JccNe, cmpRI64JccL, cmpRI64JccG
+  case testRR32JccE, testRR32JccNe, testRR32JccS, testRR32JccNs, testRR64JccE
+  case testRR64JccNe, testRR64JccS, testRR64JccNs
   /// The block ends without a branch: the next instruction is in another block.
   case fallThrough
   /// An instruction of `Callout` n that leaves RIP at the next instruction, and one that may go elsewhere or change the mode, which

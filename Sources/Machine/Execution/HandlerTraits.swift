@@ -14,13 +14,15 @@ struct HandlerTraits {
   /// What a conditional jump after it can rely on.
   var producer = FlagProducer.other
 
-  enum FlagProducer { case none, subtraction, logic, other }
+  enum FlagProducer { case none, subtraction, logic, counter, other }
 
   /// By raw value of the handler.
-  static let table: [HandlerTraits] = Handler.allCases.map(traits)
+  static let table: [HandlerTraits] = zip(Handler.allCases, names).map(traits)
 
-  private static func traits(of handler: Handler) -> HandlerTraits {
-    let name = "\(handler)"
+  private static let names = Handler.allCases.map { "\($0)" }
+  private static let byName = Dictionary(uniqueKeysWithValues: zip(names, Handler.allCases))
+
+  private static func traits(of handler: Handler, _ name: String) -> HandlerTraits {
     var traits = HandlerTraits()
     traits.producer = .none
     let form = name.drop { $0.isLowercase }
@@ -59,7 +61,10 @@ struct HandlerTraits {
       // A count of 0 leaves the flags as they were.
       traits.readsFlags = true
       traits.producer = .other
-    case .incR32, .incR64, .decR32, .decR64, .btRI32, .btRR32, .btRI64, .btRR64, .rolRI32, .rolRI64, .rorRI32, .rorRI64:
+    case .incR32, .incR64, .decR32, .decR64:
+      traits.readsFlags = true
+      traits.producer = .counter
+    case .btRI32, .btRR32, .btRI64, .btRR64, .rolRI32, .rolRI64, .rorRI32, .rorRI64:
       // They leave some flags as they were.
       traits.readsFlags = true
       traits.producer = .other
@@ -102,7 +107,7 @@ struct HandlerTraits {
       traits.writesAllFlags = true
       traits.producer = .other
     }
-    traits.quiet = Handler.allCases.first { "\($0)" == name + "Quiet" }
+    traits.quiet = byName[name + "Quiet"]
     return traits
   }
 
@@ -134,7 +139,34 @@ struct HandlerTraits {
       case .g: .jccLogicG
       default: nil
       }
+    case .counter:
+      // The flags hold the result, as after a logical instruction.
+      switch condition {
+      case .e: .jccLogicE
+      case .ne: .jccLogicNe
+      case .s: .jccLogicS
+      case .ns: .jccLogicNs
+      default: nil
+      }
     case .none, .other: nil
     }
   }
+
+  /// A comparison or TEST and the conditional jump behind it as one operation, where there is one.
+  static func fused(_ first: Handler, _ second: Handler) -> Handler? {
+    fusions[UInt16(first.rawValue) << 8 | UInt16(second.rawValue)]
+  }
+
+  private static let fusions: [UInt16: Handler] = {
+    var table: [UInt16: Handler] = [:]
+    for (handler, name) in zip(Handler.allCases, names) {
+      guard let jcc = name.firstRange(of: "Jcc") else { continue }
+      let kind = name.hasPrefix("cmp") ? "Sub" : "Logic"
+      guard let first = byName[String(name[..<jcc.lowerBound])],
+        let second = byName["jcc\(kind)\(name[jcc.upperBound...])"]
+      else { continue }
+      table[UInt16(first.rawValue) << 8 | UInt16(second.rawValue)] = handler
+    }
+    return table
+  }()
 }

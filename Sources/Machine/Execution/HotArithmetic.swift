@@ -101,20 +101,21 @@ extension UnsafeMutablePointer<ProcessorState> {
     return result
   }
 
+  /// A value rotated left, flags untouched.
+  @inline(__always) func rotated<T: OperandWidth>(_ a: T, left count: UInt64) -> T {
+    let n = T(truncatingIfNeeded: count)
+    return a &<< n | a &>> (T(truncatingIfNeeded: T.bitWidth) &- n)
+  }
+
   @inline(__always) private func setCarryOverflow(_ carry: Bool, _ overflow: Bool) {
     let others = pointee.flags.bits & ~(Flag.carry | Flag.overflow)
     setFlags(LazyFlags.Operation.eager, others | (carry ? Flag.carry : 0) | (overflow ? Flag.overflow : 0), 0)
   }
 
-  /// CF and OF tell whether the signed product fits; the other flags are undefined and here those of the result.
+  /// The truncated product of signed operands.
   @inline(__always) func multiply<T: OperandWidth>(_ a: T, _ b: T) -> T {
-    let (high, low) = Int64(bitPattern: a.extended).multipliedFullWidth(by: Int64(bitPattern: b.extended))
-    let result = T(truncatingIfNeeded: low)
-    let fits = result.extended == low && high == Int64(bitPattern: low) &>> 63
-    setFlags(
-      LazyFlags.Operation.eager,
-      (fits ? 0 : Flag.carry | Flag.overflow) | LazyFlags.signZeroParity(result.extended), 0)
-    return result
+    setFlags(LazyFlags.Operation.multiply | T.scale, a.extended, b.extended)
+    return a &* b
   }
 
   /// BT: CF is the bit; the other flags stay.

@@ -21,6 +21,8 @@
     static let shiftLeft: UInt8 = 8 << 2
     static let shiftRight: UInt8 = 9 << 2
     static let shiftArithmetic: UInt8 = 10 << 2
+    /// Signed multiplication with a truncated product.
+    static let multiply: UInt8 = 11 << 2
   }
 
   public var kind: UInt8
@@ -92,6 +94,12 @@
       case Operation.shiftArithmetic:
         result = UInt64(bitPattern: Int64(bitPattern: a) &>> Int64(bitPattern: b))
         carry = UInt64(bitPattern: Int64(bitPattern: a) &>> Int64(bitPattern: b &- 1)) & 1 != 0
+      case Operation.multiply:
+        // CF and OF tell whether the product fits; the other flags are undefined, and here those of the result.
+        let product = Int64(bitPattern: a).multipliedFullWidth(by: Int64(bitPattern: b))
+        result = extended(product.low)
+        carry = result != product.low || product.high != Int64(bitPattern: product.low) &>> 63
+        overflow = carry
       default:
         result = a
       }
@@ -116,20 +124,30 @@
     }
   }
 
+  /// ZF alone.
+  @inline(__always) var zero: Bool {
+    switch kind & ~3 {
+    case Operation.subtract: a == b
+    case Operation.logic, Operation.increment, Operation.decrement: a == 0
+    default: bits & Flag.zero != 0
+    }
+  }
+
   /// Whether a condition holds.
   @inline(__always) func holds(_ condition: Condition) -> Bool {
+    let negated = condition.rawValue & 1 != 0
+    if condition.rawValue >> 1 == 1 { return carry != negated }
+    if condition.rawValue >> 1 == 2 { return zero != negated }
     let flags = bits
     let value: Bool
     switch condition.rawValue >> 1 {
     case 0: value = flags & Flag.overflow != 0
-    case 1: value = flags & Flag.carry != 0
-    case 2: value = flags & Flag.zero != 0
     case 3: value = flags & (Flag.carry | Flag.zero) != 0
     case 4: value = flags & Flag.sign != 0
     case 5: value = flags & Flag.parity != 0
     case 6: value = (flags & Flag.sign != 0) != (flags & Flag.overflow != 0)
     default: value = flags & Flag.zero != 0 || (flags & Flag.sign != 0) != (flags & Flag.overflow != 0)
     }
-    return value != (condition.rawValue & 1 != 0)
+    return value != negated
   }
 }

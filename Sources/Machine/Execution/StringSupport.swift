@@ -15,8 +15,8 @@ extension Processor {
     return Int(clamping: max(cycles / max(costs.stringElement, 1), 1))
   }
 
-  /// A run of elements that begins at an address and stays in its page, where reads hit; nil where they have to be made one by one. The accesses are
-  /// counted and the TLB way stamped as if they had been.
+  /// A run of elements that begins at an address and stays in its page, where reads hit; nil where they have to be made one by one. The TLB way is
+  /// stamped as if they had been; the caller counts the accesses of the elements that it does.
   func readableRun(_ address: UInt64, width: Int, maximum count: Int) -> (pointer: UnsafeMutableRawPointer, elements: Int)? {
     run(address, width, count) { $0.readTag }
   }

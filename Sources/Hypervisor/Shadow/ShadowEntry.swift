@@ -1,0 +1,99 @@
+import Machine
+
+/// A shadow page-table entry (spte): an ordinary entry of IA-32e paging that holds host-physical addresses.
+///
+/// Rules, which `checkInvariants` checks:
+/// - A is always set, and D with W: the hardware never has to set them, and what the guest sees of its own A and D bits comes from walks of its tables.
+/// - A leaf is writable only if the guest's leaf has D set, and only if no frame that it maps is a shadowed table.
+/// - An entry that leads to a shadow page permits everything; what the guest's upper entries permit is in the leaf, so that one fault finds it.
+/// - G is never set: each root has a TLB tag of its own.
+struct ShadowEntry: Equatable {
+  let rawValue: UInt64
+
+  static let none = ShadowEntry(rawValue: 0)
+
+  init(rawValue: UInt64) { self.rawValue = rawValue }
+
+  /// An entry that maps guest memory.
+  init(mapping host: HostPhysical, _ access: PagePermissions, level: Int) {
+    var bits = EntryBit.present | EntryBit.accessed
+    if access.writable { bits |= EntryBit.writable | EntryBit.dirty }
+    if access.user { bits |= EntryBit.user }
+    if !access.executable { bits |= EntryBit.noExecute }
+    if level > 1 { bits |= EntryBit.large }
+    rawValue = host.rawValue & EntryBit.frameMask | bits
+  }
+
+  /// An entry that leads to a shadow page.
+  init(leadingTo table: HostPhysical) {
+    rawValue =
+      table.rawValue & EntryBit.frameMask | EntryBit.present | EntryBit.accessed | EntryBit.writable | EntryBit.user
+  }
+
+  var isPresent: Bool { rawValue & EntryBit.present != 0 }
+  var isWritable: Bool { rawValue & EntryBit.writable != 0 }
+  var frame: HostPhysical { HostPhysical(rawValue & EntryBit.frameMask) }
+
+  func isLeaf(level: Int) -> Bool { level == 1 || rawValue & EntryBit.large != 0 }
+
+  /// The same entry without permission to write.
+  var readOnly: ShadowEntry { ShadowEntry(rawValue: rawValue & ~(EntryBit.writable | EntryBit.dirty)) }
+
+  var permissions: PagePermissions {
+    PagePermissions(
+      writable: isWritable, user: rawValue & EntryBit.user != 0, executable: rawValue & EntryBit.noExecute == 0)
+  }
+}
+
+extension Hypervisor {
+  /// The shadow entry in a slot.
+  func entry(_ slot: Int) -> ShadowEntry { ShadowEntry(rawValue: memory.word(at: entryAddress(slot))) }
+
+  private func entryAddress(_ slot: Int) -> HostPhysical {
+    shadow!.pool[slot >> 9].table.advanced(by: UInt64(slot & 511) * 8)
+  }
+
+  /// Changes a shadow entry: there is no other place that does. The reverse map follows here, and so does the count of present entries.
+  ///
+  /// It does not flush: an entry that is taken away because of what the guest wrote is the guest's to invalidate, and whoever takes more than
+  /// that says so (`ShadowRoots.flushAll`).
+  ///
+  /// - Parameter cause: what the work is charged to.
+  func change(_ slot: Int, to new: ShadowEntry, for cause: Cause) {
+    let at = entryAddress(slot)
+    let old = ShadowEntry(rawValue: memory.word(at: at))
+    guard old != new else { return }
+    let level = shadow!.pool[slot >> 9].role.level
+    let before = list(of: old, level: level)
+    let after = list(of: new, level: level)
+    if before != after {
+      if before >= 0 {
+        shadow!.rmap.remove(slot, from: before)
+        shadow!.pool[slot >> 9].present -= 1
+      }
+      if after >= 0 {
+        shadow!.rmap.insert(slot, into: after)
+        shadow!.pool[slot >> 9].present += 1
+      }
+    }
+    memory.setWord(new.rawValue, at: at)
+    if !new.isPresent {
+      shadow!.entriesRemoved &+= 1
+      work(cause, .zap)
+    } else if new == old.readOnly {
+      shadow!.entriesProtected &+= 1
+      work(cause, .protect)
+    } else {
+      shadow!.entriesMade &+= 1
+      work(cause, .fill)
+    }
+  }
+
+  /// The list of the reverse map to which an entry belongs; -1 where it is not present.
+  func list(of entry: ShadowEntry, level: Int) -> Int {
+    guard entry.isPresent else { return -1 }
+    let number = allocator.owner(of: entry.frame).number
+    return entry.isLeaf(level: level)
+      ? shadow!.rmap.list(mapping: number, level: level) : shadow!.rmap.list(leadingTo: Int(number))
+  }
+}

@@ -1,0 +1,158 @@
+import Machine
+
+/// The guest's translation of one address: what a walk of its tables found.
+struct GuestPath {
+  /// The entries by level, before A and D were set; 0 above the level where the walk began.
+  var entries = InlineArray<5, UInt64>(repeating: 0)
+  /// The level of the entry that maps the page; 5 while the guest does not page.
+  var leafLevel = 5
+  /// Where the byte is.
+  var physical: GuestPhysical
+  /// What the tables permit, every level counted; writable only if D is set.
+  var access: PagePermissions
+}
+
+extension Hypervisor {
+  /// A page fault under shadow paging: the guest's own, or one that it must never see (AA06 2.4: true and hidden faults).
+  func handlePageFault(_ exit: VMExit) -> RunResult? {
+    counted.pfTaken &+= 1
+    // Reason, qualification, interruption information and error code, IDT-vectoring information.
+    handle(.pageFault, reads: 5)
+    while true {
+      let walk = processor.walkGuest(exit.address, exit.access, frames: guest.map, settingBits: true)
+      work(.shadowWalk, .walkStep, times: UInt64(walk.references.count))
+      switch walk.result {
+      case .fault(let fault):
+        counted.pfGuest &+= 1
+        counted.trueFaults &+= 1
+        inject(.exception(.pageFault(fault)), during: exit)
+        return nil
+      case .nestedFault(let missing):
+        if guest.isMemory(missing.address) {
+          guard populate(missing.address) != nil else { return nil }
+          continue
+        }
+        if missing.duringWalk {
+          counted.pfGuest &+= 1
+          counted.trueFaults &+= 1
+          return injectAbsentTable(exit)
+        }
+        counted.hiddenFaults &+= 1
+        return accessDevice(exit, at: missing.address)
+      case .mapped(let mapping):
+        counted.hiddenFaults &+= 1
+        return handleHiddenFault(exit, path(of: walk.references, mapping, exit.access))
+      }
+    }
+  }
+
+  private func path(of references: [WalkReference], _ mapping: Mapping, _ access: Access) -> GuestPath {
+    var path = GuestPath(physical: mapping.physical, access: mapping.permissions)
+    for reference in references where reference.level < 5 {
+      path.entries[reference.level] = reference.entry
+      path.leafLevel = reference.level
+    }
+    // A clean page must not be written without a fault, which sets D. Without paging there is no D.
+    if !mapping.dirty { path.access.writable = false }
+    return path
+  }
+
+  /// The guest permits the access, the shadow tables do not yet.
+  private func handleHiddenFault(_ exit: VMExit, _ path: GuestPath) -> RunResult? {
+    var path = path
+    let role = shadow!.roots.current.flatMap { shadow!.roots.slots[$0]?.key.role }
+    guard let role else { return .unsupported("hidden fault at \(exit.address) without a shadow root") }
+    if exit.access.isWrite && !path.access.writable {
+      // CR0.WP is clear: a supervisor writes where only reading is allowed.
+      if path.access.user && role.smapWithoutWP {
+        // The page posing as a supervisor's would lose SMAP's protection: the one write is let through instead.
+        return emulateWrite(exit, path, isTraced: false)
+      }
+      // No entry says "supervisor may write, user may read"; it flips between two by the kind of fault (KVM, mmu.rst,
+      // "Emulating cr0.wp"). As a supervisor's page it must not become executable where SMEP forbids user pages.
+      if path.access.user && role.smepWithoutWP { path.access.executable = false }
+      path.access.writable = true
+      path.access.user = false
+    }
+    guard fill(exit.address, path) else { return nil }
+    if exit.access.isWrite && shadow!.pool.isGuarded(path.physical.frame) {
+      return emulateWrite(exit, path, isTraced: true)
+    }
+    counted.pfFixed &+= 1
+    resume(exit)
+    return nil
+  }
+
+  /// Makes the shadow entries from the root to the leaf for an address.
+  ///
+  /// - Returns: false when that was impossible; `failure` says why.
+  private func fill(_ address: GuestVirtual, _ path: GuestPath) -> Bool {
+    guard let mapped = guest.map.lookup(path.physical), var page = shadow!.roots.currentPage else {
+      failure = "no shadow root for \(address)"
+      return false
+    }
+    let noExecute = shadow!.pool[page].role.noExecute
+    var above = PagePermissions.all
+    var level = 4
+    while true {
+      shadow!.pool.use(page)
+      let slot = page << 9 | Int((address.rawValue >> (3 + 9 * UInt64(level))) & 511)
+      if level <= path.leafLevel, let size = PageSize(level: level), size <= mapped.size,
+        size == .page4K || !shadow!.pool.isGuarded(path.physical.frame, size)
+      {
+        return fillLeaf(slot, path, size)
+      }
+      guard level > 1 else { return fillLeaf(slot, path, .page4K) }
+
+      let gfn: UInt64
+      let role: ShadowRole
+      if level > path.leafLevel {
+        let guestEntry = path.entries[level]
+        above = above & TableFormat.ordinary(noExecute: noExecute).access(guestEntry)
+        gfn = (guestEntry & EntryBit.frameMask) >> 12
+        role = shadow!.pool[page].role.child(direct: false, access: above)
+      } else {
+        // A part of a large page: the first frame of the stretch that the entry covers.
+        gfn = path.physical.frame & ~(1 << (9 * UInt64(level - 1)) &- 1)
+        role = shadow!.pool[page].role.child(direct: true, access: path.access)
+      }
+      guard let child = descend(slot, level, gfn, role) else { return false }
+      page = child
+      level -= 1
+    }
+  }
+
+  /// The shadow page that an entry leads to, linked if need be.
+  private func descend(_ slot: Int, _ level: Int, _ gfn: UInt64, _ role: ShadowRole) -> Int? {
+    let present = entry(slot)
+    if present.isPresent && !present.isLeaf(level: level) {
+      let child = Int(allocator.owner(of: present.frame).number)
+      if shadow!.pool[child].gfn == gfn && shadow!.pool[child].role == role { return child }
+    }
+    guard let child = shadowPage(gfn, role, for: .shadowFill) else { return nil }
+    // Making room may have dropped what the slot held, but not the slot's own page, which was used last.
+    change(slot, to: ShadowEntry(leadingTo: shadow!.pool[child].table), for: .shadowFill)
+    return child
+  }
+
+  private func fillLeaf(_ slot: Int, _ path: GuestPath, _ size: PageSize) -> Bool {
+    guard let mapped = guest.map.lookup(path.physical) else { return false }
+    var access = path.access
+    // Asked here and not before: a table that maps itself has only just become one.
+    if shadow!.pool.isGuarded(path.physical.frame, size) { access.writable = false }
+    let base = HostPhysical(mapped.address.rawValue & ~size.offsetMask)
+    let wanted = ShadowEntry(mapping: base, access, level: size.level)
+    change(slot, to: wanted, for: .shadowFill)
+    return true
+  }
+}
+
+extension TableFormat {
+  /// What one entry of an ordinary table permits.
+  func access(_ entry: UInt64) -> PagePermissions {
+    guard case .ordinary(let noExecute) = self else { return .all }
+    return PagePermissions(
+      writable: entry & EntryBit.writable != 0, user: entry & EntryBit.user != 0,
+      executable: !noExecute || entry & EntryBit.noExecute == 0)
+  }
+}

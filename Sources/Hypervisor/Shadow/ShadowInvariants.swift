@@ -1,0 +1,116 @@
+import Machine
+
+/// What must hold between any two instructions of the guest, checked in tests and by `penumbra verify`.
+extension Hypervisor {
+  /// Every violation, in words; empty when all is well. Changes nothing and takes no time.
+  ///
+  /// 1. No shadow entry is writable over a guarded table.
+  /// 2. The reverse map and the shadow entries agree, and so do the counts of present entries.
+  /// 3. Every present shadow entry is derivable from the guest's tables, whose A is set (and D, where it is writable).
+  /// 4. Every host frame that the guest's map names belongs to that guest frame.
+  public func checkInvariants() -> [String] {
+    var violations: [String] = []
+    for (frame, _) in guest.map.image() {
+      guard let mapped = guest.map.lookup(GuestPhysical(frame << 12)) else { continue }
+      let owner = allocator.owner(of: mapped.address)
+      if owner.use != .guest || owner.number != frame {
+        violations.append("guest frame \(frame) is mapped to \(mapped.address), which is not its own")
+      }
+    }
+    guard let shadow else { return violations }
+    for page in shadow.pool.live { check(page, &violations) }
+    for (position, root) in shadow.roots.slots.enumerated() {
+      guard let root else { continue }
+      let page = shadow.pool[root.page]
+      if !page.isLive || page.gfn != root.key.gfn || page.role != root.key.role {
+        violations.append("cached root \(position) is not what it was made for")
+      }
+    }
+    if shadow.pool.live.reduce(0, { count, _ in count + 1 }) != shadow.pool.count {
+      violations.append("the order of use does not hold every shadow page")
+    }
+    return violations
+  }
+
+  private func check(_ index: Int, _ violations: inout [String]) {
+    let page = shadow!.pool[index]
+    let level = page.role.level
+    var present = 0
+    let owner = allocator.owner(of: page.table)
+    if owner.use != .shadowTable || owner.number != UInt64(index) {
+      violations.append("shadow page \(index) is not the owner of its table")
+    }
+    for offset in 0..<512 {
+      let slot = index << 9 | offset
+      let entry = entry(slot)
+      guard entry.isPresent else { continue }
+      present += 1
+      let name = "level \(level) entry \(offset) of the shadow page of frame \(page.gfn)"
+      let list = list(of: entry, level: level)
+      if !shadow!.rmap.slots(list).contains(slot) { violations.append("\(name) is missing in the reverse map") }
+      if entry.isLeaf(level: level) {
+        guard let size = PageSize(level: level), allocator.owner(of: entry.frame).use == .guest else {
+          violations.append("\(name) maps a frame that is not the guest's")
+          continue
+        }
+        if entry.isWritable && shadow!.pool.isGuarded(allocator.owner(of: entry.frame).number, size) {
+          violations.append("\(name) is writable over a guarded table")
+        }
+      }
+      if let why = underivable(page, offset, entry) { violations.append("\(name) \(why)") }
+    }
+    if present != page.present { violations.append("shadow page of frame \(page.gfn) miscounts its entries") }
+    for slot in shadow!.rmap.slots(shadow!.rmap.list(leadingTo: index))
+    where entry(slot).frame != page.table || !entry(slot).isPresent {
+      violations.append("the reverse map names an entry that does not lead to the shadow page of frame \(page.gfn)")
+    }
+  }
+
+  /// Why an entry does not follow from what the guest has in its table; nil when it does.
+  private func underivable(_ page: ShadowPage, _ offset: Int, _ entry: ShadowEntry) -> String? {
+    let level = page.role.level
+    let span: UInt64 = 1 << (9 * UInt64(level - 1))
+    let isLeaf = entry.isLeaf(level: level)
+    let target = allocator.owner(of: entry.frame).number
+    if page.role.isDirect {
+      let gfn = page.gfn + UInt64(offset) * span
+      if isLeaf {
+        if target != gfn { return "maps frame \(target) instead of \(gfn)" }
+        return allows(page.role.access, entry.permissions) ? nil : "permits too much"
+      }
+      let child = shadow!.pool[Int(target)]
+      return child.role.isDirect && child.gfn == gfn ? nil : "leads to the wrong part of a large page"
+    }
+
+    guard let table = guest.map.lookup(GuestPhysical(page.gfn << 12)) else { return "shadows a table without memory" }
+    let guestEntry = memory.word(at: table.address.advanced(by: UInt64(offset) * 8))
+    guard guestEntry & EntryBit.present != 0 else { return "stands for a guest entry that is not present" }
+    guard guestEntry & EntryBit.accessed != 0 else { return "stands for a guest entry without A" }
+    if !page.role.noExecute && guestEntry & EntryBit.noExecute != 0 { return "stands for a guest entry with reserved bits" }
+    let access = page.role.access & TableFormat.ordinary(noExecute: page.role.noExecute).access(guestEntry)
+    let isGuestLeaf = level == 1 || (guestEntry & EntryBit.large != 0 && level <= 3)
+    let gfn = (guestEntry & EntryBit.frameMask) >> 12 & ~(isGuestLeaf ? span - 1 : 0)
+    if isLeaf {
+      if !isGuestLeaf { return "maps a page where the guest has a table" }
+      if target != gfn { return "maps frame \(target) instead of \(gfn)" }
+      if entry.isWritable && guestEntry & EntryBit.dirty == 0 { return "is writable without the guest's D" }
+      return allows(access, entry.permissions) || poses(page.role, access, entry.permissions) ? nil : "permits too much"
+    }
+    let child = shadow!.pool[Int(target)]
+    if child.role.level != level - 1 || child.role.isDirect != isGuestLeaf || child.gfn != gfn {
+      return "leads to the wrong shadow page"
+    }
+    if isGuestLeaf {
+      if child.role.access.writable && guestEntry & EntryBit.dirty == 0 { return "leads to writable entries without D" }
+      return allows(access, child.role.access) || poses(page.role, access, child.role.access) ? nil : "permits too much"
+    }
+    return child.role.access == access ? nil : "leads to a shadow page with other permissions"
+  }
+
+  private func allows(_ most: PagePermissions, _ given: PagePermissions) -> Bool { most & given == given }
+
+  /// Whether an entry is one of a guest with CR0.WP clear that lets its supervisor write (`handleHiddenFault`).
+  private func poses(_ role: ShadowRole, _ access: PagePermissions, _ given: PagePermissions) -> Bool {
+    !role.writeProtect && !given.user && given.writable && (access.executable || !given.executable)
+  }
+}

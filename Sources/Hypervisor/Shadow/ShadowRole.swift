@@ -1,0 +1,71 @@
+import Machine
+
+/// What, besides the guest frame, makes two shadow pages different (KVM: `union kvm_mmu_page_role`).
+///
+/// A shadow page may be used wherever frame and role match: its contents depend on nothing else.
+struct ShadowRole: Equatable, Hashable {
+  private(set) var rawValue: UInt16
+
+  private static let directBit: UInt16 = 1 << 3
+  private static let writableBit: UInt16 = 1 << 4
+  private static let userBit: UInt16 = 1 << 5
+  private static let executableBit: UInt16 = 1 << 6
+  private static let writeProtectBit: UInt16 = 1 << 7
+  private static let noExecuteBit: UInt16 = 1 << 8
+  private static let smepBit: UInt16 = 1 << 9
+  private static let smapBit: UInt16 = 1 << 10
+
+  /// The role of the root for a guest's mode.
+  init(_ registers: Processor.PagingRegisters) {
+    var bits: UInt16 = 4
+    let isPaging = registers.cr0 & CR0.paging != 0
+    if !isPaging { bits |= ShadowRole.directBit }
+    // Without paging nothing of the guest's mode matters.
+    let protects = !isPaging || registers.cr0 & CR0.writeProtect != 0
+    if protects { bits |= ShadowRole.writeProtectBit }
+    if isPaging && registers.efer & EFER.noExecute != 0 { bits |= ShadowRole.noExecuteBit }
+    // With CR0.WP the hardware's own checks are right; without it a user page may pose as a supervisor's.
+    if !protects && registers.cr4 & CR4.smep != 0 { bits |= ShadowRole.smepBit }
+    if !protects && registers.cr4 & CR4.smap != 0 { bits |= ShadowRole.smapBit }
+    rawValue = bits
+    access = .all
+  }
+
+  /// The level of the shadow page's entries, 1 ... 4.
+  var level: Int { Int(rawValue & 7) }
+
+  /// The page shadows no guest table but a stretch of guest-physical memory that begins at its frame: part of a large page of the guest,
+  /// or everything while the guest does not page.
+  var isDirect: Bool { rawValue & ShadowRole.directBit != 0 }
+
+  /// What the entries above permit; for direct pages, what the guest's leaf permits too.
+  var access: PagePermissions {
+    get {
+      PagePermissions(
+        writable: rawValue & ShadowRole.writableBit != 0, user: rawValue & ShadowRole.userBit != 0,
+        executable: rawValue & ShadowRole.executableBit != 0)
+    }
+    set {
+      rawValue &= ~(ShadowRole.writableBit | ShadowRole.userBit | ShadowRole.executableBit)
+      if newValue.writable { rawValue |= ShadowRole.writableBit }
+      if newValue.user { rawValue |= ShadowRole.userBit }
+      if newValue.executable { rawValue |= ShadowRole.executableBit }
+    }
+  }
+
+  /// The guest's CR0.WP, and EFER.NXE.
+  var writeProtect: Bool { rawValue & ShadowRole.writeProtectBit != 0 }
+  var noExecute: Bool { rawValue & ShadowRole.noExecuteBit != 0 }
+  /// CR4.SMEP, and CR4.SMAP, of a guest with CR0.WP clear.
+  var smepWithoutWP: Bool { rawValue & ShadowRole.smepBit != 0 }
+  var smapWithoutWP: Bool { rawValue & ShadowRole.smapBit != 0 }
+
+  /// The role of the page one level below that an entry leads to.
+  func child(direct: Bool, access: PagePermissions) -> ShadowRole {
+    var role = self
+    role.rawValue = (rawValue & ~(7 | ShadowRole.directBit)) | UInt16(max(level - 1, 1))
+    if direct { role.rawValue |= ShadowRole.directBit }
+    role.access = access
+    return role
+  }
+}

@@ -1,0 +1,188 @@
+import Machine
+
+/// What a root shadow page is found by when the guest loads CR3.
+struct RootKey: Equatable {
+  var gfn: UInt64
+  var role: ShadowRole
+  /// 0 without CR4.PCIDE.
+  var pcid: UInt16
+}
+
+/// The roots that are kept beside one another, so that a guest that goes back to an address space finds its shadow tables, and with PCIDs its TLB
+/// entries too.
+///
+/// Each has a TLB tag of its own, its position plus one. A flush that is asked for a root not in use waits until it is used again.
+///
+/// Invariant: of the root in use no flush is outstanding when the hardware is entered.
+struct ShadowRoots {
+  struct Root {
+    var key: RootKey
+    /// The root shadow page's index.
+    var page: Int
+    var lastUse: UInt64
+    var needsFlush: Bool
+  }
+
+  private(set) var slots: [Root?]
+  /// The position of the root in use; nil: the empty table.
+  private(set) var current: Int?
+  /// What was last selected, empty table or not.
+  private(set) var selected: RootKey?
+  private var time: UInt64 = 0
+
+  init(capacity: Int) { slots = Array(repeating: nil, count: min(max(capacity, 1), 4094)) }
+
+  var currentPage: Int? { current.flatMap { slots[$0]?.page } }
+  static func tag(_ position: Int) -> UInt16 { UInt16(position + 1) }
+
+  /// The position of a cached root.
+  func find(_ key: RootKey) -> Int? { slots.firstIndex { $0?.key == key } }
+
+  /// Makes a cached root the one in use.
+  mutating func use(_ position: Int, for key: RootKey) {
+    time += 1
+    slots[position]?.lastUse = time
+    current = position
+    selected = key
+  }
+
+  /// Makes the empty table the root in use.
+  mutating func useNone(for key: RootKey) {
+    current = nil
+    selected = key
+  }
+
+  /// Caches a root in the place of the one used longest ago, whose TLB entries must go before its tag is used.
+  mutating func insert(_ key: RootKey, page: Int) -> Int {
+    let position =
+      slots.firstIndex { $0 == nil }
+      ?? slots.indices.min { (slots[$0]?.lastUse ?? 0) < (slots[$1]?.lastUse ?? 0) } ?? 0
+    slots[position] = Root(key: key, page: page, lastUse: time, needsFlush: true)
+    return position
+  }
+
+  /// Forgets the cached roots of a shadow page that is going away.
+  mutating func forget(page: Int) {
+    for position in slots.indices where slots[position]?.page == page {
+      slots[position] = nil
+      if current == position {
+        current = nil
+        selected = nil
+      }
+    }
+  }
+
+  // MARK: Flushes
+
+  mutating func flushAll() { for position in slots.indices { slots[position]?.needsFlush = true } }
+
+  mutating func flush(pcid: UInt16) {
+    for position in slots.indices where slots[position]?.key.pcid == pcid { slots[position]?.needsFlush = true }
+  }
+
+  /// Whether the root in use has to be flushed; asked once.
+  mutating func takeFlush() -> Bool {
+    guard let current, slots[current]?.needsFlush == true else { return false }
+    slots[current]?.needsFlush = false
+    return true
+  }
+}
+
+extension Hypervisor {
+  private func rootKey(_ registers: Processor.PagingRegisters) -> RootKey {
+    let isPaging = registers.cr0 & CR0.paging != 0
+    return RootKey(
+      gfn: isPaging ? (registers.cr3 & EntryBit.frameMask) >> 12 : 0, role: ShadowRole(registers),
+      pcid: registers.cr4 & CR4.pcid != 0 ? UInt16(registers.cr3 & 0xfff) : 0)
+  }
+
+  /// Makes the root for the guest's registers the one in use, if it is not yet.
+  ///
+  /// - Returns: whether it was another one.
+  func selectRoot(isCharged: Bool = true) -> Bool {
+    let key = rootKey(processor.pagingRegisters)
+    guard key != shadow!.roots.selected else { return false }
+    isCharging = isCharged
+    defer { isCharging = true }
+    // A table outside memory reads as ones: every access faults, which the software walk finds out.
+    guard key.role.isDirect || guest.isMemory(GuestPhysical(key.gfn << 12)) else {
+      shadow!.roots.useNone(for: key)
+      controls.paging = .shadow(.init(root: shadow!.emptyTable, tag: 0))
+      return true
+    }
+    var position = shadow!.roots.find(key)
+    if position == nil {
+      // The old root is not in use any more, and may be dropped for the new one.
+      shadow!.roots.useNone(for: key)
+      guard let page = shadowPage(key.gfn, key.role, for: .shadowRoot) else { return true }
+      position = shadow!.roots.insert(key, page: page)
+    } else {
+      work(.shadowRoot, .lookup)
+    }
+    guard let position, let root = shadow!.roots.slots[position] else { return true }
+    shadow!.roots.use(position, for: key)
+    shadow!.pool.use(root.page)
+    controls.paging = .shadow(
+      .init(root: shadow!.pool[root.page].table, tag: ShadowRoots.tag(position)))
+    return true
+  }
+
+  /// Follows a write to CR0, CR4 or EFER: another root, and the flushes that the write stands for (SDM vol. 3, 4.10.4.1).
+  func followControls(_ before: Processor.PagingRegisters) {
+    let after = processor.pagingRegisters
+    let changed4 = before.cr4 ^ after.cr4
+    let wasTurnedOff = before.cr0 & ~after.cr0 & CR0.paging != 0
+    if wasTurnedOff || changed4 & CR4.pageGlobal != 0 || changed4 & before.cr4 & CR4.pcid != 0 {
+      shadow!.roots.flushAll()
+    } else if changed4 & CR4.physicalAddressExtension != 0 || changed4 & after.cr4 & CR4.smep != 0 {
+      shadow!.roots.flush(pcid: rootKey(after).pcid)
+    }
+    _ = selectRoot()
+  }
+
+  /// MOV to CR3 drops the translations of the new PCID, unless it says otherwise. Roots of the same PCID that are not in use
+  /// are flushed when they are used again.
+  func followCR3(noFlush: Bool) {
+    _ = selectRoot()
+    let registers = processor.pagingRegisters
+    if registers.cr4 & CR4.pcid != 0 && noFlush { return }
+    shadow!.roots.flush(pcid: rootKey(registers).pcid)
+  }
+
+  /// Flushes the root in use before an entry, where that is due.
+  func flushCurrentRoot() {
+    guard let current = shadow!.roots.current, shadow!.roots.takeFlush() else { return }
+    // Without tags every exit has flushed already.
+    guard profile[.taggedTLB] != 0 else { return }
+    processor.flushContext(pcid: ShadowRoots.tag(current))
+    counted.tlbFlush &+= 1
+    work(.flush, .flushAll)
+  }
+
+  // MARK: Invalidations by the guest
+
+  /// INVLPG: shadow entries are coherent already, translations in the TLB need not be. It drops global entries whatever their PCID, and shadow
+  /// entries do not tell which are global, so it reaches every root.
+  func invalidatePage(_ address: GuestVirtual) {
+    counted.invlpg &+= 1
+    invalidate(address) { _ in true }
+  }
+
+  func invalidatePCID(_ exit: VMExit) {
+    let pcid = UInt16(truncatingIfNeeded: exit.value)
+    switch exit.number {
+    case 0: invalidate(exit.address) { $0.key.pcid == pcid }
+    case 1: shadow!.roots.flush(pcid: pcid)
+    default: shadow!.roots.flushAll()
+    }
+  }
+
+  private func invalidate(_ address: GuestVirtual, where isMeant: (ShadowRoots.Root) -> Bool) {
+    guard profile[.taggedTLB] != 0, address.isCanonical(bits: 48) else { return }
+    for (position, root) in shadow!.roots.slots.enumerated() {
+      guard let root, isMeant(root), !root.needsFlush else { continue }
+      processor.invalidatePage(address, pcid: ShadowRoots.tag(position), globals: false)
+      work(.flush, .flushPage)
+    }
+  }
+}

@@ -1,0 +1,116 @@
+import Machine
+
+/// All state of shadow paging besides the tables themselves, which are in host memory.
+struct ShadowState {
+  var pool: ShadowPool
+  var rmap: ReverseMap
+  var roots: ShadowRoots
+  /// A table without an entry: the root where CR3 points to no memory.
+  let emptyTable: HostPhysical
+
+  /// What the chokepoint did (`Hypervisor.change`), to check the charges against.
+  var entriesMade: UInt64 = 0
+  var entriesRemoved: UInt64 = 0
+  var entriesProtected: UInt64 = 0
+
+  init(guestFrames: UInt64, pageLimit: Int, cachedRoots: Int, _ allocator: inout FrameAllocator) {
+    pool = ShadowPool(guestFrames: guestFrames, limit: pageLimit)
+    rmap = ReverseMap(guestFrames: guestFrames, shadowPages: pageLimit)
+    roots = ShadowRoots(capacity: cachedRoots)
+    emptyTable = allocator.allocate(.shadowTable, number: 0x3fff_ffff)?.address ?? HostPhysical(0)
+  }
+}
+
+/// Making and dropping shadow pages.
+extension Hypervisor {
+  /// The shadow page of a frame with a role, made if need be.
+  ///
+  /// Making one for a guest table write-protects the table's frame. The page used longest ago goes when there are too many; never one that the
+  /// fault in progress has gone through, since those were used last, nor the root in use.
+  func shadowPage(_ gfn: UInt64, _ role: ShadowRole, for cause: Cause) -> Int? {
+    work(cause, .lookup)
+    if let known = shadow!.pool.find(gfn, role) { return known }
+    while shadow!.pool.isFull {
+      guard recycleOldest() else {
+        failure = "no shadow page can be given up"
+        return nil
+      }
+    }
+    let index = shadow!.pool.nextIndex
+    guard let (table, isRecycled) = allocator.allocate(.shadowTable, number: UInt64(index)) else {
+      failure = "host memory is exhausted"
+      return nil
+    }
+    if isRecycled { memory.zeroFrame(at: table) }
+    work(cause, .allocate)
+    counted.mmuCacheMiss &+= 1
+    shadow!.rmap.reserve(page: index)
+    let isNewlyGuarded = shadow!.pool.insert(ShadowPage(gfn: gfn, role: role, table: table))
+    if isNewlyGuarded { protect(gfn, for: cause) }
+    return index
+  }
+
+  private func recycleOldest() -> Bool {
+    var candidate = Int(shadow!.pool.oldest)
+    while candidate >= 0, candidate == shadow!.roots.currentPage { candidate = Int(shadow!.pool[candidate].newer) }
+    guard candidate >= 0 else { return false }
+    counted.mmuRecycled &+= 1
+    zap(candidate)
+    return true
+  }
+
+  /// Takes write permission to a guest table away from every shadow entry that maps it. Entries for large pages around it go altogether: the next
+  /// fault there makes small ones.
+  private func protect(_ gfn: UInt64, for cause: Cause) {
+    var hasLost = false
+    var slot = shadow!.rmap.first(shadow!.rmap.list(mapping: gfn, level: 1))
+    while slot >= 0 {
+      let present = entry(slot)
+      if present.isWritable {
+        change(slot, to: present.readOnly, for: cause)
+        hasLost = true
+      }
+      slot = shadow!.rmap.next(slot)
+    }
+    for level in 2...3 {
+      while true {
+        let slot = shadow!.rmap.first(shadow!.rmap.list(mapping: gfn, level: level))
+        guard slot >= 0 else { break }
+        change(slot, to: .none, for: cause)
+        hasLost = true
+      }
+    }
+    // The guest does not know that these translations have become stale.
+    if hasLost { shadow!.roots.flushAll() }
+  }
+
+  /// Drops a shadow page: everything that leads to it and every entry in it. Shadow pages below it stay and can be found again.
+  func zap(_ index: Int) {
+    counted.mmuShadowZapped &+= 1
+    while true {
+      let slot = shadow!.rmap.first(shadow!.rmap.list(leadingTo: index))
+      guard slot >= 0 else { break }
+      change(slot, to: .none, for: .shadowReclaim)
+    }
+    var slot = index << 9
+    while shadow!.pool[index].present > 0 {
+      change(slot, to: .none, for: .shadowReclaim)
+      slot += 1
+    }
+    shadow!.roots.forget(page: index)
+    allocator.release(shadow!.pool[index].table)
+    shadow!.pool.remove(index)
+    // Paging-structure caches may still lead to the table, whose frame will be something else.
+    shadow!.roots.flushAll()
+  }
+
+  /// Drops every shadow page of a guest frame, after which the guest may write it freely. The root in use stays, and with it the protection.
+  func unshadow(_ gfn: UInt64) {
+    var next = shadow!.pool.firstPage(of: gfn)
+    while next >= 0 {
+      let page = next
+      next = Int(shadow!.pool[page].nextOfFrame)
+      if !shadow!.pool[page].role.isDirect && page != shadow!.roots.currentPage { zap(page) }
+    }
+  }
+}

@@ -1,0 +1,108 @@
+import Machine
+
+/// Traces: writes to guarded guest tables are emulated, and the shadow entries follow them (AA06 2.4 and 7.2).
+extension Hypervisor {
+  /// Lets the instruction write one page that no shadow entry lets it write.
+  ///
+  /// - Parameter isTraced: whether the page is a guarded table, whose shadow entries have to follow.
+  func emulateWrite(_ exit: VMExit, _ path: GuestPath, isTraced: Bool) -> RunResult? {
+    guard let mapped = guest.map.lookup(path.physical) else { return .unsupported("no memory at \(path.physical)") }
+    counted.pfEmulate &+= 1
+    work(.shadowEmulate, .emulate)
+    if isTraced {
+      counted.mmuPteWrite &+= 1
+      watch(path.physical.frame)
+    }
+    grant(exit.address, .memory(mapped.address.pageBase))
+    resume(exit)
+    return nil
+  }
+
+  /// Brings the shadow entries of all watched tables up to date with what was written to them.
+  func applyTracedWrites() {
+    guard shadow != nil else { return }
+    for number in watched.tables.indices {
+      let gfn = watched.tables[number].gfn
+      var index = 0
+      var wasChanged = false
+      var foundEntry = false
+      while let change = watched.change(in: number, from: index, memory) {
+        wasChanged = true
+        if followWrite(gfn, change.index, change.new) { foundEntry = true }
+        index = change.index + 1
+      }
+      if options.zapOnReuse && wasChanged { noteFlooding(gfn, foundEntry: foundEntry) }
+    }
+    watched.capture(memory)
+  }
+
+  /// Follows the change of one guest entry in every shadow page of its table.
+  ///
+  /// - Returns: whether there was a shadow entry that it concerned.
+  private func followWrite(_ gfn: UInt64, _ index: Int, _ new: UInt64) -> Bool {
+    var found = false
+    var page = shadow!.pool.firstPage(of: gfn)
+    while page >= 0 {
+      let role = shadow!.pool[page].role
+      if !role.isDirect {
+        let slot = page << 9 | index
+        let present = entry(slot)
+        if present.isPresent {
+          found = true
+          if !present.isLeaf(level: role.level) { counted.mmuPdeZapped &+= 1 }
+        }
+        let wanted = options.eagerFill && role.level == 1 ? eagerEntry(role, new) : .none
+        if wanted.isPresent && wanted != present { counted.mmuPteUpdated &+= 1 }
+        change(slot, to: wanted, for: wanted.isPresent ? .shadowFill : .shadowReclaim)
+      }
+      page = Int(shadow!.pool[page].nextOfFrame)
+    }
+    return found
+  }
+
+  /// The shadow entry that a guest's leaf entry gets before anybody faults on it; none where hardware could not have cached the translation: it wants A set,
+  /// and to write D (KVM: eager fills).
+  private func eagerEntry(_ role: ShadowRole, _ guestEntry: UInt64) -> ShadowEntry {
+    guard guestEntry & EntryBit.present != 0, guestEntry & EntryBit.accessed != 0 else { return .none }
+    var reserved = EntryBit.frameMask & ~(1 << min(max(profile[.physicalBits], 36), 52) &- 1)
+    if !role.noExecute { reserved |= EntryBit.noExecute }
+    guard guestEntry & reserved == 0 else { return .none }
+    // Memory that was never touched stays so.
+    let physical = GuestPhysical(guestEntry & EntryBit.frameMask)
+    guard let mapped = guest.map.lookup(physical) else { return .none }
+    var access = role.access & TableFormat.ordinary(noExecute: role.noExecute).access(guestEntry)
+    if guestEntry & EntryBit.dirty == 0 || shadow!.pool.isGuarded(physical.frame) { access.writable = false }
+    return ShadowEntry(mapping: mapped.address, access, level: 1)
+  }
+
+  // MARK: Write flooding
+
+  /// Writes to a table that in all likelihood is none any more: the guest has freed it and uses the frame for data.
+  private enum WriteFlooding {
+    static let limit = 3
+  }
+
+  /// Counts a traced write, and drops the shadow pages of its frame after several in a row without a use by a fault.
+  ///
+  /// To an upper table every write counts, as in KVM. To a leaf table one counts only where no shadow entry depended on what was written:
+  /// a guest that changes mappings in use, as fork does, needs the trace, and its price is what the policy is about.
+  private func noteFlooding(_ gfn: UInt64, foundEntry: Bool) {
+    var isFlooded = false
+    var page = shadow!.pool.firstPage(of: gfn)
+    while page >= 0 {
+      let role = shadow!.pool[page].role
+      if !role.isDirect {
+        if role.level == 1 && foundEntry {
+          shadow!.pool[page].idleWrites = 0
+        } else {
+          shadow!.pool[page].idleWrites += 1
+        }
+        if shadow!.pool[page].idleWrites >= WriteFlooding.limit { isFlooded = true }
+      }
+      page = Int(shadow!.pool[page].nextOfFrame)
+    }
+    guard isFlooded else { return }
+    counted.mmuFlooded &+= 1
+    unshadow(gfn)
+  }
+}

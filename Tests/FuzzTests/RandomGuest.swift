@@ -1,0 +1,278 @@
+import Decoding
+import Devices
+import Machine
+
+/// A small native machine whose code, page tables, registers and control registers are made of arbitrary bytes, and a supervisor that keeps it
+/// going: whenever a run ends, another part of the code is entered. What the bytes make the guest do is of no interest; that the emulator neither
+/// traps nor hangs is, and that the same bytes give the same machine however the code is cut into blocks.
+///
+/// The test suite makes the bytes from seeds, the fuzzer (Tests/Fuzz) from what it learns.
+struct RandomGuest {
+  /// The code that the guest starts in.
+  enum Mode: UInt8, CaseIterable { case bits64, compatibility, bits32, bits16 }
+
+  var mode: Mode
+  /// Whether the leaf entries of the page tables are as arbitrary as the code.
+  var wildTables: Bool
+  private var bytes: Bytes
+  private let code: [UInt8]
+
+  /// Where things are in the two megabytes of memory.
+  enum Place {
+    static let memory: UInt64 = 2 << 20
+    static let tables: UInt64 = 0x1000
+    static let idt: UInt64 = 0x8000
+    static let gdt: UInt64 = 0x9000
+    static let task: UInt64 = 0xa000
+    /// The offset in the code at which the next exception goes on.
+    static let cursor: UInt64 = 0xa800
+    static let handler: UInt64 = 0xb000
+    static let code: UInt64 = 0x1_0000
+    static let codeSize = 0x4000
+    static let data: UInt64 = 0x2_0000
+    static let stack: UInt64 = 0x3_8000
+  }
+
+  init(_ input: [UInt8]) {
+    bytes = Bytes(input)
+    let choice = bytes.next()
+    mode = Mode.allCases[Int(choice & 3)]
+    wildTables = choice & 4 != 0
+    // The input over and over: a fuzzer's inputs are short.
+    let rest = input.isEmpty ? [0x90] : input
+    code = (0..<Place.codeSize).map { rest[$0 % rest.count] }
+  }
+
+  /// How a run ended, and everything that it may not depend on how the code was cut.
+  struct Outcome: Equatable {
+    var ends: [String] = []
+    var registers: [UInt64] = []
+    var retired: UInt64 = 0
+    var ledger: [UInt64] = []
+    var memory: UInt64 = 0
+  }
+
+  /// Runs the guest.
+  ///
+  /// - Parameters:
+  ///   - instructions: how many it may execute in all.
+  ///   - blockLength: the greatest number of instructions in a block.
+  func run(instructions: UInt64, blockLength: Int = 64) throws -> Outcome {
+    var bytes = bytes
+    let memory = try HostMemory(low: Place.memory)
+    let devices = PCDevices(clockHertz: 1_000_000, memoryBytes: Place.memory, console: BufferConsole())
+    let powerOn = devices.state
+    var options = ProcessorOptions()
+    options.blockLength = blockLength
+    options.coherentTLB = bytes.next() & 3 == 0
+    options.dataCache = DataCacheModel.allCases[Int(bytes.next()) % DataCacheModel.allCases.count]
+    let processor = Processor(
+      memory: memory, bus: devices, decoder: CapstoneDecoder(), profile: try Self.profile,
+      features: FeatureSet(rawValue: .max), options: options)
+    let written = load(memory, &bytes)
+    precondition(written, "the guest does not fit its memory")
+
+    var outcome = Outcome()
+    var starts = 0
+    while processor.instructionsRetired < instructions && starts < 200 {
+      start(processor, &bytes)
+      // Some runs are short, so that limits fall everywhere.
+      let patience = starts % 3 == 0 ? UInt64(bytes.next()) : 2_000
+      let result = processor.run(
+        clockLimit: processor.clock + 100_000,
+        retiredLimit: min(instructions, processor.instructionsRetired + patience + 1))
+      outcome.ends.append("\(result) at \(processor.state.rip)")
+      if case .shutdown = result { devices.state = powerOn }
+      starts += 1
+    }
+    let state = processor.state
+    outcome.registers = (0..<16).map { state.slots[$0] }
+    outcome.registers += [state.rip, state.rflags, state.cr0, state.cr2, state.cr3, state.cr4, state.efer, UInt64(state.cpl)]
+    outcome.retired = state.retired
+    outcome.ledger = Cause.all.map { processor.ledger[$0] }
+    outcome.memory = Self.hash(memory)
+    precondition(processor.ledger.total == processor.clock, "the causes add up to \(processor.ledger.total), not \(processor.clock)")
+    return outcome
+  }
+
+  // MARK: Memory
+
+  private func load(_ memory: HostMemory, _ bytes: inout Bytes) -> Bool {
+    var written = true
+    func put(_ values: [UInt64], at address: UInt64) {
+      written = memory.write(values.flatMap(Self.little), at: HostPhysical(address)) && written
+    }
+
+    let level = Place.tables
+    put([level + 0x1007], at: level)
+    put([level + 0x2007], at: level + 0x1000)
+    // One table of 4 KiB pages, and a large page over the same memory.
+    put([level + 0x3007, 0x87], at: level + 0x2000)
+    put((0..<512).map { entry(of: $0, &bytes) }, at: level + 0x3000)
+
+    // Null; 64-bit code, data for ring 0; compatibility and 16-bit code; data and 64-bit code for ring 3; the task, in two.
+    let task = Place.task
+    put(
+      [
+        0, 0x00af_9b00_0000_ffff, 0x00cf_9300_0000_ffff, 0x00cf_9b00_0000_ffff, 0x000f_9b00_0000_ffff,
+        0x00cf_f300_0000_ffff, 0x00af_fb00_0000_ffff, 0x00cf_fb00_0000_ffff,
+        0x0000_8b00_0000_0067 | task << 16, 0,
+      ], at: Place.gdt)
+    // Stacks of the task: ring 0 and IST 1 in a 64-bit one, ESP0 and SS0 in a 32-bit one lie where these do.
+    put([Place.stack << 32, 0, 0, 0, 0, Place.stack], at: task)
+
+    let is64 = mode == .bits64 || mode == .compatibility
+    let gates: [UInt64] = (0..<256).flatMap { vector -> [UInt64] in
+      let rights: UInt64 = vector & 7 == 3 ? 0xee : 0x8e
+      let selector: UInt64 = is64 ? 0x08 : 0x18
+      let gate = Place.handler | selector << 16 | rights << 40
+      return is64 ? [gate, 0] : [gate]
+    }
+    put(gates, at: Place.idt)
+    let handler = handler(wide: is64)
+    written = memory.write(handler, at: HostPhysical(Place.handler)) && written
+    written = memory.write(code, at: HostPhysical(Place.code)) && written
+    return written
+  }
+
+  /// The leaf entry of a page, identity-mapped unless chance wills otherwise.
+  private func entry(of page: Int, _ bytes: inout Bytes) -> UInt64 {
+    let plain = UInt64(page) << 12 | 0x67
+    let isVital = UInt64(page) << 12 < Place.code + UInt64(Place.codeSize) || page == Int(Place.stack >> 12) - 1
+    guard wildTables, !isVital || bytes.next() & 15 == 0 else { return plain }
+    switch bytes.next() & 7 {
+    case 0: return bytes.word()
+    case 1: return plain ^ 1 << (bytes.word() & 63)
+    // Another page of memory; the tables themselves are among them.
+    case 2: return (bytes.word() & 0x1ff) << 12 | 0x67
+    case 3: return (bytes.word() & 0xf) << 12 | bytes.word() & 0x8000_0000_0000_0fff | 1
+    default: return UInt64(page) << 12 | bytes.word() & 0x1e7 | 1
+    }
+  }
+
+  /// Goes on 37 bytes further in the code after every exception, with the stack and some pointers put right.
+  private func handler(wide: Bool) -> [UInt8] {
+    let rex: [UInt8] = wide ? [0x48] : []
+    func address(_ value: UInt64) -> [UInt8] { Array(Self.little(value)[..<4]) }
+    // In 64-bit code an absolute address needs a SIB byte.
+    let absolute: [UInt8] = wide ? [0x04, 0x25] : [0x05]
+    var code: [UInt8] = []
+    code += rex + [0xc7, 0xc4] + address(Place.stack - 0x100)
+    code += rex + [0xc7, 0xc3] + address(Place.data + 0x800)
+    code += rex + [0xc7, 0xc6] + address(Place.data)
+    code += rex + [0xc7, 0xc7] + address(Place.data + 0x1000)
+    code += rex + [0xc7, 0xc1] + address(3)
+    code += [0x8b] + absolute + address(Place.cursor)
+    code += [0x83, 0xc0, 37, 0x25] + address(UInt64(Place.codeSize - 1))
+    code += [0x89] + absolute + address(Place.cursor)
+    code += [0x05] + address(Place.code)
+    return code + [0xff, 0xe0]
+  }
+
+  // MARK: Registers
+
+  private func start(_ processor: Processor, _ bytes: inout Bytes) {
+    let running = processor.state
+    var state = ProcessorState()
+    state.executed = running.executed
+    state.charged = running.charged
+    state.retired = running.retired
+    state.accesses = running.accesses
+    let choice = bytes.next()
+    for slot in 0..<16 {
+      state.slots[slot] = choice & 1 == 0 ? Place.data + UInt64(bytes.next()) << 6 : bytes.word()
+    }
+    state.slots[Int(Slot.rsp)] = Place.stack - 0x80
+    state.rip = Place.code + (UInt64(bytes.next()) << 6 | UInt64(bytes.next())) & UInt64(Place.codeSize - 1)
+    state.rflags = bytes.word() & (Flag.arithmetic | Flag.direction | Flag.interrupt | Flag.ioPrivilege | Flag.alignmentCheck)
+    if choice & 0x1c == 0 { state.rflags |= Flag.trap }
+
+    let isUser = choice & 2 != 0 && mode != .bits16
+    let data = Segment(selector: isUser ? 0x2b : 0x10, base: 0, limit: .max, attributes: isUser ? 0xc0f3 : 0xc093)
+    for register in SegmentRegister.allCases { state[register] = data }
+    state[.cs] =
+      switch (mode, isUser) {
+      case (.bits64, false): Segment(selector: 0x08, base: 0, limit: .max, attributes: 0xa09b)
+      case (.bits64, true): Segment(selector: 0x33, base: 0, limit: .max, attributes: 0xa0fb)
+      case (.compatibility, false), (.bits32, false): Segment(selector: 0x18, base: 0, limit: .max, attributes: 0xc09b)
+      case (.compatibility, true), (.bits32, true): Segment(selector: 0x3b, base: 0, limit: .max, attributes: 0xc0fb)
+      case (.bits16, _): Segment(selector: 0x20, base: 0, limit: .max, attributes: 0x809b)
+      }
+    state.cpl = isUser ? 3 : 0
+    state.tr = Segment(selector: 0x40, base: Place.task, limit: 0x67, attributes: 0x8b)
+    state.gdtr = DescriptorTable(base: Place.gdt, limit: 0x4f)
+    state.idtr = DescriptorTable(base: Place.idt, limit: 0xfff)
+
+    state.cr0 = CR0.protectionEnable | CR0.extensionType | (choice & 0x20 != 0 ? CR0.writeProtect | CR0.alignmentMask : 0)
+    if mode == .bits64 || mode == .compatibility {
+      state.cr0 |= CR0.paging
+      state.cr3 = Place.tables
+      state.cr4 = CR4.physicalAddressExtension | (choice & 0x40 != 0 ? CR4.pageGlobal | CR4.smep : 0)
+      state.efer = EFER.longModeEnable | EFER.longModeActive | EFER.systemCall | (choice & 0x80 != 0 ? EFER.noExecute : 0)
+    }
+    processor.state = state
+    // As after a reset nothing is cached.
+    processor.flushAll()
+    processor.refresh()
+  }
+
+  // MARK: Helpers
+
+  /// Caches so small that everything is evicted soon, and costs that differ from one another.
+  private static var profile: CostProfile {
+    get throws {
+      var figures: [CostKey: Figure] = [:]
+      for (number, key) in CostKey.allCases.enumerated() {
+        let value: UInt64 =
+          if key == .physicalBits {
+            40
+          } else if key == .frequency {
+            1_000_000
+          } else if key.rawValue.hasSuffix(".bytes") {
+            2048
+          } else if key.rawValue.hasSuffix(".entries") {
+            4
+          } else if key.rawValue.hasSuffix(".ways") {
+            2
+          } else if key.rawValue.hasSuffix("unified") || key.rawValue.hasSuffix("holds-2M")
+            || key == .executeFree
+          {
+            0
+          } else {
+            UInt64(number % 7)
+          }
+        figures[key] = Figure(value, source: "chosen for the test", flag: .derived)
+      }
+      return try CostProfile(name: "tiny", vendor: .intel, summary: "for the test", features: [], figures: figures)
+    }
+  }
+
+  private static func little(_ value: UInt64) -> [UInt8] { (0..<8).map { UInt8(truncatingIfNeeded: value >> (8 * $0)) } }
+
+  private static func hash(_ memory: HostMemory) -> UInt64 {
+    var hash: UInt64 = 0xcbf2_9ce4_8422_2325
+    for frame in 0..<Place.memory >> 12 where memory.isTouched(frame: frame) {
+      for offset in stride(from: frame << 12, to: (frame + 1) << 12, by: 8) {
+        hash = (hash ^ memory.word(at: HostPhysical(offset))) &* 0x0000_0100_0000_01b3
+      }
+    }
+    return hash
+  }
+
+  /// The input, byte by byte, from the start again when it ends.
+  private struct Bytes {
+    private let input: [UInt8]
+    private var index = 0
+    private var rounds: UInt64 = 0
+
+    init(_ input: [UInt8]) { self.input = input.isEmpty ? [0] : input }
+
+    mutating func next() -> UInt8 {
+      if index == input.count { (index, rounds) = (0, rounds &+ 1) }
+      defer { index += 1 }
+      return input[index] &+ UInt8(truncatingIfNeeded: rounds &* 29)
+    }
+
+    mutating func word() -> UInt64 { (0..<8).reduce(0) { value, _ in value << 8 | UInt64(next()) } }
+  }
+}

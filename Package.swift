@@ -32,7 +32,7 @@ func tests(_ subject: String, _ dependencies: [Target.Dependency] = []) -> Targe
 
 let package = Package(
   name: "penumbra",
-  products: [],
+  products: [.executable(name: "penumbra", targets: ["penumbra"])],
   dependencies: [
     .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
     .package(url: "https://github.com/jpsim/Yams", from: "6.2.2"),
@@ -45,9 +45,28 @@ let package = Package(
     .target(name: "CCapstone", dependencies: ["Capstone"], exclude: ["System"]),
 
     .target(name: "Machine", swiftSettings: hot),
-    library("Decoding", ["Machine", "CCapstone"]),
+    library("Decoding", ["Machine", "CCapstone"], exclude: ["CONVENTIONS.md"]),
     library("Devices", ["Machine"]),
     library("Hypervisor", ["Machine"]),
     library("Boot", ["Machine"]),
+    library(
+      "Guests", [], resources: [.embedInCode("Images")],
+      exclude: [
+        "Kernel", "hello", "paging-tour", "context-switch", "page-table-storm", "pointer-chase", "compute", "minimal",
+        "disk", "Makefile",
+      ]),
+    library(
+      "Emulator",
+      [
+        "Boot", "Decoding", "Devices", "Hypervisor", "Machine", "Guests", .product(name: "Yams", package: "Yams"),
+        .product(name: "Crypto", package: "swift-crypto"),
+      ], resources: [.embedInCode("Profiles")]),
+    library("Reports", ["Emulator", "Machine"]),
+    .executableTarget(
+      name: "penumbra",
+      dependencies: [
+        "Emulator", "Reports", "Devices", "Machine", "Guests",
+        .product(name: "ArgumentParser", package: "swift-argument-parser"),
+      ], swiftSettings: strict),
   ]
 )

@@ -1,10 +1,5 @@
 import Machine
 
-/// Whose reading of the manual the processor follows where Intel's and AMD's differ.
-public enum Vendor: Sendable {
-  case intel, amd
-}
-
 /// The parts of an instruction's bytes (SDM vol. 2, chapter 2): prefixes, opcode map and opcode, ModRM, displacement, immediate.
 ///
 /// Capstone says what an instruction is; this says where it ends. Its own parse is what tells bytes that were cut off by the end of a page

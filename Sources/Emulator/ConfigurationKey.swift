@@ -57,6 +57,18 @@ public struct ConfigurationKey: Sendable {
     try named(String(assignment[..<equals])).set(String(value), in: &configuration)
   }
 
+  /// Every key with its value in effect, and what the profile says beside its figures.
+  public static func effective(_ configuration: Configuration) -> [String: ConfigurationValue] {
+    // The profile in effect is made once, not once a figure.
+    let profile = configuration.profile
+    var values: [String: ConfigurationValue] = [:]
+    for key in options { values[key.name] = key.value(in: configuration) }
+    for key in CostKey.allCases { values[figurePrefix + key.rawValue] = .number(profile[key]) }
+    values[figurePrefix + "vendor"] = .text(profile.vendor.rawValue)
+    values[figurePrefix + "features"] = .text(configuration.features.joined(separator: " "))
+    return values
+  }
+
   /// The keys but those of figures, as a Markdown table.
   public static var documentation: String {
     var text = "| key | value | meaning |\n|---|---|---|\n"
@@ -83,20 +95,5 @@ public struct ConfigurationKey: Sendable {
       case .failure(let problem): throw SetupError.usage("\(name): \(problem.why)")
       }
     }
-  }
-}
-
-extension Configuration {
-  /// Every key with its value in effect, and what the profile says beside its figures.
-  public var effective: [String: ConfigurationValue] {
-    // The profile in effect is made once, not once a figure.
-    let profile = profile
-    let prefix = ConfigurationKey.figurePrefix
-    var values: [String: ConfigurationValue] = [:]
-    for key in ConfigurationKey.options { values[key.name] = key.value(in: self) }
-    for key in CostKey.allCases { values[prefix + key.rawValue] = .number(profile[key]) }
-    values[prefix + "vendor"] = .text(profile.vendor.rawValue)
-    values[prefix + "features"] = .text(features.joined(separator: " "))
-    return values
   }
 }

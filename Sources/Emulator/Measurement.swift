@@ -1,3 +1,4 @@
+import Hypervisor
 import Machine
 
 extension VirtualMachine {
@@ -6,7 +7,7 @@ extension VirtualMachine {
     var statistics = Statistics()
     statistics.guest = Statistics.Guest(
       name: guest.name, sha256: guest.sha256, initrdSHA256: configuration.initrd.map { contentHash($0.bytes) })
-    statistics.config = configuration.effective
+    statistics.config = ConfigurationKey.effective(configuration)
     let state = processor.state
     let ledger = processor.ledger
     let counters = processor.counters
@@ -50,7 +51,7 @@ extension VirtualMachine {
     var walks = Statistics.Walks()
     walks.count = counters.walks
     walks.references = first + second
-    let isShadowed = configuration.paging == .shadow
+    let isShadowed = configuration.paging.isShadow
     walks.guestReferences = isShadowed ? 0 : first
     walks.shadowReferences = isShadowed ? first : 0
     walks.hostReferences = second
@@ -60,5 +61,33 @@ extension VirtualMachine {
     for level in 1...3 { walks.pagingStructureCacheHits += counters.structureHits[level] }
     walks.nestedTLBHits = counters.nestedTLBHits
     statistics.walks = walks
+  }
+
+  private func fillHypervisor(_ statistics: inout Statistics, _ counted: HypervisorStatistics) {
+    for reason in ExitReason.allCases where counted[reason].count != 0 {
+      let exits = counted[reason]
+      statistics.exits[reason.name] = Statistics.Exit(
+        count: exits.count, cycles: exits.cycles, min: exits.min, max: exits.max)
+    }
+    var shadow = Statistics.Shadow()
+    shadow.pfTaken = counted.pfTaken
+    shadow.pfFixed = counted.pfFixed
+    shadow.pfGuest = counted.pfGuest
+    shadow.pfEmulate = counted.pfEmulate
+    shadow.mmuPteWrite = counted.mmuPteWrite
+    shadow.mmuPteUpdated = counted.mmuPteUpdated
+    shadow.mmuPdeZapped = counted.mmuPdeZapped
+    shadow.mmuFlooded = counted.mmuFlooded
+    shadow.mmuRecycled = counted.mmuRecycled
+    shadow.mmuCacheMiss = counted.mmuCacheMiss
+    shadow.mmuShadowZapped = counted.mmuShadowZapped
+    shadow.mmuUnsync = counted.mmuUnsync
+    shadow.tlbFlush = counted.tlbFlush
+    shadow.invlpg = counted.invlpg
+    shadow.tableBytes = counted.tableBytes
+    shadow.peakTableBytes = counted.peakTableBytes
+    statistics.shadow = shadow
+    statistics.memory.hostBytes = counted.guestBytes + counted.tableBytes
+    statistics.memory.overheadBytes = counted.tableBytes
   }
 }

@@ -199,10 +199,10 @@ extension Processor {
     state.cr3 = entry.cr3
     state.cr4 = entry.cr4
     state.efer = entry.efer
-    for register in SegmentRegister.allCases { state[register] = Segment(entry.data) }
-    state[.cs] = Segment(entry.cs)
-    state.tr = Segment(entry.tr)
-    state.ldtr = Segment(entry.ldtr)
+    for register in SegmentRegister.allCases { state[register] = Machine.Segment(entry.data) }
+    state[.cs] = Machine.Segment(entry.cs)
+    state.tr = Machine.Segment(entry.tr)
+    state.ldtr = Machine.Segment(entry.ldtr)
     state.gdtr = Machine.DescriptorTable(base: entry.gdt.base, limit: entry.gdt.limit)
     state.idtr = Machine.DescriptorTable(base: entry.idt.base, limit: entry.idt.limit)
     self.state = state
@@ -210,7 +210,7 @@ extension Processor {
   }
 }
 
-extension Segment {
+extension Machine.Segment {
   fileprivate init(_ state: SegmentState) {
     let isUnusable = state.attributes & 0x10000 != 0
     self.init(

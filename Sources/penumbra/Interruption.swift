@@ -19,6 +19,11 @@ enum Interruption {
   }
 
   private static func install() {
+    // A parent may have started this process from a thread that blocks signals, and the mask is inherited.
+    var signals = sigset_t()
+    sigemptyset(&signals)
+    for number in [SIGINT, SIGTERM, SIGHUP] { sigaddset(&signals, number) }
+    pthread_sigmask(SIG_UNBLOCK, &signals, nil)
     signal(SIGINT) { _ in
       Interruption.count += 1
       guard Interruption.count == 1 else {

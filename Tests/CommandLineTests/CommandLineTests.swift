@@ -203,11 +203,13 @@ extension Data {
     process.executableURL = Program.url
     process.arguments = ["run", "compute", "--append", "rounds=100000000", "--stats", file.path]
     process.standardInput = FileHandle.nullDevice
-    process.standardOutput = FileHandle.nullDevice
+    let output = Pipe()
+    process.standardOutput = output
     let errors = Pipe()
     process.standardError = errors
     try process.run()
-    usleep(700_000)
+    // The guest's first words tell that it runs.
+    #expect(!output.fileHandleForReading.availableData.isEmpty)
     process.interrupt()
     let text = String(decoding: errors.fileHandleForReading.readDataToEndOfFile(), as: UTF8.self)
     process.waitUntilExit()

@@ -114,7 +114,7 @@ struct RandomGuest {
     let task = Place.task
     put(
       [
-        0, 0x00af_9b00_0000_ffff, 0x00cf_9300_0000_ffff, 0x00cf_9b00_0000_ffff, 0x000f_9b00_0000_ffff,
+        0, 0x00af_9b00_0000_ffff, 0x00cf_9300_0000_ffff, 0x00cf_9b00_0000_ffff, 0x0000_9b01_0000_ffff,
         0x00cf_f300_0000_ffff, 0x00af_fb00_0000_ffff, 0x00cf_fb00_0000_ffff,
         0x0000_8b00_0000_0067 | task << 16, 0,
       ], at: Place.gdt)
@@ -183,7 +183,8 @@ struct RandomGuest {
       state.slots[slot] = choice & 1 == 0 ? Place.data + UInt64(bytes.next()) << 6 : bytes.word()
     }
     state.slots[Int(Slot.rsp)] = Place.stack - 0x80
-    state.rip = Place.code + (UInt64(bytes.next()) << 6 | UInt64(bytes.next())) & UInt64(Place.codeSize - 1)
+    let offset = (UInt64(bytes.next()) << 6 | UInt64(bytes.next())) & UInt64(Place.codeSize - 1)
+    state.rip = mode == .bits16 ? offset : Place.code + offset
     state.rflags = bytes.word() & (Flag.arithmetic | Flag.direction | Flag.interrupt | Flag.ioPrivilege | Flag.alignmentCheck)
     if choice & 0x1c == 0 { state.rflags |= Flag.trap }
 
@@ -196,7 +197,7 @@ struct RandomGuest {
       case (.bits64, true): Segment(selector: 0x33, base: 0, limit: .max, attributes: 0xa0fb)
       case (.compatibility, false), (.bits32, false): Segment(selector: 0x18, base: 0, limit: .max, attributes: 0xc09b)
       case (.compatibility, true), (.bits32, true): Segment(selector: 0x3b, base: 0, limit: .max, attributes: 0xc0fb)
-      case (.bits16, _): Segment(selector: 0x20, base: 0, limit: .max, attributes: 0x809b)
+      case (.bits16, _): Segment(selector: 0x20, base: Place.code, limit: 0xffff, attributes: 0x9b)
       }
     state.cpl = isUser ? 3 : 0
     state.tr = Segment(selector: 0x40, base: Place.task, limit: 0x67, attributes: 0x8b)

@@ -82,7 +82,7 @@ import Testing
     let style = TextStyle(coloured: false)
     for guest in BuiltInGuest.all {
       #expect(Listings.guests(parameters: false, style).contains("\n\(guest.name) "))
-      #expect(Listings.guests(parameters: true, style).contains(guest.parameters))
+      #expect(Listings.guests(parameters: true, style).contains("\n\(guest.name)"))
     }
     let profiles = Listings.profiles(try ProfileLibrary.all(), style)
     for name in ProfileLibrary.names { #expect(profiles.contains("\n\(name) ")) }

@@ -35,6 +35,7 @@ import Testing
   func bytes() {
     #expect(NumberFormat.bytes(0) == "0 B")
     #expect(NumberFormat.bytes(1023) == "1023 B")
+    #expect(NumberFormat.bytes(1024) == "1.0 KiB")
     #expect(NumberFormat.bytes(1536) == "1.5 KiB")
     #expect(NumberFormat.bytes(3 << 30) == "3.0 GiB")
   }

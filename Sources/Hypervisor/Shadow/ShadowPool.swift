@@ -24,9 +24,10 @@ struct ShadowPool {
   /// The most pages at a time.
   let limit: Int
 
-  /// The bound that the options ask for; below eight the pages of one path would push each other out.
+  /// The bound that the options ask for. One instruction can need some eight pages at once (code and two operands across pages, or an event's
+  /// descriptors and stack), each by a path of its own; with fewer shadow pages than that they would push each other out for ever.
   static func limit(_ options: HypervisorOptions, guestFrames: UInt64) -> Int {
-    max(options.shadowPages ?? max(Int(guestFrames / 50), 64), 8)
+    max(options.shadowPages ?? max(Int(guestFrames / 50), 64), 32)
   }
 
   init(guestFrames: UInt64, limit: Int) {

@@ -49,7 +49,11 @@ extension Hypervisor {
         let present = entry(slot)
         if present.isPresent {
           found = true
-          if !present.isLeaf(level: role.level) { counted.mmuPdeZapped &+= 1 }
+          if !present.isLeaf(level: role.level) {
+            counted.mmuPdeZapped &+= 1
+            // The guest's large page is in the TLB in pieces, and its INVLPG will name only one of them.
+            if leadsToSplinters(present) { shadow!.roots.flushAll() }
+          }
         }
         let wanted = options.eagerFill && role.level == 1 ? eagerEntry(role, new) : .none
         if wanted.isPresent && wanted != present { counted.mmuPteUpdated &+= 1 }
@@ -58,6 +62,11 @@ extension Hypervisor {
       page = Int(shadow!.pool[page].nextOfFrame)
     }
     return found
+  }
+
+  /// Whether an entry leads to the pieces of a large page of the guest.
+  private func leadsToSplinters(_ entry: ShadowEntry) -> Bool {
+    shadow!.pool[Int(allocator.owner(of: entry.frame).number)].role.isDirect
   }
 
   /// The shadow entry that a guest's leaf entry gets before anybody faults on it; none where hardware could not have cached the translation: it wants A set,

@@ -179,7 +179,8 @@ final class BlockCache {
     for index in 0..<count {
       let op = scratch + index
       let t = traits[Int(op.pointee.handler.rawValue)]
-      op.pointee.cycles = costs.base(op.pointee.cycles)
+      // What only prepares an instruction, or ends a block, is none: however the code is cut, it costs the same.
+      op.pointee.cycles = op.pointee.endsInstruction ? costs.base(op.pointee.cycles) : 0
       op.pointee.length = op.pointee.length & 0xf | t.accesses << 4
       if op.pointee.handler == .jcc, let condition = Condition(rawValue: UInt8(truncatingIfNeeded: op.pointee.n)),
         let special = HandlerTraits.specialised(condition, after: producer)

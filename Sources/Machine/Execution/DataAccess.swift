@@ -246,20 +246,34 @@ extension Processor {
     counters.deviceAccesses &+= 1
     charge(.io, costs.deviceAccess)
     defer { deviceChanged() }
-    return bus.readRegister(address, width: width, now: now)
+    return bus.readRegister(address, width: width, now: nowInBlock)
   }
 
   private func writeRegister(_ address: GuestPhysical, width: Int, value: UInt64) {
     counters.deviceAccesses &+= 1
     charge(.io, costs.deviceAccess)
-    bus.writeRegister(address, width: width, value: value, now: now)
+    bus.writeRegister(address, width: width, value: value, now: nowInBlock)
     deviceChanged()
+  }
+
+  /// The guest's time at the current instruction, wherever in its block it stands: the account has the block's earlier instructions only
+  /// when it is left.
+  private var nowInBlock: UInt64 {
+    guard let op = currentOperation, op.pointee.indexInBlock > 0 else { return now }
+    guard options.clock == .cycles else { return now &+ UInt64(op.pointee.indexInBlock) }
+    var cycles: UInt64 = 0
+    var at = op
+    repeat {
+      at -= 1
+      cycles &+= UInt64(at.pointee.cycles)
+    } while at.pointee.indexInBlock > 0
+    return now &+ cycles
   }
 
   /// After a device was touched: its next deadline may have moved, and it may have asked the machine to end.
   func deviceChanged() {
     setDeadlines()
-    if bus.shutdown != nil || bus.interruptAsserted { s.pointee.executedDeadline = 0 }
+    if isAlone || bus.shutdown != nil || bus.interruptAsserted { s.pointee.executedDeadline = 0 }
   }
 
   // MARK: Grants

@@ -77,6 +77,7 @@ extension Processor {
       let host = try translateFetch(linear)
       fetchPage = linear >> 12
       fetchFrame = host.rawValue & ~0xfff
+      fetchSecondPage = .max
     }
     let frame = fetchFrame
     if let known = blocks.find(rip, BlockKey(page: frame, size: size, single: single)) {
@@ -90,13 +91,16 @@ extension Processor {
     }
   }
 
-  /// The frame of the page after an address, which an instruction crosses into; it becomes the page fetched from.
+  /// The frame of the page after an address, which an instruction crosses into. It is looked up once, however often the block is
+  /// asked for before the instruction is executed.
   private func secondPage(of linear: UInt64) throws(Stopped) -> UInt64 {
     let next = (linear & ~0xfff) &+ 4096
+    if next >> 12 == fetchSecondPage { return fetchSecondFrame }
     guard codeSize != .bits64 || isCanonical(next) else { throw raise(.generalProtection(0)) }
     let host = try translateFetch(next)
-    forgetFetchPage()
-    return host.rawValue & ~0xfff
+    fetchSecondPage = next >> 12
+    fetchSecondFrame = host.rawValue & ~0xfff
+    return fetchSecondFrame
   }
 
   // MARK: Leaving

@@ -103,7 +103,11 @@ extension Processor {
   /// the block's remaining cycles have to be looked at one instruction at a time.
   @inline(__always)
   func leaveIfDue() {
-    if s.pointee.executed &+ blocks.greatestCycles >= s.pointee.executedDeadline { leaveAfterCurrent() }
+    if s.pointee.executed &+ blocks.greatestCycles >= s.pointee.executedDeadline
+      || s.pointee.retired &+ UInt64(blocks.greatestLength) > s.pointee.retiredDeadline
+    {
+      leaveAfterCurrent()
+    }
   }
 
   @inline(never)

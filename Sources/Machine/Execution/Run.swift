@@ -30,7 +30,7 @@ public final class StopRequest: @unchecked Sendable {
 
 extension Processor {
   /// Instructions between looks at the stop request.
-  private static let slice: UInt64 = 1 << 22
+  private static let slice: UInt64 = 1 << 19
 
   /// Makes the controls the ones in force: the hypervisor's entry.
   public func enter(_ controls: VMControls) {
@@ -140,7 +140,10 @@ extension Processor {
     let retiredBefore = s.pointee.retired
     do {
       codeSize = s.pointee.codeSize
+      let wasDue = s.pointee.executed >= s.pointee.executedDeadline
       var next = try block(at: s.pointee.rip, single: alone)
+      // The fetch took the clock to a deadline: whoever waits for that comes before the instruction, as in `follow`.
+      if !wasDue && s.pointee.executed >= s.pointee.executedDeadline { return nil }
       let isDue =
         s.pointee.executed &+ next.pointee.cycles >= s.pointee.executedDeadline
         || s.pointee.retired &+ next.pointee.instructions > s.pointee.retiredDeadline
@@ -148,11 +151,13 @@ extension Processor {
         if !alone { next = try block(at: s.pointee.rip, single: true) }
         // Nothing after it is entered.
         s.pointee.executedDeadline = 0
+        isAlone = true
       }
       leave = execute(next)
     } catch {
       leave = .stopped
     }
+    isAlone = false
     restorePatched()
     switch leave {
     case .due, .completed:
@@ -160,6 +165,11 @@ extension Processor {
       if trap && s.pointee.retired != retiredBefore { return singleStepTrap() }
       return nil
     case .stopped:
+      // A repeated string instruction traps after every element (SDM vol. 2, REP).
+      if trap, controls.grants.isEmpty, case .again = stop {
+        stop = .none
+        return singleStepTrap()
+      }
       return handleStop()
     }
   }

@@ -8,9 +8,9 @@ extension Processor {
       exit.address = GuestVirtual(address)
       throw self.exit(exit)
     }
-    charge(.flush, costs.flushPage)
     // An address that is not canonical drops nothing.
     guard !is64BitMode || isCanonical(address) else { return }
+    charge(.flush, costs.flushPage)
     invalidatePage(GuestVirtual(address), pcid: currentContext, globals: true)
   }
 

@@ -24,12 +24,14 @@ struct PageWalk<Port: WalkPort> {
     var path = Path()
     var level = plan.levels
     var table: HostPhysical
+    // Whether the second dimension lets A and D be set in the table. One that is remembered has A set on its way already.
+    var isWritable = true
     var permissions = PagePermissions.all
     if let cached = port.cachedTable(for: address) {
       (table, level, permissions) = (cached.table, cached.level, cached.permissions)
     } else {
       switch locate(plan.root, for: .read, duringWalk: true) {
-      case .success(let found): table = found.address
+      case .success(let found): (table, isWritable) = (found.address, found.writable)
       case .failure(let fault): return .nestedFault(fault)
       }
     }
@@ -38,7 +40,7 @@ struct PageWalk<Port: WalkPort> {
     while true {
       let at = table.advanced(by: index(of: address.rawValue, level: level))
       let entry = port.read(at, dimension: .first, level: level)
-      path[level] = Step(address: at, entry: entry, permissions: permissions)
+      path[level] = Step(address: at, entry: entry, permissions: permissions, isWritable: isWritable)
 
       guard plan.format.isPresent(entry) else {
         return .fault(fault(address, access, level: level, entry: entry, present: false, reserved: false))
@@ -52,7 +54,7 @@ struct PageWalk<Port: WalkPort> {
 
       level &-= 1
       switch locate(GuestPhysical(entry & EntryBit.frameMask), for: .read, duringWalk: true) {
-      case .success(let next): table = next.address
+      case .success(let next): (table, isWritable) = (next.address, next.writable)
       case .failure(let fault): return .nestedFault(fault)
       }
     }
@@ -108,14 +110,11 @@ struct PageWalk<Port: WalkPort> {
       var wanted = plan.format.accessedBit
       if isWrite && level == leaf { wanted |= plan.format.dirtyBit }
       if step.entry & wanted != wanted {
-        if case .tables = plan.second {
+        if !step.isWritable, case .tables = plan.second {
           let table = level == plan.levels ? plan.root : GuestPhysical(path[level &+ 1].entry & EntryBit.frameMask)
-          // The table's guest-physical address is unknown where the walk began at a cached table; its upper entries have A
-          // already, and the host's write permission was found when it was remembered.
-          if level < start || level == plan.levels {
-            let at = table.advanced(by: step.address.pageOffset)
-            if case .failure(let fault) = locate(at, for: .write, duringWalk: true) { return fault }
-          }
+          return NestedFault(
+            address: table.advanced(by: step.address.pageOffset), kind: .write, duringWalk: true, misconfigured: false,
+            present: true)
         }
         port.set(wanted, in: step.entry, at: step.address, dimension: .first)
       }
@@ -249,6 +248,7 @@ private struct Step {
   var address = HostPhysical(0)
   var entry: UInt64 = 0
   var permissions = PagePermissions.all
+  var isWritable = true
 }
 
 /// The references of a walk by level, 1 to 5.

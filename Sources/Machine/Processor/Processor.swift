@@ -28,12 +28,17 @@ public final class Processor {
   /// The page that instructions are being fetched from: its linear number and its frame.
   var fetchPage: UInt64 = .max
   var fetchFrame: UInt64 = 0
+  /// The page after it, where an instruction crosses into that.
+  var fetchSecondPage: UInt64 = .max
+  var fetchSecondFrame: UInt64 = 0
   /// The size of the code that is running; it changes only outside the dispatch loop.
   var codeSize = CodeSize.bits16
   /// The operation whose slow path is running, where one is in the middle of a block.
   var currentOperation: UnsafeMutablePointer<Operation>?
   /// Why the dispatch loop was left by a branch.
   var leave = Leave.completed
+  /// One instruction is run by itself: nothing after it may be entered.
+  var isAlone = false
   /// The limits of the run in progress.
   var clockLimit = UInt64.max
   var retiredLimit = UInt64.max

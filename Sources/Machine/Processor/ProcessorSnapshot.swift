@@ -4,10 +4,12 @@ public struct ProcessorSnapshot {
   let causes: [UInt64]
   let counters: Counters
   let regions: RegionAccounts
-  let translation: TranslationImage
+  package let translation: TranslationImage
   let controls: VMControls
   let fetchPage: UInt64
   let fetchFrame: UInt64
+  let fetchSecondPage: UInt64
+  let fetchSecondFrame: UInt64
   let recentEvents: [(event: Event, rip: UInt64)]
 }
 
@@ -17,7 +19,8 @@ extension Processor {
     ProcessorSnapshot(
       state: s.pointee, causes: Array(UnsafeBufferPointer(start: causes, count: Cause.count)), counters: counters,
       regions: regions, translation: translation.image(), controls: controls, fetchPage: fetchPage,
-      fetchFrame: fetchFrame, recentEvents: recentEvents)
+      fetchFrame: fetchFrame, fetchSecondPage: fetchSecondPage, fetchSecondFrame: fetchSecondFrame,
+      recentEvents: recentEvents)
   }
 
   /// Makes the processor as it was. Memory must have been restored before: what was decoded from it is forgotten.
@@ -33,6 +36,8 @@ extension Processor {
     updatePaging()
     fetchPage = snapshot.fetchPage
     fetchFrame = snapshot.fetchFrame
+    fetchSecondPage = snapshot.fetchSecondPage
+    fetchSecondFrame = snapshot.fetchSecondFrame
     recentEvents = snapshot.recentEvents
     stop = .none
     grantedStores = []

@@ -22,7 +22,7 @@ public struct RegionAccounts: Sendable {
   }
 
   /// Brings the running region's account up to date.
-  mutating func close(ledger: CycleLedger, retired: UInt64) {
+  package mutating func close(ledger: CycleLedger, retired: UInt64) {
     var account = accounts[current] ?? Account()
     account.ledger.add(ledger.since(since))
     account.instructions &+= retired &- sinceRetired

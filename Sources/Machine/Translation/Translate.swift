@@ -252,5 +252,8 @@ extension Processor {
   }
 
   /// Makes the next instruction fetch look its page up again.
-  @inline(__always) func forgetFetchPage() { fetchPage = .max }
+  @inline(__always) func forgetFetchPage() {
+    fetchPage = .max
+    fetchSecondPage = .max
+  }
 }

@@ -89,7 +89,7 @@ final class TranslationUnit {
 }
 
 /// Contents of all translation hardware.
-struct TranslationImage: Sendable {
-  let tick: UInt64
-  let arrays: [[UInt64]]
+package struct TranslationImage: Sendable {
+  package let tick: UInt64
+  package let arrays: [[UInt64]]
 }

@@ -13,6 +13,13 @@ extension Processor {
     public var cr3: UInt64
     public var cr4: UInt64
     public var efer: UInt64
+
+    public init(cr0: UInt64, cr3: UInt64, cr4: UInt64, efer: UInt64) {
+      self.cr0 = cr0
+      self.cr3 = cr3
+      self.cr4 = cr4
+      self.efer = efer
+    }
   }
 
   public var pagingRegisters: PagingRegisters {

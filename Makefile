@@ -1,0 +1,65 @@
+# Penumbra. `make run` and `make test` need nothing but Debian and a Swift toolchain.
+
+SHELL := bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+
+SWIFT    ?= swift
+BUILD    := $(SWIFT) build -c release
+# Tests are built with @testable, which needs other flags: a folder of their own keeps either build from undoing the other.
+TEST     := $(SWIFT) test -c release --scratch-path .build-tests
+PENUMBRA := .build/release/penumbra
+
+# What the build needs besides the toolchain: a probe, and the package that holds it.
+NEEDS := git:git pkg-config:pkg-config pc=capstone:libcapstone-dev
+
+help: ## this list
+	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1	\2/p' $(MAKEFILE_LIST) | expand -t 18
+
+setup: ## install what is missing (libcapstone-dev, pkg-config, git)
+	@command -v $(SWIFT) > /dev/null || { echo "make: no Swift toolchain: see https://www.swift.org/install/linux" >&2; exit 1; }
+	@.ci/install-packages $(NEEDS)
+
+build: setup ## build the release program
+	$(BUILD) --product penumbra
+
+run: build ## boot hello under each kind of paging, then compare the measuring guests
+	@for paging in native shadow:trace nested; do \
+	    echo "== hello, $$paging"; \
+	    $(PENUMBRA) run hello --paging $$paging --append "from make run" || [ $$? -eq 1 ]; \
+	done
+	@for guest in context-switch page-table-storm pointer-chase; do \
+	    echo; echo "== $$guest"; \
+	    $(PENUMBRA) compare $$guest; \
+	done
+
+test: setup ## build and run every test
+	$(TEST)
+
+check: setup ## formatting and the import graph
+	$(SWIFT) format lint --strict --recursive --parallel Sources Tests Package.swift
+	$(TEST) --filter ImportGraph
+
+record: build ## write the golden records in Traces anew
+	PENUMBRA_RECORD=1 $(TEST) --filter Golden
+	@git --no-pager diff --stat -- Traces || true
+
+guests: ## build the guest images anew
+	$(MAKE) -C Sources/Guests
+	@git --no-pager diff --stat -- Sources/Guests/Images || true
+
+peers: build ## compare output and speed with QEMU and Bochs (installs both)
+	@.ci/install-packages qemu-system-x86_64:qemu-system-x86 bochs:bochs
+	Tests/Peers/run $(PEERS)
+
+fuzz: setup ## fuzz the loader and the processor; TIME=seconds for each
+	Tests/Fuzz/run $(or $(TIME),60)
+
+bench: build ## the price of a context switch, by cause
+	$(PENUMBRA) bench context-switch $(BENCH)
+
+clean: ## remove what was built
+	rm -rf .build .build-tests
+	$(MAKE) -C Sources/Guests clean
+
+.PHONY: help setup build run test check record guests peers fuzz bench clean

@@ -1,0 +1,14 @@
+/// Arbitrary bytes as a guest's code, page tables and registers (RandomGuest.swift): no input may trap the emulator, keep it from ending, or do
+/// something else when the code is cut into blocks of one instruction.
+@_cdecl("LLVMFuzzerTestOneInput")
+public func fuzzGuest(_ bytes: UnsafePointer<UInt8>, _ count: Int) -> CInt {
+  let guest = RandomGuest([UInt8](UnsafeBufferPointer(start: bytes, count: count)))
+  do {
+    let whole = try guest.run(instructions: 2_000)
+    let single = try guest.run(instructions: 2_000, blockLength: 1)
+    precondition(whole == single, "blocks of another length: \(whole) against \(single)")
+  } catch {
+    fatalError("\(error)")
+  }
+  return 0
+}

@@ -1,0 +1,263 @@
+import Decoding
+import Machine
+
+@testable import Hypervisor
+
+/// A profile of round figures, all different, so that a wrong one shows in a sum.
+func testProfile(_ vendor: Machine.Vendor = .intel, _ changes: [CostKey: UInt64] = [:]) -> CostProfile {
+  var figures: [CostKey: Figure] = [:]
+  for (index, key) in CostKey.allCases.enumerated() {
+    figures[key] = Figure(UInt64(101 + 2 * index), source: "test", flag: .derived)
+  }
+  let geometry: [CostKey: UInt64] = [
+    .frequency: 1_000_000_000, .physicalBits: 46, .tlbData4KEntries: 16, .tlbData4KWays: 4, .tlbData2MEntries: 4,
+    .tlbData2MWays: 4, .tlbData1GEntries: 4, .tlbData1GWays: 4, .tlbDataUnified: 0, .tlbCode4KEntries: 16,
+    .tlbCode4KWays: 4, .tlbCode2MEntries: 4, .tlbCode2MWays: 4, .tlbCode1GEntries: 4, .tlbCode1GWays: 4,
+    .tlbCodeUnified: 0, .tlbL2Entries: 64, .tlbL2Ways: 4, .tlbL2Holds2M: 1, .tlbL2Large2MEntries: 0,
+    .tlbL2Large2MWays: 0, .tlbL2Large1GEntries: 4, .tlbL2Large1GWays: 4, .pscPML4E: 2, .pscPDPTE: 2, .pscPDE: 4,
+    .pscNestedPDPTE: 2, .pscNestedPDE: 4, .nestedTLBEntries: 8, .cacheL1Bytes: 0, .cacheL1Ways: 0, .cacheL2Bytes: 0,
+    .cacheL2Ways: 0, .cacheL3Bytes: 0, .cacheL3Ways: 0, .taggedTLB: 1,
+  ]
+  for (key, value) in geometry.merging(changes, uniquingKeysWith: { $1 }) {
+    figures[key] = Figure(value, source: "test", flag: .derived)
+  }
+  do {
+    return try CostProfile(
+      name: "test", vendor: vendor, summary: "", features: ["lm", "nx", "syscall", "smep", "smap", "pcid", "invpcid", "cx16", "pge"],
+      figures: figures)
+  } catch {
+    preconditionFailure("\(error)")
+  }
+}
+
+/// A bus with one register at every address and every port, which remembers what was done to it.
+final class RecordingBus: DeviceBus {
+  struct Access: Equatable {
+    var address: UInt64
+    var width: Int
+    /// Nil for a read.
+    var written: UInt64?
+  }
+
+  var registers: [Access] = []
+  var ports: [Access] = []
+  var pending: UInt8?
+  var deadline = UInt64.max
+  var shutdown: Shutdown?
+
+  func readPort(_ port: UInt16, width: Int, now: UInt64) -> UInt32 {
+    ports.append(Access(address: UInt64(port), width: width))
+    return 0xa1b2_c3d4
+  }
+  func writePort(_ port: UInt16, width: Int, value: UInt32, now: UInt64) {
+    ports.append(Access(address: UInt64(port), width: width, written: UInt64(value)))
+  }
+  func readRegister(_ address: GuestPhysical, width: Int, now: UInt64) -> UInt64 {
+    registers.append(Access(address: address.rawValue, width: width))
+    return 0x1122_3344_5566_7788
+  }
+  func writeRegister(_ address: GuestPhysical, width: Int, value: UInt64, now: UInt64) {
+    registers.append(Access(address: address.rawValue, width: width, written: value))
+  }
+  var nextDeadline: UInt64 { deadline }
+  func advance(to now: UInt64) {
+    guard now >= deadline else { return }
+    pending = 0x40
+    deadline = .max
+  }
+  var interruptAsserted: Bool { pending != nil }
+  func acknowledgeInterrupt(now: UInt64) -> UInt8 {
+    defer { pending = nil }
+    return pending ?? 0xff
+  }
+}
+
+/// How a tiny guest's memory is virtualised.
+enum Kind: CaseIterable, CustomStringConvertible {
+  case native, nested, nestedAMD, nested2M, shadow, shadowLazy, shadow2M, shadowSmallPool
+
+  var description: String { String(reflecting: self) }
+  var isShadow: Bool { self == .shadow || self == .shadowLazy || self == .shadow2M || self == .shadowSmallPool }
+}
+
+/// Where things are in a tiny guest's memory. The first 2 MiB are mapped to themselves by `table`, supervisor and writable.
+enum Place {
+  static let root: UInt64 = 0x1000
+  static let pointers: UInt64 = 0x2000
+  static let directory: UInt64 = 0x3000
+  static let table: UInt64 = 0x4000
+  static let gdt: UInt64 = 0x5000
+  static let idt: UInt64 = 0x6000
+  static let task: UInt64 = 0x8000
+  static let code: UInt64 = 0x1_0000
+  static let handler: UInt64 = 0x1_1000
+  static let stack: UInt64 = 0x2_0000
+  static let exceptionStack: UInt64 = 0x2_8000
+  static let data: UInt64 = 0x3_0000
+  /// A window of eight pages that the guest maps as it likes, beginning as pages of `data`.
+  static let window: UInt64 = 0x10_0000
+  /// Not memory.
+  static let device: UInt64 = 0x800_0000
+
+  static func entry(of address: UInt64) -> UInt64 { table + (address >> 12) * 8 }
+}
+
+/// A guest of a few instructions on a whole machine, in 64-bit mode with paging on.
+final class TinyGuest {
+  static let memorySize: UInt64 = 8 << 20
+  static let kernelPage: UInt64 = 0x3
+
+  let kind: Kind
+  let profile: CostProfile
+  let bus = RecordingBus()
+  let memory: HostMemory
+  let processor: Processor
+  let hypervisor: Hypervisor?
+  /// What `checkInvariants` found after the exits so far.
+  var violations: [String] = []
+  var exits: [VMExit] = []
+
+  init(_ kind: Kind, _ code: [UInt8], handler: [UInt8] = [0xf4], figures changes: [CostKey: UInt64] = [:]) throws {
+    self.kind = kind
+    profile = testProfile(kind == .nestedAMD ? .amd : .intel, changes)
+    memory = try HostMemory(low: kind == .native ? TinyGuest.memorySize : 2 * TinyGuest.memorySize)
+    processor = Processor(
+      memory: memory, bus: bus, decoder: CapstoneDecoder(), profile: profile,
+      features: FeatureSet(names: profile.features), options: ProcessorOptions())
+    if kind == .native {
+      hypervisor = nil
+    } else {
+      hypervisor = try Hypervisor(
+        processor: processor, memory: memory, bus: bus, profile: profile,
+        options: HypervisorOptions(
+          kind: kind.isShadow ? .shadow(.trace) : .nested,
+          hostPage: kind == .nested2M || kind == .shadow2M ? .page2M : .page4K, eagerFill: kind != .shadowLazy,
+          shadowPages: kind == .shadowSmallPool ? 1 : nil, vendor: profile.vendor,
+          ramRanges: [0..<TinyGuest.memorySize]))
+    }
+    hypervisor?.afterExit = { [unowned self] exit in
+      exits.append(exit)
+      violations += hypervisor?.checkInvariants() ?? []
+    }
+    buildTables()
+    buildDescriptors()
+    set(Place.code, code)
+    set(Place.handler, handler)
+    start()
+  }
+
+  // MARK: Memory
+
+  func set(_ address: UInt64, _ bytes: [UInt8]) {
+    let written =
+      hypervisor?.writeGuest(bytes, at: GuestPhysical(address)) ?? memory.write(bytes, at: HostPhysical(address))
+    precondition(written)
+  }
+
+  func set(_ address: UInt64, _ value: UInt64) { set(address, (0..<8).map { UInt8(truncatingIfNeeded: value >> (8 * $0)) }) }
+
+  func bytes(_ address: UInt64, _ count: Int) -> [UInt8] {
+    hypervisor?.readGuest(GuestPhysical(address), count: count) ?? memory.read(HostPhysical(address), count: count)
+  }
+
+  func word(_ address: UInt64) -> UInt64 {
+    bytes(address, 8).enumerated().reduce(0) { $0 | UInt64($1.element) << UInt64(8 * $1.offset) }
+  }
+
+  var rax: UInt64 { processor.state.slots[Int(Slot.rax)] }
+
+  private func buildTables() {
+    set(Place.root, Place.pointers | 7)
+    set(Place.pointers, Place.directory | 7)
+    set(Place.directory, Place.table | 7)
+    for page in UInt64(0)..<512 {
+      let window = page << 12 >= Place.window && page << 12 < Place.window + 0x8000
+      set(Place.table + page * 8, (window ? Place.data + (page << 12 - Place.window) : page << 12) | TinyGuest.kernelPage)
+    }
+    // A page of devices at 2 MiB.
+    set(Place.directory + 8, 0x9000 | 7)
+    set(0x9000, Place.device | TinyGuest.kernelPage)
+  }
+
+  private func buildDescriptors() {
+    set(Place.gdt + 8, 0x00af_9b00_0000_ffff)
+    set(Place.gdt + 16, 0x00cf_9300_0000_ffff)
+    for vector in UInt64(0)..<256 {
+      let low = Place.handler & 0xffff | 8 << 16 | 1 << 32 | 0x8e00 << 32 | (Place.handler & 0xffff_0000) << 32
+      set(Place.idt + vector * 16, low)
+      set(Place.idt + vector * 16 + 8, UInt64(0))
+    }
+    // The first stack of the interrupt stack table.
+    set(Place.task + 36, Place.exceptionStack)
+  }
+
+  private func start() {
+    var state = processor.state
+    state.rip = Place.code
+    state.cr0 = CR0.protectionEnable | CR0.extensionType | CR0.writeProtect | CR0.paging
+    state.cr3 = Place.root
+    state.cr4 = CR4.physicalAddressExtension
+    state.efer = EFER.longModeEnable | EFER.longModeActive | EFER.noExecute
+    state[.cs] = Segment(selector: 8, base: 0, limit: .max, attributes: 0xa09b)
+    for register in [SegmentRegister.ss, .ds, .es, .fs, .gs] {
+      state[register] = Segment(selector: 16, base: 0, limit: .max, attributes: 0xc093)
+    }
+    state.tr = Segment(selector: 0x28, base: Place.task, limit: 0x67, attributes: 0x8b)
+    state.gdtr = DescriptorTable(base: Place.gdt, limit: 0x2f)
+    state.idtr = DescriptorTable(base: Place.idt, limit: 0xfff)
+    state.slots[Int(Slot.rsp)] = Place.stack
+    processor.state = state
+    processor.refresh()
+  }
+
+  @discardableResult func run(retiredLimit: UInt64 = 10_000) -> RunResult {
+    hypervisor?.run(retiredLimit: retiredLimit) ?? processor.run(retiredLimit: retiredLimit)
+  }
+
+  /// What a guest can see of itself in the end.
+  var architecture: [UInt64] {
+    let state = processor.state
+    return (0..<16).map { state.slots[$0] }
+      + [state.rip, state.rflags, state.cr0, state.cr2, state.cr3, state.cr4, state.retired]
+  }
+
+  var allMemory: [UInt8] { bytes(0, 0x20_0000) }
+}
+
+/// Machine code, one instruction a call.
+struct Code {
+  var bytes: [UInt8] = []
+
+  private mutating func add(_ opcode: [UInt8], _ value: UInt64) {
+    bytes += opcode + (0..<8).map { UInt8(truncatingIfNeeded: value >> (8 * $0)) }
+  }
+
+  mutating func raw(_ opcode: UInt8...) { bytes += opcode }
+  mutating func rax(_ value: UInt64) { add([0x48, 0xb8], value) }
+  mutating func rbx(_ value: UInt64) { add([0x48, 0xbb], value) }
+  mutating func rcx(_ value: UInt64) { add([0x48, 0xb9], value) }
+  mutating func rdx(_ value: UInt64) { add([0x48, 0xba], value) }
+  mutating func rdi(_ value: UInt64) { add([0x48, 0xbf], value) }
+  mutating func rsp(_ value: UInt64) { add([0x48, 0xbc], value) }
+  /// MOV [address], value.
+  mutating func store(_ address: UInt64, _ value: UInt64) {
+    rbx(address)
+    rax(value)
+    raw(0x48, 0x89, 0x03)
+  }
+  /// MOV RAX, [address].
+  mutating func load(_ address: UInt64) {
+    rbx(address)
+    raw(0x48, 0x8b, 0x03)
+  }
+  mutating func invalidate(_ address: UInt64) {
+    rbx(address)
+    raw(0x0f, 0x01, 0x3b)
+  }
+  mutating func halt() { raw(0xf4) }
+
+  init(_ build: (inout Code) -> Void) {
+    build(&self)
+    halt()
+  }
+}

@@ -1,0 +1,51 @@
+import Machine
+
+/// Devices that do what a test says: interrupts at given times, a register that tells the time, ports that note what is written.
+public final class ScriptedBus: DeviceBus {
+  /// Interrupts to come, by time: the processor's INTR pin is asserted from then on until the vector is acknowledged.
+  public var timetable: [(time: UInt64, vector: UInt8)] = []
+  /// What was written to ports.
+  public private(set) var written: [(port: UInt16, value: UInt32, time: UInt64)] = []
+  /// When interrupts were acknowledged.
+  public private(set) var acknowledged: [(vector: UInt8, time: UInt64)] = []
+  private var pending: [UInt8] = []
+
+  public init() {}
+
+  /// Port 0x80 to 0x8f: reads tell the time.
+  public func readPort(_ port: UInt16, width: Int, now: UInt64) -> UInt32 {
+    0x80..<0x90 ~= port ? UInt32(truncatingIfNeeded: now) : .max
+  }
+
+  /// Port 0x40 asks for an interrupt with vector 0x20 after `value` ticks, port 0xf4 ends the run.
+  public func writePort(_ port: UInt16, width: Int, value: UInt32, now: UInt64) {
+    written.append((port, value, now))
+    if port == 0x40 { timetable.append((now + UInt64(value), 0x20)) }
+    if port == 0xf4 { shutdown = .debugExit(value) }
+  }
+
+  /// Registers tell the time.
+  public func readRegister(_ address: GuestPhysical, width: Int, now: UInt64) -> UInt64 { now }
+
+  /// A register asks for an interrupt with vector 0x20 after `value` ticks.
+  public func writeRegister(_ address: GuestPhysical, width: Int, value: UInt64, now: UInt64) {
+    timetable.append((now + value, 0x20))
+  }
+
+  public var nextDeadline: UInt64 { timetable.map(\.time).min() ?? .max }
+
+  public func advance(to now: UInt64) {
+    pending += timetable.filter { $0.time <= now }.map(\.vector)
+    timetable.removeAll { $0.time <= now }
+  }
+
+  public var interruptAsserted: Bool { !pending.isEmpty }
+
+  public func acknowledgeInterrupt(now: UInt64) -> UInt8 {
+    let vector = pending.isEmpty ? 0xff : pending.removeFirst()
+    acknowledged.append((vector, now))
+    return vector
+  }
+
+  public private(set) var shutdown: Shutdown?
+}

@@ -61,7 +61,7 @@ let package = Package(
         "Boot", "Decoding", "Devices", "Hypervisor", "Machine", "Guests", .product(name: "Yams", package: "Yams"),
         .product(name: "Crypto", package: "swift-crypto"),
       ], resources: [.embedInCode("Profiles")]),
-    library("Reports", ["Emulator", "Machine"]),
+    library("Reports", ["Emulator", "Guests", "Machine"]),
     .executableTarget(
       name: "penumbra",
       dependencies: [

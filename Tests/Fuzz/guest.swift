@@ -6,7 +6,7 @@ public func fuzzGuest(_ bytes: UnsafePointer<UInt8>, _ count: Int) -> CInt {
   do {
     let whole = try guest.run(instructions: 2_000)
     let single = try guest.run(instructions: 2_000, blockLength: 1)
-    precondition(whole == single, "blocks of another length: \(whole) against \(single)")
+    if whole != single { fatalError(RandomGuest.difference(whole, single)) }
   } catch {
     fatalError("\(error)")
   }

@@ -59,18 +59,7 @@ import Testing
   private func check(_ guest: RandomGuest, _ name: String) throws -> UInt64 {
     let whole = try guest.run(instructions: 3_000)
     let single = try guest.run(instructions: 3_000, blockLength: 1)
-    if whole != single { Issue.record("\(name): \(difference(whole, single))") }
+    if whole != single { Issue.record("\(name): \(RandomGuest.difference(whole, single))") }
     return whole.retired
-  }
-
-  /// What two outcomes first differ in.
-  private func difference(_ whole: RandomGuest.Outcome, _ single: RandomGuest.Outcome) -> String {
-    for (index, pair) in zip(whole.ends, single.ends).enumerated() where pair.0 != pair.1 {
-      return "start \(index) ends with \(pair.0) in long blocks, \(pair.1) in short ones"
-    }
-    if whole.retired != single.retired { return "\(whole.retired) and \(single.retired) instructions" }
-    if whole.registers != single.registers { return "registers \(whole.registers) and \(single.registers)" }
-    if whole.ledger != single.ledger { return "ledgers \(whole.ledger) and \(single.ledger)" }
-    return "memory"
   }
 }

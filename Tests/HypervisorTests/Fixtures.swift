@@ -73,10 +73,9 @@ final class RecordingBus: DeviceBus {
 }
 
 /// How a tiny guest's memory is virtualised.
-enum Kind: CaseIterable, CustomStringConvertible {
+enum Kind: String, CaseIterable {
   case native, nested, nestedAMD, nested2M, shadow, shadowLazy, shadow2M, shadowSmallPool
 
-  var description: String { String(reflecting: self) }
   var isShadow: Bool { self == .shadow || self == .shadowLazy || self == .shadow2M || self == .shadowSmallPool }
 }
 

@@ -30,7 +30,7 @@ struct TranslationLookasideTests {
     Geometry(small: (12, 4), medium: (6, 2), large: (3, 1), second: (36, 12)),
     Geometry(small: (36, 12), medium: (5, 5), large: (1, 1), second: (60, 12), secondHoldsMedium: false),
     Geometry(small: (1, 1), medium: (1, 1), large: (1, 1), second: (3, 1)),
-    Geometry(small: (7, 7), medium: (0, 0), large: (0, 0), second: (96, 8), secondLarge: (0, 0)),
+    Geometry(small: (7, 7), medium: (4, 4), large: (2, 2), second: (96, 8), secondLarge: (0, 0)),
   ]
 
   static let smallBase: UInt64 = 0x10_0000_0000

@@ -40,10 +40,10 @@ extension Hypervisor {
     if owner.use != .shadowTable || owner.number != UInt64(index) {
       violations.append("shadow page \(index) is not the owner of its table")
     }
-    for offset in 0..<512 {
+    let words = UnsafeRawPointer(memory.base + Int(page.table.rawValue)).assumingMemoryBound(to: UInt64.self)
+    for offset in 0..<512 where words[offset] & EntryBit.present != 0 {
       let slot = index << 9 | offset
       let entry = entry(slot)
-      guard entry.isPresent else { continue }
       present += 1
       let name = "level \(level) entry \(offset) of the shadow page of frame \(page.gfn)"
       let list = list(of: entry, level: level)

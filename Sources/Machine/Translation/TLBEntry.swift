@@ -34,6 +34,7 @@ struct TLBEntry {
   private static let hostWritable: UInt64 = 1 << 4
   private static let hostExecutable: UInt64 = 1 << 5
   private static let globalBit: UInt64 = 1 << 6
+  private static let pageSizeShift: UInt64 = 7
 
   @inline(__always) init(rawValue: UInt64) { self.rawValue = rawValue }
 
@@ -45,6 +46,7 @@ struct TLBEntry {
       | (mapping.permissions.executable ? TLBEntry.executable : 0) | (mapping.dirty ? TLBEntry.dirtyBit : 0)
       | (mapping.host.writable ? TLBEntry.hostWritable : 0)
       | (mapping.host.executable ? TLBEntry.hostExecutable : 0) | (mapping.global ? TLBEntry.globalBit : 0)
+      | UInt64(mapping.pageSize.rawValue) << TLBEntry.pageSizeShift
   }
 
   @inline(__always) var base: UInt64 { rawValue & EntryBit.frameMask }
@@ -56,6 +58,10 @@ struct TLBEntry {
   @inline(__always) var isDirty: Bool { rawValue & TLBEntry.dirtyBit != 0 }
   @inline(__always) var isHostWritable: Bool { rawValue & TLBEntry.hostWritable != 0 }
   @inline(__always) var isHostExecutable: Bool { rawValue & TLBEntry.hostExecutable != 0 }
+  /// The page of the first dimension that the entry is of, or a splinter of where the host's pages are smaller.
+  @inline(__always) var pageSize: PageSize {
+    PageSize(rawValue: UInt8((rawValue >> TLBEntry.pageSizeShift) & 3)) ?? .page4K
+  }
   @inline(__always) var isGlobal: Bool { rawValue & TLBEntry.globalBit != 0 }
 
   /// Whether an access may use the entry as it stands: permitted by the guest's bits and the host's, and for a write already dirty.

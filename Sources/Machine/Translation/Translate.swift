@@ -80,6 +80,7 @@ extension Processor {
     let mapping = try walk(address, access, width: width)
     let entry = TLBEntry(mapping)
     let size = mapping.effectiveSize
+    if size < mapping.pageSize { unit.mayHoldSplinters = true }
     let array = unit.second.array(for: size)
     if array.isPresent {
       let number = TranslationKey.number(address, size)
@@ -221,6 +222,31 @@ extension Processor {
       array.dropAll(where: TranslationKey.tagMask, equals: context)
     }
     dropTranslations(address.rawValue, tag: context, globals: globals)
+    if translation.mayHoldSplinters { dropSplinters(address.rawValue, tag: context, globals: globals) }
+  }
+
+  /// Drops the splinters of the guest page that holds an address: INVLPG invalidates all of them (SDM vol. 3, 4.10.4.1).
+  private func dropSplinters(_ address: UInt64, tag: UInt64, globals: Bool) {
+    let unit = translation
+    func isSplinter(_ array: AssociativeArray, _ way: Int) -> Bool {
+      let key = array.keys[way]
+      guard key != AssociativeArray.empty, let size = PageSize(rawValue: UInt8(key >> 61)),
+        key & TranslationKey.tagMask == tag || globals && key & TranslationKey.tagMask == globalTag
+      else { return false }
+      let page = TLBEntry(rawValue: array.values[way]).pageSize
+      guard page > size else { return false }
+      let start = (key >> 16 & 0x1fff_ffff_ffff) << size.shift
+      return TranslationKey.number(start, page) == TranslationKey.number(address & 0x01ff_ffff_ffff_ffff, page)
+    }
+    for array in unit.data.distinct {
+      for way in 0..<array.count where isSplinter(array, way) {
+        dropVerdicts(of: array, way)
+        array.drop(way)
+      }
+    }
+    for array in unit.code.distinct + unit.second.distinct {
+      for way in 0..<array.count where isSplinter(array, way) { array.drop(way) }
+    }
   }
 
   /// What a page fault drops: the page's translations and the paging-structure entries on its path.

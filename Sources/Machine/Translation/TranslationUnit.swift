@@ -18,6 +18,8 @@ final class TranslationUnit {
 
   /// Time for the LRU of everything that is used on slow paths only.
   var tick: UInt64 = 0
+  /// Whether some TLB entry may be a splinter of a larger guest page; INVLPG then has to look for its siblings.
+  var mayHoldSplinters = false
 
   init(profile: CostProfile, options: ProcessorOptions) {
     data = TranslationLookaside(
@@ -83,6 +85,7 @@ final class TranslationUnit {
 
   func restore(_ image: TranslationImage) {
     tick = image.tick
+    mayHoldSplinters = true
     for (array, saved) in zip(arrays, image.arrays) { array.restore(saved) }
     direct.clear()
   }

@@ -1,0 +1,433 @@
+import Machine
+import Support
+import Testing
+
+/// Interrupts, traps and faults: when they come, what they leave behind.
+struct EventTests {
+  typealias Place = TinyMachine.Place
+
+  static func machine(
+    _ code: [UInt8], figures: [CostKey: UInt64] = [:], cpl: UInt8 = 0, blockLength: Int = 64,
+    clock: ClockSource = .cycles
+  ) -> TinyMachine {
+    let guest = GuestMemory {
+      map(0x1000, to: 0x1000, pages: 2, .user)
+      map(0x40_0000, to: 0x20_0000, pages: 2, .writable, .user)
+      map(0x60_0000, to: 0x21_0000)
+      // Device registers.
+      map(0x70_0000, to: 0xfe00_0000, .writable)
+    }
+    var options = ProcessorOptions()
+    options.blockLength = blockLength
+    options.clock = clock
+    let machine = TinyMachine(guest, code: code, at: 0x1000, cpl: cpl, profile: .flat(figures), options: options)
+    machine.installHandlers()
+    machine.update { state in
+      state.rflags = Flag.interrupt
+      if cpl == 3 { state.slots[Int(Slot.rsp)] = 0x40_1000 }
+    }
+    return machine
+  }
+
+  // MARK: Timers
+
+  /// Loads that walk, device registers, a division, a branch, repeated moves: a block whose cycles are charged in many places.
+  static let busy: [UInt8] =
+    [0xbb, 0x00, 0x00, 0x40, 0x00]  // mov ebx, 0x400000
+    + [0x8b, 0x03]  // mov eax, [rbx]
+    + [0x90, 0x90]  // nop; nop
+    + [0x8b, 0x83, 0x00, 0x10, 0x00, 0x00]  // mov eax, [rbx + 0x1000]
+    + [0xb9, 0x05, 0x00, 0x00, 0x00]  // mov ecx, 5
+    + [0x31, 0xd2]  // xor edx, edx
+    + [0xf7, 0xf1]  // div ecx
+    + [0xeb, 0x00]  // jmp next
+    + [0x48, 0x8d, 0x7b, 0x40]  // lea rdi, [rbx + 64]
+    + [0xf3, 0xaa]  // rep stosb
+    + [0x90]  // nop
+    + [0x8b, 0x04, 0x25, 0x00, 0x00, 0x70, 0x00]  // mov eax, [0x700000]
+    + [0x90, 0x90, 0x90]  // nop; nop; nop
+    + [0x89, 0x03]  // mov [rbx], eax
+    + [0xeb, 0xfe]  // jmp here
+
+  static let figures: [CostKey: UInt64] = [
+    .executeSimple: 3, .executeDivide: 23, .executeStringSetup: 11, .executeStringElement: 5, .cacheMemory: 17,
+    .deviceAccess: 41, .tlbData4KEntries: 16, .tlbData4KWays: 4,
+  ]
+
+  @Test(arguments: [1, 2, 7, 64])
+  func `a timer interrupts at the first instruction boundary at or after its deadline`(blockLength: Int) {
+    // Where the boundaries are: step by step, without a timer. Elements of a repetition are boundaries too.
+    let stepped = Self.machine(Self.busy, figures: Self.figures, blockLength: 1)
+    var boundaries: [(clock: UInt64, rip: UInt64, count: UInt64)] = []
+    while boundaries.count < 40 {
+      let state = stepped.processor.state
+      if boundaries.last.map({ $0.clock != state.clock || $0.rip != state.rip }) ?? true {
+        boundaries.append((state.clock, state.rip, state.slots[1]))
+      }
+      _ = stepped.processor.run(clockLimit: state.clock + 1, retiredLimit: state.retired + 1)
+    }
+    for time in 1...boundaries[35].clock {
+      let machine = Self.machine(Self.busy, figures: Self.figures, blockLength: blockLength)
+      machine.bus.timetable = [(time, 0x20)]
+      machine.run(60)
+      // The first fetch of the program is before any boundary that it could be interrupted at.
+      guard let expected = boundaries.first(where: { $0.clock >= time && $0.rip != 0x1000 || $0.clock >= time && time == 0 })
+      else { continue }
+      let rip = machine.processor.recentlyDelivered.first?.rip
+      if time > 17 * 4 {
+        #expect(rip == expected.rip, "deadline \(time)")
+        #expect(machine[Slot.rcx] == expected.count, "deadline \(time)")
+        #expect(machine.bus.acknowledged.first?.time == expected.clock, "deadline \(time)")
+      } else {
+        // During the fetch of the first instruction: it is not executed any more.
+        #expect(rip == 0x1000)
+      }
+    }
+  }
+
+  @Test(arguments: [ClockSource.cycles, .instructions])
+  func `a device register tells the time of the instruction that reads it, however the code is cut`(clock: ClockSource) {
+    // nop; nop; mov eax, [0x700000]; nop; mov ecx, [0x700000]; jmp here
+    let code: [UInt8] =
+      [0x90, 0x90, 0x8b, 0x04, 0x25, 0x00, 0x00, 0x70, 0x00, 0x90, 0x8b, 0x0c, 0x25, 0x00, 0x00, 0x70, 0x00, 0xeb, 0xfe]
+    let times = [1, 2, 3, 64].map { length in
+      let machine = Self.machine(
+        code, figures: [.executeSimple: 7, .deviceAccess: 5], blockLength: length, clock: clock)
+      machine.run(8)
+      return [machine[Slot.rax], machine[Slot.rcx]]
+    }
+    let expected: [UInt64] = clock == .cycles ? [19, 38] : [2, 4]
+    for time in times { #expect(time == expected) }
+  }
+
+  @Test(arguments: [1, 64], [ClockSource.cycles, .instructions])
+  func `a timer that is set in the middle of a block interrupts in it`(blockLength: Int, clock: ClockSource) {
+    // mov eax, 2; mov [0x700000], eax; nop...
+    let code: [UInt8] =
+      [0xb8, 0x02, 0x00, 0x00, 0x00, 0x89, 0x04, 0x25, 0x00, 0x00, 0x70, 0x00] + Array(repeating: 0x90, count: 30)
+    let machine = Self.machine(code, figures: [.executeSimple: 1], blockLength: blockLength, clock: clock)
+    machine.run(30)
+    // The write is at time 1; it is over at 2, the first NOP at 3.
+    #expect(machine.processor.recentlyDelivered.first?.rip == 0x100d)
+  }
+
+  @Test func `the instruction after STI is not interrupted`() {
+    // cli; sti; nop; nop
+    let machine = Self.machine([0xfa, 0xfb, 0x90, 0x90, 0x90], figures: [.executeSimple: 1])
+    machine.bus.timetable = [(1, 0x20)]
+    machine.run()
+    #expect(machine.processor.recentlyDelivered.first?.rip == 0x1003)
+  }
+
+  @Test func `STI with interrupts on holds nothing off`() {
+    let machine = Self.machine([0x90, 0xfb, 0x90, 0x90], figures: [.executeSimple: 1])
+    machine.bus.timetable = [(2, 0x20)]
+    machine.run()
+    #expect(machine.processor.recentlyDelivered.first?.rip == 0x1002)
+  }
+
+  @Test func `the instruction after MOV SS is not interrupted`() {
+    // mov eax, 0x10; mov ss, eax; nop; nop
+    let machine = Self.machine(
+      [0xb8, 0x10, 0x00, 0x00, 0x00, 0x8e, 0xd0, 0x90, 0x90, 0x90], figures: [.executeSimple: 1, .executeLoadSegment: 1])
+    machine.bus.timetable = [(2, 0x20)]
+    machine.run()
+    #expect(machine.processor.recentlyDelivered.first?.rip == 0x1008)
+  }
+
+  @Test func `HLT waits for the next interrupt and goes on behind itself`() {
+    let machine = Self.machine([0xf4, 0x90], figures: [.executeSimple: 1, .wake: 7, .interruptDelivery: 100])
+    machine.bus.timetable = [(1000, 0x20)]
+    machine.setHandler(0x20, [0x48, 0xcf])  // iretq
+    machine.run(2)
+    #expect(machine.processor.recentlyDelivered.first?.rip == 0x1001)
+    #expect(machine.processor.ledger[.idle] == 1007)
+    #expect(machine.processor.ledger[.interrupt] == 100)
+    #expect(machine.processor.state.rip == 0x1001)
+    #expect(machine.processor.counters.wakes == 1)
+  }
+
+  @Test func `STI and HLT wake up`() {
+    let machine = Self.machine([0xfa, 0xfb, 0xf4, 0x90])
+    machine.bus.timetable = [(500, 0x20)]
+    #expect(machine.run() == .haltedForEver)
+    #expect(machine.processor.recentlyDelivered.first?.rip == 0x1003)
+  }
+
+  @Test func `HLT with interrupts off never ends`() {
+    let machine = Self.machine([0xfa, 0xf4])
+    machine.bus.timetable = [(500, 0x20)]
+    #expect(machine.run() == .haltedForEver)
+    #expect(machine.run() == .haltedForEver)
+  }
+
+  @Test func `HLT without anything that could interrupt waits for nothing`() {
+    #expect(Self.machine([0xf4]).run() == .waitsForNothing)
+  }
+
+  @Test func `POPF opens the window for a pending interrupt at once`() {
+    // pushfq; cli; nop; popfq; nop
+    let machine = Self.machine([0x9c, 0xfa, 0x90, 0x9d, 0x90, 0x90], figures: [.executeSimple: 1])
+    machine.bus.timetable = [(2, 0x20)]
+    machine.run()
+    #expect(machine.processor.recentlyDelivered.first?.rip == 0x1004)
+  }
+
+  // MARK: Single steps
+
+  @Test func `TF traps after every instruction`() {
+    // nop; mov eax, [0x400000]; mov eax, [0x700000]; xor eax, eax; nop: with and without a device register.
+    let code: [UInt8] =
+      [0x90, 0x8b, 0x04, 0x25, 0x00, 0x00, 0x40, 0x00, 0x8b, 0x04, 0x25, 0x00, 0x00, 0x70, 0x00, 0x31, 0xc0, 0x90]
+    let machine = Self.machine(code)
+    machine.setHandler(1, [0x48, 0xcf])
+    machine.update { $0.rflags = Flag.trap }
+    machine.run(10)
+    #expect(machine.processor.recentlyDelivered.map(\.rip) == [0x1001, 0x1008, 0x100f, 0x1011, 0x1012])
+    #expect(machine.processor.recentlyDelivered.allSatisfy { $0.event == .exception(.debug) })
+    #expect(machine.processor.state.debugRegisters[6] & 1 << 14 != 0)
+    #expect(machine.processor.state.systemFlags & Flag.trap != 0)
+  }
+
+  @Test func `TF traps after every element of a repetition`() {
+    let machine = Self.machine([0xf3, 0xaa, 0x90])
+    machine.setHandler(1, [0x48, 0xcf])
+    machine.update { state in
+      state.rflags = Flag.trap
+      state.slots[Int(Slot.rcx)] = 3
+      state.slots[Int(Slot.rdi)] = 0x40_0000
+    }
+    machine.run(5)
+    #expect(machine.processor.recentlyDelivered.map(\.rip) == [0x1000, 0x1000, 0x1002, 0x1003])
+  }
+
+  @Test func `an instruction that sets TF does not trap itself`() {
+    // pushfq; or qword [rsp], 0x100; popfq; nop; nop
+    let machine = Self.machine([0x9c, 0x48, 0x81, 0x0c, 0x24, 0x00, 0x01, 0x00, 0x00, 0x9d, 0x90, 0x90])
+    machine.run()
+    #expect(machine.processor.recentlyDelivered.first?.rip == 0x100b)
+  }
+
+  // MARK: Page faults
+
+  struct Fault: CustomTestStringConvertible, Sendable {
+    var name: String
+    var code: [UInt8]
+    var rbx: UInt64
+    var exception: GuestException
+    var cpl: UInt8 = 0
+    var testDescription: String { name }
+
+    static func page(_ code: UInt32, _ address: UInt64) -> GuestException {
+      GuestException(vector: 14, errorCode: code, address: address)
+    }
+  }
+
+  static let faults = [
+    Fault(name: "load from nothing", code: [0x8a, 0x03], rbx: 0x50_0123, exception: Fault.page(0, 0x50_0123)),
+    Fault(name: "store to nothing", code: [0x88, 0x03], rbx: 0x50_0123, exception: Fault.page(2, 0x50_0123)),
+    Fault(name: "update of nothing", code: [0x00, 0x03], rbx: 0x50_0123, exception: Fault.page(2, 0x50_0123)),
+    Fault(name: "store to a read-only page", code: [0x88, 0x03], rbx: 0x60_0001, exception: Fault.page(3, 0x60_0001)),
+    Fault(
+      name: "user load of a supervisor page", code: [0x8a, 0x03], rbx: 0x60_0001, exception: Fault.page(5, 0x60_0001),
+      cpl: 3),
+    Fault(
+      name: "user store to a supervisor page", code: [0x88, 0x03], rbx: 0x60_0001, exception: Fault.page(7, 0x60_0001),
+      cpl: 3),
+    // The second page is named by its first byte.
+    Fault(name: "load across", code: [0x48, 0x8b, 0x03], rbx: 0x40_1ffd, exception: Fault.page(0, 0x40_2000)),
+    Fault(name: "store across", code: [0x48, 0x89, 0x03], rbx: 0x40_1ffd, exception: Fault.page(2, 0x40_2000)),
+    Fault(name: "update across", code: [0x48, 0x01, 0x03], rbx: 0x40_1ffd, exception: Fault.page(2, 0x40_2000)),
+    Fault(name: "load across from below", code: [0x48, 0x8b, 0x03], rbx: 0x3f_fffd, exception: Fault.page(0, 0x3f_fffd)),
+    Fault(name: "user fetch of nothing", code: [0xff, 0xe3], rbx: 0x50_0000, exception: Fault.page(0x14, 0x50_0000), cpl: 3),
+    Fault(name: "load that is not canonical", code: [0x8a, 0x03], rbx: 1 << 47, exception: .generalProtection(0)),
+    Fault(name: "load that ends beyond", code: [0x48, 0x8b, 0x03], rbx: (1 << 47) - 4, exception: .generalProtection(0)),
+    // mov rbp, rbx; mov al, [rbp]
+    Fault(
+      name: "stack load that is not canonical", code: [0x48, 0x89, 0xdd, 0x8a, 0x45, 0x00], rbx: 1 << 47,
+      exception: .stack(0)),
+    // mov al, ds:[rbp] is still DS by its prefix, which 64-bit mode ignores: the stack segment remains the default.
+    Fault(name: "jump that is not canonical", code: [0xff, 0xe3], rbx: 1 << 47, exception: .generalProtection(0)),
+  ]
+
+  @Test(arguments: faults) func `an access faults with the right code and address`(fault: Fault) {
+    let machine = Self.machine(fault.code, cpl: fault.cpl)
+    machine[Slot.rbx] = fault.rbx
+    let before = machine.guest.word(atPhysical: 0x20_1ff8)
+    machine.run()
+    #expect(machine.lastException == fault.exception)
+    if fault.exception.vector == 14 { #expect(machine.processor.state.cr2 == fault.exception.address) }
+    #expect(machine.guest.word(atPhysical: 0x20_1ff8) == before)
+  }
+
+  @Test func `a push below a canonical stack raises SS, not GP`() {
+    for code in [[0x50], [0xe8, 0, 0, 0, 0], [0x9c], [0xc8, 0, 0, 0]] as [[UInt8]] {
+      let machine = Self.machine(code)
+      machine.setGate(12, stack: 1)
+      machine[Slot.rsp] = 0xffff_8000_0000_0000
+      machine.run()
+      #expect(machine.lastException == .stack(0), "\(code)")
+    }
+  }
+
+  // MARK: Instructions that fault leave no trace
+
+  struct Attempt: CustomTestStringConvertible, Sendable {
+    var name: String
+    var code: [UInt8]
+    /// RSP and RBX where they are not in memory that is there.
+    var rsp: UInt64 = 0x40_0800
+    var rbx: UInt64 = 0x50_0000
+    var testDescription: String { name }
+  }
+
+  static let attempts = [
+    Attempt(name: "push rax", code: [0x50], rsp: 0x40_0000), Attempt(name: "pop rax", code: [0x58], rsp: 0x50_0000),
+    Attempt(name: "push [rbx]", code: [0xff, 0x33]), Attempt(name: "pop [rbx]", code: [0x8f, 0x03]),
+    Attempt(name: "pop rsp from nothing", code: [0x5c], rsp: 0x50_0000),
+    Attempt(name: "xchg [rbx], rax", code: [0x48, 0x87, 0x03]),
+    Attempt(name: "xadd [rbx], rax", code: [0x48, 0x0f, 0xc1, 0x03]),
+    Attempt(name: "cmpxchg [rbx], rcx", code: [0x48, 0x0f, 0xb1, 0x0b]),
+    Attempt(name: "cmpxchg of a read-only page that differs", code: [0x48, 0x0f, 0xb1, 0x0b], rbx: 0x60_0000),
+    Attempt(name: "cmpxchg16b [rbx]", code: [0x48, 0x0f, 0xc7, 0x0b], rbx: 0x60_0000),
+    Attempt(name: "add [rbx], rax across", code: [0x48, 0x01, 0x03], rbx: 0x40_1ffc),
+    Attempt(name: "adc [rbx], rax", code: [0x48, 0x11, 0x03]), Attempt(name: "inc [rbx]", code: [0xff, 0x03]),
+    Attempt(name: "neg [rbx]", code: [0xf7, 0x1b]), Attempt(name: "shl [rbx], 3", code: [0xc1, 0x23, 0x03]),
+    Attempt(name: "bts [rbx], eax", code: [0x0f, 0xab, 0x03]), Attempt(name: "cmp [rbx], rax", code: [0x48, 0x39, 0x03]),
+    Attempt(name: "test [rbx], rax", code: [0x48, 0x85, 0x03]), Attempt(name: "add rax, [rbx]", code: [0x48, 0x03, 0x03]),
+    Attempt(name: "sbb rax, [rbx]", code: [0x48, 0x1b, 0x03]), Attempt(name: "imul rax, [rbx]", code: [0x48, 0x0f, 0xaf, 0x03]),
+    Attempt(name: "mul [rbx]", code: [0x48, 0xf7, 0x23]), Attempt(name: "div by zero", code: [0x31, 0xc9, 0xf7, 0xf1]),
+    Attempt(name: "movsb from nothing", code: [0xa4]), Attempt(name: "stosb to nothing", code: [0x48, 0x89, 0xdf, 0xaa]),
+    Attempt(name: "lodsb from nothing", code: [0xac]), Attempt(name: "cmpsb", code: [0xa6]),
+    Attempt(name: "call without a stack", code: [0xe8, 0, 0, 0, 0], rsp: 0x40_0000),
+    Attempt(name: "call rax without a stack", code: [0xff, 0xd0], rsp: 0x40_0000),
+    Attempt(name: "call [rbx]", code: [0xff, 0x13]), Attempt(name: "ret from nothing", code: [0xc3], rsp: 0x50_0000),
+    Attempt(name: "ret 8 from nothing", code: [0xc2, 8, 0], rsp: 0x50_0000),
+    Attempt(name: "leave", code: [0x48, 0x89, 0xdd, 0xc9]), Attempt(name: "enter", code: [0xc8, 0x10, 0, 1], rsp: 0x40_0008),
+    Attempt(name: "enter to below", code: [0xc8, 0, 0x10, 0], rsp: 0x40_0800),
+    Attempt(name: "pushfq", code: [0x9c], rsp: 0x40_0000), Attempt(name: "popfq", code: [0x9d], rsp: 0x50_0000),
+    Attempt(name: "iretq", code: [0x48, 0xcf], rsp: 0x50_0000), Attempt(name: "lss", code: [0x48, 0x0f, 0xb2, 0x03]),
+    Attempt(name: "xlatb", code: [0xd7]), Attempt(name: "push gs", code: [0x0f, 0xa8], rsp: 0x40_0000),
+    Attempt(name: "jump of no address", code: [0x48, 0xb8, 0, 0, 0, 0, 0, 0, 0, 0x80, 0xff, 0xe0]),
+    Attempt(name: "undefined", code: [0x0f, 0x0b]), Attempt(name: "interrupt of no gate", code: [0xcd, 0xff]),
+  ]
+
+  @Test(arguments: attempts) func `an instruction that faults leaves registers, flags and memory alone`(attempt: Attempt) {
+    let machine = Self.machine(attempt.code)
+    // All handlers on a stack of their own; vector 255 has no gate.
+    for vector in 0..<32 as Range<UInt8> { machine.setGate(vector, stack: 1) }
+    machine.setGate(0xff, isPresent: false)
+    var random = RepeatableRandom(seed: 4)
+    machine.update { state in
+      for slot in 0..<16 { state.slots[slot] = random.next() }
+      state.slots[Int(Slot.rsp)] = attempt.rsp
+      state.slots[Int(Slot.rbx)] = attempt.rbx
+      state.slots[Int(Slot.rsi)] = attempt.rbx
+      state.slots[Int(Slot.rdi)] = 0x40_0100
+      state.rflags = Flag.carry | Flag.overflow | Flag.adjust | Flag.sign
+    }
+    for offset in stride(from: 0, to: 0x2000 as UInt64, by: 8) {
+      machine.guest.setWord(random.next(), atPhysical: 0x20_0000 + offset)
+    }
+    // Everything before the last instruction is preparation.
+    let last = attempt.name.contains("div") || attempt.name.contains("leave") || attempt.name.contains("stosb")
+      || attempt.name.contains("no address") ? 1 as UInt64 : 0
+    if last != 0 { machine.run(last) }
+    let memory = (0..<0x400).map { machine.guest.word(atPhysical: 0x20_0000 + UInt64($0) * 8) }
+    let before = machine.processor.state
+    machine.run()
+    let after = machine.processor.state
+    #expect(machine.processor.recentlyDelivered.count == 1)
+    #expect(machine.processor.recentlyDelivered.first?.rip == before.rip)
+    for slot in 0..<16 where slot != Int(Slot.rsp) { #expect(after.slots[slot] == before.slots[slot], "slot \(slot)") }
+    // The frame on the other stack: [error code,] RIP, CS, RFLAGS, RSP, SS.
+    let words = machine.stackWords(6)
+    let frame = words[0] == before.rip && words[1] == 8 ? words : Array(words.dropFirst())
+    #expect(frame[0] == before.rip)
+    #expect(frame[2] & ~Flag.resume == before.rflags)
+    #expect(frame[3] == before.slots[Int(Slot.rsp)])
+    let now = (0..<0x400).map { machine.guest.word(atPhysical: 0x20_0000 + UInt64($0) * 8) }
+    // Only what was pushed before the fault may lie below the stack pointer.
+    let top = before.slots[Int(Slot.rsp)]
+    for (index, (was, value)) in zip(memory, now).enumerated() where was != value {
+      let address = 0x40_0000 + UInt64(index) * 8
+      #expect(address < top && address + 64 >= top, "memory changed at \(address)")
+    }
+  }
+
+  @Test func `a repetition that faults keeps the elements that it has done`() {
+    // rep movsb from 0x400000 to 0x401ff8, the ninth element of which is not there
+    let machine = Self.machine([0xf3, 0xa4])
+    machine.update { state in
+      state.slots[Int(Slot.rsi)] = 0x40_0000
+      state.slots[Int(Slot.rdi)] = 0x40_1ff8
+      state.slots[Int(Slot.rcx)] = 100
+    }
+    machine.guest.setWord(0x0807_0605_0403_0201, atPhysical: 0x20_0000)
+    machine.run()
+    #expect(machine.lastException == Fault.page(2, 0x40_2000))
+    #expect(machine[Slot.rcx] == 92 && machine[Slot.rsi] == 0x40_0008 && machine[Slot.rdi] == 0x40_2000)
+    #expect(machine.guest.word(atPhysical: 0x20_1ff8) == 0x0807_0605_0403_0201)
+    #expect(machine.processor.recentlyDelivered.first?.rip == 0x1000)
+  }
+
+  // MARK: Double and triple faults
+
+  @Test func `a page fault whose handler is not present is a double fault`() {
+    let machine = Self.machine([0x8a, 0x03])
+    machine[Slot.rbx] = 0x50_0000
+    machine.setGate(14, isPresent: false)
+    machine.run()
+    #expect(machine.lastException == .doubleFault)
+    #expect(machine.processor.state.rip == TinyMachine.Place.handlers + 8 * 16 + 1)
+    #expect(machine.stackWords(2) == [0, 0x1000])
+    #expect(machine.processor.state.cr2 == 0x50_0000)
+  }
+
+  @Test func `a page fault on a stack that is not there is a double fault, on a stack of its own`() {
+    let machine = Self.machine([0x8a, 0x03])
+    machine.setGate(8, stack: 1)
+    machine.update { state in
+      state.slots[Int(Slot.rbx)] = 0x50_0000
+      state.slots[Int(Slot.rsp)] = 0x51_0000
+    }
+    machine.run()
+    #expect(machine.lastException == .doubleFault)
+    #expect(machine[Slot.rsp] == TinyMachine.Place.otherStack - 48)
+    // CR2 has the second fault's address.
+    #expect(machine.processor.state.cr2 == 0x50_fff8)
+  }
+
+  @Test func `a double fault that cannot be delivered ends the machine`() {
+    let machine = Self.machine([0x8a, 0x03])
+    machine.update { state in
+      state.slots[Int(Slot.rbx)] = 0x50_0000
+      state.slots[Int(Slot.rsp)] = 0x51_0000
+    }
+    #expect(machine.run() == .tripleFault)
+    #expect(machine.run() == .tripleFault)
+  }
+
+  @Test func `a fault in the delivery of an interrupt is just that fault`() {
+    let machine = Self.machine([0x90, 0xeb, 0xfe])
+    machine.bus.timetable = [(0, 0x20)]
+    machine.setGate(0x20, isPresent: false)
+    machine.run()
+    // EXT is set: the program did not ask for it.
+    #expect(machine.lastException == .segmentNotPresent(0x20 << 3 | 3))
+  }
+
+  @Test(arguments: [
+    (Event.interrupt(3), GuestException.stack(0), Event.exception(.stack(0)) as Event?),
+    (.exception(.divide), .generalProtection(0), .exception(.doubleFault)),
+    (.exception(.divide), Fault.page(0, 0), .exception(Fault.page(0, 0))),
+    (.exception(Fault.page(0, 0)), .generalProtection(0), .exception(.doubleFault)),
+    (.exception(Fault.page(0, 0)), Fault.page(2, 0), .exception(.doubleFault)),
+    (.exception(.debug), .generalProtection(0), .exception(.generalProtection(0))),
+    (.exception(.doubleFault), .generalProtection(0), nil), (.exception(.doubleFault), Fault.page(0, 0), nil),
+    (.software(vector: 14, length: 2), Fault.page(0, 0), .exception(Fault.page(0, 0))),
+  ])
+  func `two events combine by the manual's table`(first: Event, second: GuestException, result: Event?) {
+    #expect(Processor.combine(first: first, second: second) == result)
+  }
+}

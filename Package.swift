@@ -25,9 +25,10 @@ func library(_ name: String, _ dependencies: [Target.Dependency], resources: [Re
   .target(name: name, dependencies: dependencies, exclude: exclude, resources: resources, swiftSettings: strict)
 }
 
-func tests(_ subject: String, _ dependencies: [Target.Dependency] = []) -> Target {
+/// The tests in Tests/NAMETests, of the module of that name unless another is given.
+func tests(_ name: String, of subject: String? = nil, _ dependencies: [Target.Dependency]) -> Target {
   .testTarget(
-    name: "\(subject)Tests", dependencies: [.byName(name: subject)] + dependencies, swiftSettings: strict)
+    name: "\(name)Tests", dependencies: [.byName(name: subject ?? name)] + dependencies, swiftSettings: strict)
 }
 
 let package = Package(
@@ -36,13 +37,16 @@ let package = Package(
   dependencies: [
     .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
     .package(url: "https://github.com/jpsim/Yams", from: "6.2.2"),
-    .package(url: "https://github.com/apple/swift-crypto", from: "4.5.2"),
   ],
   targets: [
     .systemLibrary(
       name: "Capstone", path: "Sources/CCapstone/System", pkgConfig: "capstone",
       providers: [.apt(["libcapstone-dev"])]),
     .target(name: "CCapstone", dependencies: ["Capstone"], exclude: ["System"]),
+
+    // SHA-256 only; swift-crypto would build a whole library for it, which takes longer than all of Penumbra.
+    .systemLibrary(
+      name: "OpenSSL", path: "Sources/Emulator/OpenSSL", pkgConfig: "libcrypto", providers: [.apt(["libssl-dev"])]),
 
     .target(name: "Machine", swiftSettings: hot),
     library("Decoding", ["Machine", "CCapstone"], exclude: ["CONVENTIONS.md"]),
@@ -59,8 +63,8 @@ let package = Package(
       "Emulator",
       [
         "Boot", "Decoding", "Devices", "Hypervisor", "Machine", "Guests", .product(name: "Yams", package: "Yams"),
-        .product(name: "Crypto", package: "swift-crypto"),
-      ], resources: [.embedInCode("Profiles")]),
+        "OpenSSL",
+      ], resources: [.embedInCode("Profiles")], exclude: ["OpenSSL"]),
     library("Reports", ["Emulator", "Guests", "Machine"]),
     .executableTarget(
       name: "penumbra",
@@ -68,5 +72,20 @@ let package = Package(
         "Emulator", "Reports", "Devices", "Machine", "Guests",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ], swiftSettings: strict),
+
+    // Fixtures that tests of several modules share.
+    .target(
+      name: "Support", dependencies: ["Boot", "Decoding", "Devices", "Guests", "Machine"], path: "Tests/Support",
+      swiftSettings: strict),
+    tests("Machine", ["Support"]),
+    tests("Decoding", ["Machine"]),
+    tests("Devices", ["Machine"]),
+    tests("Boot", ["Machine"]),
+    tests("Hypervisor", ["Decoding", "Machine", "Support"]),
+    tests("Emulator", ["Devices", "Machine"]),
+    tests("Reports", ["Emulator", "Guests", "Machine"]),
+    tests("CommandLine", of: "penumbra", ["Emulator"]),
+    tests("Fuzz", of: "Support", ["Decoding", "Devices", "Machine"]),
+    .testTarget(name: "ArchitectureTests", swiftSettings: strict),
   ]
 )

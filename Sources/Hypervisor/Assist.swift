@@ -1,9 +1,10 @@
 import Machine
 
-/// An instruction that the hardware executes with accesses that the hypervisor has resolved (assisted re-execution), until the exit `assisted`.
+/// An instruction that the hardware executes with accesses that the hypervisor has resolved (assisted re-execution),
+/// until the exit `assisted`.
 ///
-/// While accesses remain that need resolving, the hardware exits again and grants are added; values read from devices are kept, so that each device
-/// is read once.
+/// While accesses remain that need resolving, the hardware exits again and grants are added; values read from devices
+/// are kept, so that each device is read once.
 struct Assist {
   var grants: [Grant] = []
   /// The guest-physical address of each granted device access.
@@ -35,8 +36,8 @@ extension Hypervisor {
 
   /// Resolves an access to a guest-physical address that is not memory.
   ///
-  /// A read's value is fetched from the device now; a write reaches it when the instruction is done. An instruction that reads and writes
-  /// one register, whose read counts as a write, faults twice.
+  /// A read's value is fetched from the device now; a write reaches it when the instruction is done. An instruction
+  /// that reads and writes one register, whose read counts as a write, faults twice.
   func accessDevice(_ exit: VMExit, at address: GuestPhysical) -> RunResult? {
     if exit.access.isFetch {
       // The bus answers with ones, and FF FF is no instruction.
@@ -51,7 +52,8 @@ extension Hypervisor {
       let value = bus.readRegister(address, width: Int(exit.width), now: processor.guestTime)
       grant(exit.address, .deviceRead(value), device: address)
     } else {
-      return .unsupported("access of \(exit.width) bytes to device space at \(address), across a page or by a wide operand")
+      return .unsupported(
+        "access of \(exit.width) bytes to device space at \(address), across a page or by a wide operand")
     }
     resume(exit)
     return nil
@@ -80,6 +82,9 @@ extension Hypervisor {
 }
 
 /// Guarded tables that are writable for the moment, with what they held when the hardware was entered.
+///
+/// Whole tables are compared, since one instruction, and the delivery of an event even more, can store to a page in
+/// several places.
 struct WatchedTables {
   struct Table {
     var gfn: UInt64
@@ -87,16 +92,15 @@ struct WatchedTables {
   }
 
   private(set) var tables: [Table] = []
-  /// 512 entries for each table.
+  /// 512 entries for each table; kept at its greatest size.
   private var copies: [UInt64] = []
 
   var isEmpty: Bool { tables.isEmpty }
 
-  mutating func add(_ gfn: UInt64, at host: HostPhysical, _ memory: HostMemory) {
+  mutating func add(_ gfn: UInt64, at host: HostPhysical) {
     guard !tables.contains(where: { $0.gfn == gfn }) else { return }
     tables.append(Table(gfn: gfn, host: host.pageBase))
-    copies.append(contentsOf: repeatElement(0, count: 512))
-    capture(memory)
+    if copies.count < tables.count * 512 { copies.append(contentsOf: repeatElement(0, count: 512)) }
   }
 
   /// Takes note of what the tables hold.
@@ -109,27 +113,36 @@ struct WatchedTables {
     }
   }
 
-  /// The first entry from `index` on of a table that is not what it was.
-  func change(in number: Int, from index: Int, _ memory: HostMemory) -> (index: Int, old: UInt64, new: UInt64)? {
+  /// The first entry from `index` on of a table that is not what it was, and what it is now.
+  func change(in number: Int, from index: Int, _ memory: HostMemory) -> (index: Int, new: UInt64)? {
     let now = UnsafeRawPointer(memory.base + Int(tables[number].host.rawValue)).assumingMemoryBound(to: UInt64.self)
-    return copies.withUnsafeBufferPointer { before in
-      for entry in index..<512 where before[number * 512 + entry] != now[entry] {
-        return (entry, before[number * 512 + entry], now[entry])
+    return copies.withUnsafeBufferPointer { copies -> (index: Int, new: UInt64)? in
+      let before = copies.baseAddress! + number * 512
+      var entry = index
+      while entry < 512 {
+        if entry & 7 == 0 {
+          // Eight at a time, nearly all of which are the same.
+          var difference: UInt64 = 0
+          for next in entry..<entry + 8 { difference |= before[next] ^ now[next] }
+          if difference == 0 {
+            entry += 8
+            continue
+          }
+        }
+        if before[entry] != now[entry] { return (entry, now[entry]) }
+        entry += 1
       }
       return nil
     }
   }
 
-  mutating func removeAll() {
-    tables.removeAll(keepingCapacity: true)
-    copies.removeAll(keepingCapacity: true)
-  }
+  mutating func removeAll() { tables.removeAll(keepingCapacity: true) }
 }
 
 extension Hypervisor {
-  /// Watches a guarded table of the guest for changes.
+  /// Watches a guarded table of the guest for changes from the next entry on.
   func watch(_ gfn: UInt64) {
     guard let host = guest.map.lookup(GuestPhysical(gfn << 12)) else { return }
-    watched.add(gfn, at: host.address, memory)
+    watched.add(gfn, at: host.address)
   }
 }

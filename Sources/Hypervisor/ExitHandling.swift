@@ -5,7 +5,8 @@ extension Hypervisor {
   ///
   /// - Returns: how the run ends, where the hypervisor cannot go on.
   func handle(_ exit: VMExit) -> RunResult? {
-    // Stores of the guest's to tables that it may write for the moment come before everything else that the exit asks for.
+    // Stores of the guest's to tables that it may write for the moment come before everything else that the exit asks
+    // for.
     if !watched.isEmpty { applyTracedWrites() }
     switch exit.reason {
     case .pageFault: return handlePageFault(exit)
@@ -59,7 +60,8 @@ extension Hypervisor {
     if traps { controls.injection = processor.makeSingleStepTrap() }
   }
 
-  /// Lets the guest try again. An event that was being delivered is delivered anew: a hidden fault never becomes a double fault.
+  /// Lets the guest try again. An event that was being delivered is delivered anew: a hidden fault never becomes a
+  /// double fault.
   func resume(_ exit: VMExit) {
     guard let event = exit.delivering else { return }
     controls.injection = event
@@ -101,8 +103,8 @@ extension Hypervisor {
   private func handlePort(_ exit: VMExit) -> RunResult? {
     handle(exit.reason, reads: 3, writes: 1, .port)
     if exit.number == 1 {
-      // INS and OUTS: the hardware does one element itself, with the port not intercepted. It wants a grant to stop behind the instruction;
-      // this one is for an address that no access has.
+      // INS and OUTS: the hardware does one element itself, with the port not intercepted. It wants a grant to stop
+      // behind the instruction; this one is for an address that no access has.
       controls.intercepts.remove(.ports)
       grant(GuestVirtual(1 << 63), .deviceRead(0))
       return nil

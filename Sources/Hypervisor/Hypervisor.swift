@@ -1,7 +1,7 @@
 import Machine
 
-/// A virtual machine monitor for one guest on one processor. It never executes a guest's instruction: it says what to intercept
-/// (`VMControls`), handles what the hardware hands back (`VMExit`), and is charged for it.
+/// A virtual machine monitor for one guest on one processor. It never executes a guest's instruction: it says what to
+/// intercept (`VMControls`), handles what the hardware hands back (`VMExit`), and is charged for it.
 public final class Hypervisor {
   let processor: Processor
   let memory: HostMemory
@@ -162,7 +162,8 @@ public final class Hypervisor {
       assist: assist, watched: watched, isWaiting: isWaiting, counted: counted)
   }
 
-  /// Makes the hypervisor as it was. Host memory and the processor, whose controls are its own, are restored by the caller.
+  /// Makes the hypervisor as it was. Host memory and the processor, whose controls are its own, are restored by the
+  /// caller.
   public func restore(_ snapshot: Snapshot) {
     allocator = snapshot.allocator
     guest.map.restore(snapshot.frames)

@@ -23,7 +23,8 @@ public struct HypervisorOptions: Sendable {
   public var cachedRoots: Int
   /// Whether a traced write that makes a guest entry present fills the shadow entry at once, where the entry has A set.
   public var eagerFill: Bool
-  /// Whether shadow pages of a frame are dropped once writes to it look like data and no longer like a table (`WriteFlooding`).
+  /// Whether shadow pages of a frame are dropped once writes to it look like data and no longer like a table
+  /// (`WriteFlooding`).
   public var zapOnReuse: Bool
   /// The most shadow pages at a time; nil: 20 per mille of the guest's frames, and at least 64, as in KVM.
   public var shadowPages: Int?

@@ -28,7 +28,8 @@ public struct HypervisorStatistics: Sendable {
   public var pfFixed: UInt64 = 0
   public var pfGuest: UInt64 = 0
   public var pfEmulate: UInt64 = 0
-  /// Writes to guarded tables, shadow entries filled because of one, and links to lower shadow pages removed because of one.
+  /// Writes to guarded tables, shadow entries filled because of one, and links to lower shadow pages removed because of
+  /// one.
   public var mmuPteWrite: UInt64 = 0
   public var mmuPteUpdated: UInt64 = 0
   public var mmuPdeZapped: UInt64 = 0

@@ -36,7 +36,8 @@ public enum Work: Int, CaseIterable, Sendable {
   }
 }
 
-/// How often each piece of work was done, by the cause that it was charged to: with the profile's figures it gives back the ledger.
+/// How often each piece of work was done, by the cause that it was charged to: with the profile's figures it gives back
+/// the ledger.
 public struct WorkCounts: Sendable, Equatable {
   private var counts = [UInt64](repeating: 0, count: Cause.count * Work.allCases.count)
 
@@ -76,7 +77,8 @@ extension Hypervisor {
     processor.charge(cause, costs[work] &* times)
   }
 
-  /// Charges the fixed part of an exit's handler: what every exit costs, and the fields of the control block that it reads and writes.
+  /// Charges the fixed part of an exit's handler: what every exit costs, and the fields of the control block that it
+  /// reads and writes.
   func handle(_ reason: ExitReason, reads: UInt64, writes: UInt64 = 0, _ specific: Work? = nil) {
     let cause = Cause.exitHandler(reason)
     work(cause, .exitBase)

@@ -4,8 +4,8 @@
 public func fuzzGuest(_ bytes: UnsafePointer<UInt8>, _ count: Int) -> CInt {
   let guest = RandomGuest([UInt8](UnsafeBufferPointer(start: bytes, count: count)))
   do {
-    let whole = try guest.run(instructions: 2_000)
-    let single = try guest.run(instructions: 2_000, blockLength: 1)
+    let whole = try guest.run(instructions: 500)
+    let single = try guest.run(instructions: 500, blockLength: 1)
     if whole != single { fatalError(RandomGuest.difference(whole, single)) }
   } catch {
     fatalError("\(error)")

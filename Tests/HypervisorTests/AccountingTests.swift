@@ -3,7 +3,8 @@ import Testing
 
 @testable import Hypervisor
 
-/// Work that exercises every part: tables written, pages faulted in, devices, ports, an interrupt, an address-space switch.
+/// Work that exercises every part: tables written, pages faulted in, devices, ports, an interrupt, an address-space
+/// switch.
 private let busyCode = Code {
   for page in UInt64(0)..<8 { $0.store(Place.window + page << 12, page) }
   for page in UInt64(0)..<8 {
@@ -127,6 +128,9 @@ final class NoDecoder: InstructionDecoder {
   func `a 4K page without caches takes`(_ kind: Kind, _ references: Int) throws {
     let code = Code { for _ in 0..<3 { for page in UInt64(0)..<8 { $0.load(Place.window + page << 12) } } }
     let guest = try TinyGuest(kind, code.bytes, figures: WalkReferenceTests.noCaches)
+    // With A set already nothing but the walk itself makes references.
+    for table in [Place.root, Place.pointers, Place.directory] { guest.set(table, guest.word(table) | 0x20) }
+    for page in UInt64(0)..<512 { guest.set(Place.table + 8 * page, guest.word(Place.table + 8 * page) | 0x20) }
     #expect(guest.run() == .haltedForEver)
     let walks = guest.processor.counters.referencesPerWalk
     #expect(walks[references] > 0)

@@ -23,7 +23,8 @@ func testProfile(_ vendor: Machine.Vendor = .intel, _ changes: [CostKey: UInt64]
   }
   do {
     return try CostProfile(
-      name: "test", vendor: vendor, summary: "", features: ["lm", "nx", "syscall", "smep", "smap", "pcid", "invpcid", "cx16", "pge"],
+      name: "test", vendor: vendor, summary: "",
+      features: ["lm", "nx", "syscall", "smep", "smap", "pcid", "invpcid", "cx16", "pge"],
       figures: figures)
   } catch {
     preconditionFailure("\(error)")
@@ -79,7 +80,8 @@ enum Kind: String, CaseIterable {
   var isShadow: Bool { self == .shadow || self == .shadowLazy || self == .shadow2M || self == .shadowSmallPool }
 }
 
-/// Where things are in a tiny guest's memory. The first 2 MiB are mapped to themselves by `table`, supervisor and writable.
+/// Where things are in a tiny guest's memory. The first 2 MiB are mapped to themselves by `table`, supervisor and
+/// writable.
 enum Place {
   static let root: UInt64 = 0x1000
   static let pointers: UInt64 = 0x2000
@@ -153,7 +155,9 @@ final class TinyGuest {
     precondition(written)
   }
 
-  func set(_ address: UInt64, _ value: UInt64) { set(address, (0..<8).map { UInt8(truncatingIfNeeded: value >> (8 * $0)) }) }
+  func set(_ address: UInt64, _ value: UInt64) {
+    set(address, (0..<8).map { UInt8(truncatingIfNeeded: value >> (8 * $0)) })
+  }
 
   func bytes(_ address: UInt64, _ count: Int) -> [UInt8] {
     hypervisor?.readGuest(GuestPhysical(address), count: count) ?? memory.read(HostPhysical(address), count: count)
@@ -171,7 +175,8 @@ final class TinyGuest {
     set(Place.directory, Place.table | 7)
     for page in UInt64(0)..<512 {
       let window = page << 12 >= Place.window && page << 12 < Place.window + 0x8000
-      set(Place.table + page * 8, (window ? Place.data + (page << 12 - Place.window) : page << 12) | TinyGuest.kernelPage)
+      set(
+        Place.table + page * 8, (window ? Place.data + (page << 12 - Place.window) : page << 12) | TinyGuest.kernelPage)
     }
     // A page of devices at 2 MiB.
     set(Place.directory + 8, 0x9000 | 7)
@@ -220,7 +225,15 @@ final class TinyGuest {
       + [state.rip, state.rflags, state.cr0, state.cr2, state.cr3, state.cr4, state.retired]
   }
 
-  var allMemory: [UInt8] { bytes(0, 0x20_0000) }
+  /// All of the guest's memory, page by page; nil for pages of zeros.
+  var allMemory: [[UInt8]?] {
+    (UInt64(0)..<TinyGuest.memorySize >> 12).map { frame in
+      let host = hypervisor.map { $0.hostAddress(of: GuestPhysical(frame << 12)) } ?? HostPhysical(frame << 12)
+      guard let host, memory.isTouched(frame: host.frame) else { return nil }
+      let page = [UInt8](UnsafeRawBufferPointer(start: memory.base + Int(host.rawValue), count: 4096))
+      return page.contains(where: { $0 != 0 }) ? page : nil
+    }
+  }
 }
 
 /// Machine code, one instruction a call.

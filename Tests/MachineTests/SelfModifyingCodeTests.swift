@@ -210,9 +210,5 @@ struct SelfModifyingCodeTests {
     }
     machine.run(1)
     #expect(machine.guest.word(atPhysical: 0x1000) & 0xffff_ffff == 0x1000)
-    machine.update {
-      $0.rip = 0x40_0000 + entry & 0xfff
-      $0.slots[Int(Slot.rax)] = 0x1000
-    }
   }
 }

@@ -19,9 +19,9 @@ boot_qemu() {
     -device isa-debug-exit,iobase=0xf4,iosize=4 -cpu max -m 128 < /dev/null > "$3" 2> "$work/qemu.log" || [[ $? -lt 4 ]]
 }
 
-# Bochs loads no kernel itself: it gets a disk whose boot sector stands in for a Multiboot loader.
+# Bochs loads no kernel itself: it gets a disk whose boot sector stands in for a Multiboot loader, whose command lines begin with the kernel's name.
 prepare_bochs() {
-  make -s -C Sources/Guests APPEND="$2" "../../.build/guests/$1.disk" > /dev/null
+  make -s -C Sources/Guests APPEND="$1 $2" "../../.build/guests/$1.disk" > /dev/null
 }
 
 boot_bochs() {

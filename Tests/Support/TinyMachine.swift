@@ -96,6 +96,8 @@ public final class TinyMachine {
     }
     guest.setWord(Place.stack, atPhysical: Place.task + 4)
     guest.setWord(Place.otherStack, atPhysical: Place.task + 0x24)
+    // The I/O permission bitmap begins beyond the limit: there is none.
+    guest.write([0x68, 0x00], atPhysical: Place.task + 0x66)
     update { state in
       state.gdtr = DescriptorTable(base: Place.gdt, limit: 0x37)
       state.idtr = DescriptorTable(base: Place.idt, limit: 0xfff)

@@ -13,8 +13,8 @@ enum FrameUse: UInt32 {
 
 /// Hands out the host's frames and knows what each is used for.
 ///
-/// Single frames come from below and large runs from above, so that neither breaks the other up; what is given back is used again first. Everything
-/// depends on the order of requests only.
+/// Single frames come from below and large runs from above, so that neither breaks the other up; what is given back is
+/// used again first. Everything depends on the order of requests only.
 ///
 /// Invariant: `counts[use]` is the number of frames whose owner has that use.
 struct FrameAllocator {
@@ -31,7 +31,8 @@ struct FrameAllocator {
 
   private static let numberMask: UInt32 = 0x3fff_ffff
 
-  /// - Parameter capacity: bytes of host memory from address 0. Frame 0 is never given out, so that address 0 means nothing.
+  /// - Parameter capacity: bytes of host memory from address 0. Frame 0 is never given out, so that address 0 means
+  ///   nothing.
   init(capacity: UInt64) {
     limit = min(capacity >> 12, UInt64(FrameAllocator.numberMask))
     next = min(1, limit)

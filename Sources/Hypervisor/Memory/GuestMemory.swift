@@ -1,9 +1,10 @@
 import Machine
 
-/// The guest's memory: which guest-physical addresses are memory at all, and where the frames populated so far are in the host.
+/// The guest's memory: which guest-physical addresses are memory at all, and where the frames populated so far are in
+/// the host.
 ///
-/// Memory is populated on demand, by a host page of the largest size that fits: `hostPage` or the next smaller size whose aligned guest range lies wholly
-/// in one range of RAM.
+/// Memory is populated on demand, by a host page of the largest size that fits: `hostPage` or the next smaller size
+/// whose aligned guest range lies wholly in one range of RAM.
 ///
 /// Invariant: every frame in `map` lies in a range of RAM, and its host frame's owner names it.
 struct GuestMemory {
@@ -92,7 +93,10 @@ extension Hypervisor {
       let piece = rest.prefix(4096 - Int(at.pageOffset))
       guard let page = populate(at, isCharged: false) else { return false }
       let isGuarded = shadow?.pool.isGuarded(at.frame) ?? false
-      if isGuarded { watch(at.frame) }
+      if isGuarded {
+        watch(at.frame)
+        watched.capture(memory)
+      }
       processor.hostMemoryChanged(at: page.address, count: piece.count)
       guard memory.write(piece, at: page.address) else { return false }
       if isGuarded {

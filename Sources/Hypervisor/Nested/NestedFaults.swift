@@ -1,11 +1,14 @@
 import Machine
 
 extension Hypervisor {
-  /// A guest-physical access that the nested tables did not translate: memory of the guest that is not mapped yet, or a device.
+  /// A guest-physical access that the nested tables did not translate: memory of the guest that is not mapped yet, or a
+  /// device.
   func handleNestedFault(_ exit: VMExit) -> RunResult? {
     // Reason, qualification, guest-physical address, guest-linear address, IDT-vectoring information.
     handle(exit.reason, reads: 5)
-    guard let fault = exit.nested, var tables = nested else { return .unsupported("nested fault without nested tables") }
+    guard let fault = exit.nested, var tables = nested else {
+      return .unsupported("nested fault without nested tables")
+    }
     guard guest.isMemory(fault.address) else {
       return fault.duringWalk ? injectAbsentTable(exit) : accessDevice(exit, at: fault.address)
     }

@@ -2,8 +2,8 @@ import Machine
 
 /// The tables of the second dimension: guest-physical to host-physical, in the format of the profile's vendor.
 ///
-/// Intel's are extended page tables (SDM vol. 3, 29.3.2), AMD's ordinary tables to which every access of a guest is a user's
-/// (APM vol. 2, 15.25.5). Entries are only ever added, so that nothing has to be flushed.
+/// Intel's are extended page tables (SDM vol. 3, 29.3.2), AMD's ordinary tables to which every access of a guest is a
+/// user's (APM vol. 2, 15.25.5). Entries are only ever added, so that nothing has to be flushed.
 struct NestedTables {
   let plan: NestedPlan
   /// Tables made, the root included, and leaf entries.
@@ -49,7 +49,9 @@ struct NestedTables {
       if entry & 1 != 0 {
         table = HostPhysical(entry & EntryBit.frameMask)
       } else {
-        guard let (frame, isRecycled) = allocator.allocate(.nestedTable, number: address.frame) else { return .outOfMemory }
+        guard let (frame, isRecycled) = allocator.allocate(.nestedTable, number: address.frame) else {
+          return .outOfMemory
+        }
         if isRecycled { memory.zeroFrame(at: frame) }
         memory.setWord(frame.rawValue | linkBits, at: at)
         table = frame

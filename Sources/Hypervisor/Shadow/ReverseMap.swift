@@ -1,7 +1,9 @@
-/// Finds every shadow entry that maps a guest frame, and every one that leads to a shadow page (KVM: rmap and `parent_ptes`).
+/// Finds every shadow entry that maps a guest frame, and every one that leads to a shadow page (KVM: rmap and
+/// `parent_ptes`).
 ///
-/// An entry is known by its *slot*: 512 times its shadow page's index plus its index in the page. Since a slot is in one list at most, the lists are threaded through
-/// tables by slot: nothing is allocated, and an entry is removed without a search.
+/// An entry is known by its *slot*: 512 times its shadow page's index plus its index in the page. Since a slot is in
+/// one list at most, the lists are threaded through tables by slot: nothing is allocated, and an entry is removed
+/// without a search.
 ///
 /// Invariant: every present shadow entry is in exactly one list, that of what it maps; no other slot is in any.
 struct ReverseMap {

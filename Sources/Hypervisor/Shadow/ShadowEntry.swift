@@ -3,9 +3,11 @@ import Machine
 /// A shadow page-table entry (spte): an ordinary entry of IA-32e paging that holds host-physical addresses.
 ///
 /// Rules, which `checkInvariants` checks:
-/// - A is always set, and D with W: the hardware never has to set them, and what the guest sees of its own A and D bits comes from walks of its tables.
+/// - A is always set, and D with W: the hardware never has to set them, and what the guest sees of its own A and D bits
+///   comes from walks of its tables.
 /// - A leaf is writable only if the guest's leaf has D set, and only if no frame that it maps is a shadowed table.
-/// - An entry that leads to a shadow page permits everything; what the guest's upper entries permit is in the leaf, so that one fault finds it.
+/// - An entry that leads to a shadow page permits everything; what the guest's upper entries permit is in the leaf, so
+///   that one fault finds it.
 /// - G is never set: each root has a TLB tag of its own.
 struct ShadowEntry: Equatable {
   let rawValue: UInt64
@@ -53,10 +55,11 @@ extension Hypervisor {
     shadow!.pool[slot >> 9].table.advanced(by: UInt64(slot & 511) * 8)
   }
 
-  /// Changes a shadow entry: there is no other place that does. The reverse map follows here, and so does the count of present entries.
+  /// Changes a shadow entry: there is no other place that does. The reverse map follows here, and so does the count of
+  /// present entries.
   ///
-  /// It does not flush: an entry that is taken away because of what the guest wrote is the guest's to invalidate, and whoever takes more than
-  /// that says so (`ShadowRoots.flushAll`).
+  /// It does not flush: an entry that is taken away because of what the guest wrote is the guest's to invalidate, and
+  /// whoever takes more than that says so (`ShadowRoots.flushAll`).
   ///
   /// - Parameter cause: what the work is charged to.
   func change(_ slot: Int, to new: ShadowEntry, for cause: Cause) {

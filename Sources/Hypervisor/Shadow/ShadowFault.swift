@@ -13,7 +13,8 @@ struct GuestPath {
 }
 
 extension Hypervisor {
-  /// A page fault under shadow paging: the guest's own, or one that it must never see (AA06 2.4: true and hidden faults).
+  /// A page fault under shadow paging: the guest's own, or one that it must never see (AA06 2.4: true and hidden
+  /// faults).
   func handlePageFault(_ exit: VMExit) -> RunResult? {
     counted.pfTaken &+= 1
     // Reason, qualification, interruption information and error code, IDT-vectoring information.

@@ -86,7 +86,9 @@ extension Hypervisor {
     let guestEntry = memory.word(at: table.address.advanced(by: UInt64(offset) * 8))
     guard guestEntry & EntryBit.present != 0 else { return "stands for a guest entry that is not present" }
     guard guestEntry & EntryBit.accessed != 0 else { return "stands for a guest entry without A" }
-    if !page.role.noExecute && guestEntry & EntryBit.noExecute != 0 { return "stands for a guest entry with reserved bits" }
+    if !page.role.noExecute && guestEntry & EntryBit.noExecute != 0 {
+      return "stands for a guest entry with reserved bits"
+    }
     let access = page.role.access & TableFormat.ordinary(noExecute: page.role.noExecute).access(guestEntry)
     let isGuestLeaf = level == 1 || (guestEntry & EntryBit.large != 0 && level <= 3)
     let gfn = (guestEntry & EntryBit.frameMask) >> 12 & ~(isGuestLeaf ? span - 1 : 0)

@@ -2,10 +2,11 @@ import Machine
 
 /// All shadow pages, found by guest frame and role.
 ///
-/// KVM hashes (gfn, role); here a flat table by guest frame does the same without a collision, since the frames are known and few roles share one.
+/// KVM hashes (gfn, role); here a flat table by guest frame does the same without a collision, since the frames are
+/// known and few roles share one.
 ///
-/// Invariants: `guards[gfn]` is the number of live pages that are not direct and have that gfn; the pages in order of use are exactly the live
-/// ones.
+/// Invariants: `guards[gfn]` is the number of live pages that are not direct and have that gfn; the pages in order of
+/// use are exactly the live ones.
 struct ShadowPool {
   /// By index; the dead ones are in `unused`.
   private(set) var pages: ContiguousArray<ShadowPage> = []
@@ -24,8 +25,9 @@ struct ShadowPool {
   /// The most pages at a time.
   let limit: Int
 
-  /// The bound that the options ask for. One instruction can need some eight pages at once (code and two operands across pages, or an event's
-  /// descriptors and stack), each by a path of its own; with fewer shadow pages than that they would push each other out for ever.
+  /// The bound that the options ask for. One instruction can need some eight pages at once (code and two operands
+  /// across pages, or an event's descriptors and stack), each by a path of its own; with fewer shadow pages than that
+  /// they would push each other out for ever.
   static func limit(_ options: HypervisorOptions, guestFrames: UInt64) -> Int {
     max(options.shadowPages ?? max(Int(guestFrames / 50), 64), 32)
   }

@@ -34,8 +34,8 @@ struct ShadowRole: Equatable, Hashable {
   /// The level of the shadow page's entries, 1 ... 4.
   var level: Int { Int(rawValue & 7) }
 
-  /// The page shadows no guest table but a stretch of guest-physical memory that begins at its frame: part of a large page of the guest,
-  /// or everything while the guest does not page.
+  /// The page shadows no guest table but a stretch of guest-physical memory that begins at its frame: part of a large
+  /// page of the guest, or everything while the guest does not page.
   var isDirect: Bool { rawValue & ShadowRole.directBit != 0 }
 
   /// What the entries above permit; for direct pages, what the guest's leaf permits too.

@@ -8,10 +8,11 @@ struct RootKey: Equatable {
   var pcid: UInt16
 }
 
-/// The roots that are kept beside one another, so that a guest that goes back to an address space finds its shadow tables, and with PCIDs its TLB
-/// entries too.
+/// The roots that are kept beside one another, so that a guest that goes back to an address space finds its shadow
+/// tables, and with PCIDs its TLB entries too.
 ///
-/// Each has a TLB tag of its own, its position plus one. A flush that is asked for a root not in use waits until it is used again.
+/// Each has a TLB tag of its own, its position plus one. A flush that is asked for a root not in use waits until it is
+/// used again.
 ///
 /// Invariant: of the root in use no flush is outstanding when the hardware is entered.
 struct ShadowRoots {
@@ -127,7 +128,8 @@ extension Hypervisor {
     return true
   }
 
-  /// Follows a write to CR0, CR4 or EFER: another root, and the flushes that the write stands for (SDM vol. 3, 4.10.4.1).
+  /// Follows a write to CR0, CR4 or EFER: another root, and the flushes that the write stands for (SDM vol. 3,
+  /// 4.10.4.1).
   func followControls(_ before: Processor.PagingRegisters) {
     let after = processor.pagingRegisters
     let changed4 = before.cr4 ^ after.cr4
@@ -140,8 +142,8 @@ extension Hypervisor {
     _ = selectRoot()
   }
 
-  /// MOV to CR3 drops the translations of the new PCID, unless it says otherwise. Roots of the same PCID that are not in use
-  /// are flushed when they are used again.
+  /// MOV to CR3 drops the translations of the new PCID, unless it says otherwise. Roots of the same PCID that are not
+  /// in use are flushed when they are used again.
   func followCR3(noFlush: Bool) {
     _ = selectRoot()
     let registers = processor.pagingRegisters
@@ -161,8 +163,8 @@ extension Hypervisor {
 
   // MARK: Invalidations by the guest
 
-  /// INVLPG: shadow entries are coherent already, translations in the TLB need not be. It drops global entries whatever their PCID, and shadow
-  /// entries do not tell which are global, so it reaches every root.
+  /// INVLPG: shadow entries are coherent already, translations in the TLB need not be. It drops global entries whatever
+  /// their PCID, and shadow entries do not tell which are global, so it reaches every root.
   func invalidatePage(_ address: GuestVirtual) {
     counted.invlpg &+= 1
     invalidate(address) { _ in true }

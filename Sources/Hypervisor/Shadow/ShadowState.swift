@@ -25,8 +25,8 @@ struct ShadowState {
 extension Hypervisor {
   /// The shadow page of a frame with a role, made if need be.
   ///
-  /// Making one for a guest table write-protects the table's frame. The page used longest ago goes when there are too many; never one that the
-  /// fault in progress has gone through, since those were used last, nor the root in use.
+  /// Making one for a guest table write-protects the table's frame. The page used longest ago goes when there are too
+  /// many; never one that the fault in progress has gone through, since those were used last, nor the root in use.
   func shadowPage(_ gfn: UInt64, _ role: ShadowRole, for cause: Cause) -> Int? {
     work(cause, .lookup)
     if let known = shadow!.pool.find(gfn, role) { return known }
@@ -59,8 +59,8 @@ extension Hypervisor {
     return true
   }
 
-  /// Takes write permission to a guest table away from every shadow entry that maps it. Entries for large pages around it go altogether: the next
-  /// fault there makes small ones.
+  /// Takes write permission to a guest table away from every shadow entry that maps it. Entries for large pages around
+  /// it go altogether: the next fault there makes small ones.
   private func protect(_ gfn: UInt64, for cause: Cause) {
     var hasLost = false
     var slot = shadow!.rmap.first(shadow!.rmap.list(mapping: gfn, level: 1))
@@ -84,7 +84,8 @@ extension Hypervisor {
     if hasLost { shadow!.roots.flushAll() }
   }
 
-  /// Drops a shadow page: everything that leads to it and every entry in it. Shadow pages below it stay and can be found again.
+  /// Drops a shadow page: everything that leads to it and every entry in it. Shadow pages below it stay and can be
+  /// found again.
   func zap(_ index: Int) {
     counted.mmuShadowZapped &+= 1
     while true {
@@ -104,7 +105,8 @@ extension Hypervisor {
     shadow!.roots.flushAll()
   }
 
-  /// Drops every shadow page of a guest frame, after which the guest may write it freely. The root in use stays, and with it the protection.
+  /// Drops every shadow page of a guest frame, after which the guest may write it freely. The root in use stays, and
+  /// with it the protection.
   func unshadow(_ gfn: UInt64) {
     var next = shadow!.pool.firstPage(of: gfn)
     while next >= 0 {

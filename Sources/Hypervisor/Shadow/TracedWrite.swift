@@ -18,7 +18,7 @@ extension Hypervisor {
     return nil
   }
 
-  /// Brings the shadow entries of all watched tables up to date with what was written to them.
+  /// Brings the shadow entries of all watched tables up to date with what was written to them since they were captured.
   func applyTracedWrites() {
     guard shadow != nil else { return }
     for number in watched.tables.indices {
@@ -33,7 +33,6 @@ extension Hypervisor {
       }
       if options.zapOnReuse && wasChanged { noteFlooding(gfn, foundEntry: foundEntry) }
     }
-    watched.capture(memory)
   }
 
   /// Follows the change of one guest entry in every shadow page of its table.
@@ -69,8 +68,8 @@ extension Hypervisor {
     shadow!.pool[Int(allocator.owner(of: entry.frame).number)].role.isDirect
   }
 
-  /// The shadow entry that a guest's leaf entry gets before anybody faults on it; none where hardware could not have cached the translation: it wants A set,
-  /// and to write D (KVM: eager fills).
+  /// The shadow entry that a guest's leaf entry gets before anybody faults on it; none where hardware could not have
+  /// cached the translation: it wants A set, and to write D (KVM: eager fills).
   private func eagerEntry(_ role: ShadowRole, _ guestEntry: UInt64) -> ShadowEntry {
     guard guestEntry & EntryBit.present != 0, guestEntry & EntryBit.accessed != 0 else { return .none }
     var reserved = EntryBit.frameMask & ~(1 << min(max(profile[.physicalBits], 36), 52) &- 1)
@@ -93,8 +92,9 @@ extension Hypervisor {
 
   /// Counts a traced write, and drops the shadow pages of its frame after several in a row without a use by a fault.
   ///
-  /// To an upper table every write counts, as in KVM. To a leaf table one counts only where no shadow entry depended on what was written:
-  /// a guest that changes mappings in use, as fork does, needs the trace, and its price is what the policy is about.
+  /// To an upper table every write counts, as in KVM. To a leaf table one counts only where no shadow entry depended on
+  /// what was written: a guest that changes mappings in use, as fork does, needs the trace, and its price is what the
+  /// policy is about.
   private func noteFlooding(_ gfn: UInt64, foundEntry: Bool) {
     var isFlooded = false
     var page = shadow!.pool.firstPage(of: gfn)

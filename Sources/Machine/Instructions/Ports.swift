@@ -60,6 +60,7 @@ extension Processor {
 
   private func readPort(_ port: UInt16, width: Int) -> UInt64 {
     let value = bus.readPort(port, width: width, now: now)
+    counters.portAccesses &+= 1
     charge(.io, costs.portAccess)
     deviceChanged()
     return UInt64(value).truncated(to: width)
@@ -67,6 +68,7 @@ extension Processor {
 
   private func writePort(_ port: UInt16, width: Int, value: UInt64) {
     bus.writePort(port, width: width, value: UInt32(truncatingIfNeeded: value), now: now)
+    counters.portAccesses &+= 1
     charge(.io, costs.portAccess)
     deviceChanged()
   }

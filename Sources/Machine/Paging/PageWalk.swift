@@ -143,8 +143,10 @@ struct PageWalk<Port: WalkPort> {
   }
 
   @inline(never) private mutating func descend(
-    _ nested: NestedPlan, _ address: GuestPhysical, for kind: AccessKind, duringWalk: Bool
+    _ nested: NestedPlan, _ address: GuestPhysical, for wanted: AccessKind, duringWalk: Bool
   ) -> Located {
+    // Where A and D are kept, reading one of the guest's tables counts as a write (SDM vol. 3, 29.3.5).
+    let kind = duringWalk && nested.keepsAccessedDirty ? .write : wanted
     if let known = port.cachedFrame(for: address), permits(known, kind) { return .success(known) }
 
     func refused(present: Bool, misconfigured: Bool = false) -> Located {
@@ -182,21 +184,22 @@ struct PageWalk<Port: WalkPort> {
 
     let size = PageSize(level: level) ?? .page4K
     let base = path[level].entry & EntryBit.frameMask & ~size.offsetMask
-    let found = HostMapping(
+    var found = HostMapping(
       address: HostPhysical(base | (address.rawValue & size.offsetMask)), writable: permissions.writable,
       executable: permissions.executable, size: size)
     guard permits(found, kind) else { return refused(present: true) }
 
     if nested.keepsAccessedDirty {
-      let writes = kind == .write || duringWalk
       for visited in level...start {
         var wanted = nested.format.accessedBit
-        if writes && visited == level { wanted |= nested.format.dirtyBit }
+        if kind == .write && visited == level { wanted |= nested.format.dirtyBit }
         let step = path[visited]
         if step.entry & wanted != wanted {
           port.set(wanted, in: step.entry, at: step.address, dimension: .second)
         }
       }
+      // While D is clear a write comes back, to set it.
+      if kind != .write && path[level].entry & nested.format.dirtyBit == 0 { found.writable = false }
     }
     var above = start
     while above > level {

@@ -1,5 +1,5 @@
-/// What a hypervisor reads and changes of a stopped guest besides the exit itself: the guest-state area of a VMCS, field by field, so that an
-/// exit does not copy the whole processor.
+/// What a hypervisor reads and changes of a stopped guest besides the exit itself: the guest-state area of a VMCS,
+/// field by field, so that an exit does not copy the whole processor.
 extension Processor {
   /// The guest's time, as devices count it.
   public var guestTime: UInt64 { now }
@@ -53,6 +53,7 @@ extension Processor {
   /// Ends the guest: it met a triple fault that only the hypervisor could see.
   public func shutDown() { s.pointee.isShutDown = true }
 
-  /// Follows a write to host memory that no instruction made: code decoded from the bytes is stale. The bytes must lie in one page.
+  /// Follows a write to host memory that no instruction made: code decoded from the bytes is stale. The bytes must lie
+  /// in one page.
   public func hostMemoryChanged(at address: HostPhysical, count: Int) { noteWrite(to: address, width: count) }
 }

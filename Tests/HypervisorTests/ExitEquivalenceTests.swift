@@ -1,0 +1,97 @@
+import Machine
+import Testing
+
+@testable import Hypervisor
+
+/// What reaches the hypervisor by devices, ports, interrupts and single-stepping ends as it does natively.
+@Suite struct ExitEquivalenceTests {
+  @Test func `device registers are read once and written once`() throws {
+    try expectSame(
+      Code {
+        $0.load(0x20_0010)
+        $0.store(0x20_0018, 0x55)
+        // ADD [RBX], RAX
+        $0.raw(0x48, 0x01, 0x03)
+        $0.rbx(0x20_0020)
+        $0.raw(0x8a, 0x03)
+        $0.raw(0x66, 0x89, 0x03)
+      }
+    ) { guest in #expect(guest.bus.registers.count == 6) }
+  }
+
+  @Test func `code in device space is no instruction`() throws {
+    try expectSame(
+      Code {
+        $0.rax(0x20_0000)
+        $0.raw(0xff, 0xe0)
+      }
+    ) { guest in #expect(guest.word(Place.exceptionStack - 40) == 0x20_0000) }
+  }
+
+  @Test func `ports merge into the accumulator`() throws {
+    try expectSame(
+      Code {
+        $0.rax(0xffff_ffff_ffff_ffff)
+        $0.raw(0xe4, 0x10)
+        $0.raw(0x66, 0xe5, 0x10)
+        $0.raw(0xe6, 0x11)
+        $0.raw(0xe5, 0x12)
+      }
+    ) { guest in #expect(guest.rax == 0xa1b2_c3d4) }
+  }
+
+  @Test func `string input and output reach the port for every element`() throws {
+    try expectSame(
+      Code {
+        $0.rdi(Place.data)
+        $0.rcx(3)
+        $0.rdx(0x70)
+        $0.raw(0xf3, 0x6d)
+        $0.bytes += [0x48, 0xbe, 0, 0, 3, 0, 0, 0, 0, 0]
+        $0.rcx(2)
+        $0.raw(0xf3, 0x66, 0x6f)
+      }
+    ) { guest in #expect(guest.bus.ports.count == 5) }
+  }
+
+  @Test func `an interrupt wakes HLT`() throws {
+    try expectSame(
+      Code { $0.raw(0xfb, 0xf4, 0x90) }, handler: [0xf4], prepare: { $0.bus.deadline = 2_000_000 },
+      check: { guest in #expect(guest.word(Place.exceptionStack - 40) == Place.code + 2) }
+    )
+  }
+
+  @Test func `a pending interrupt waits for STI and the instruction after it`() throws {
+    try expectSame(
+      Code { $0.raw(0x90, 0x90, 0xfb, 0x90, 0x90) }, handler: [0xf4], prepare: { $0.bus.pending = 0x41 },
+      check: { guest in #expect(guest.word(Place.exceptionStack - 40) == Place.code + 4) }
+    )
+  }
+
+  @Test func `single-stepping traps behind instructions that exit`() throws {
+    // The handler returns once, then the code halts: PUSHFQ; OR TF; POPFQ; OUT.
+    try expectSame(
+      Code {
+        $0.raw(0x9c, 0x81, 0x0c, 0x24, 0, 1, 0, 0, 0x9d)
+        $0.raw(0xe6, 0x11)
+      }
+    ) { guest in #expect(guest.word(Place.exceptionStack - 40) == Place.code + 11) }
+  }
+
+  @Test func `PCIDs keep translations apart`() throws {
+    try expectSame(
+      Code {
+        $0.raw(0x0f, 0x20, 0xe0, 0x48, 0x0f, 0xba, 0xe8, 0x11, 0x0f, 0x22, 0xe0)
+        $0.load(Place.window)
+        $0.rax(Place.root | 1)
+        $0.raw(0x0f, 0x22, 0xd8)
+        $0.store(Place.data + 0x1000, 0x66)
+        $0.store(Place.entry(of: Place.window), (Place.data + 0x1000) | 3)
+        $0.load(Place.window)
+        $0.rax(Place.root)
+        $0.raw(0x0f, 0x22, 0xd8)
+        $0.load(Place.window)
+      }
+    ) { guest in #expect(guest.rax == 0x66) }
+  }
+}

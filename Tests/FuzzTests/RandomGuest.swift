@@ -90,7 +90,8 @@ struct RandomGuest {
     }
     let state = processor.state
     outcome.registers = (0..<16).map { state.slots[$0] }
-    outcome.registers += [state.rip, state.rflags, state.cr0, state.cr2, state.cr3, state.cr4, state.efer, UInt64(state.cpl)]
+    outcome.registers += [state.rip, state.rflags, UInt64(state.cpl)]
+    outcome.registers += [state.cr0, state.cr2, state.cr3, state.cr4, state.efer]
     outcome.retired = state.retired
     outcome.ledger = Cause.all.map { processor.ledger[$0] }
     outcome.memory = Self.hash(memory)
@@ -201,7 +202,8 @@ struct RandomGuest {
     state.slots[Int(Slot.rsp)] = Place.stack - 0x80
     let offset = (UInt64(bytes.next()) << 6 | UInt64(bytes.next())) & UInt64(Place.codeSize - 1)
     state.rip = Place.code + offset
-    state.rflags = bytes.word() & (Flag.arithmetic | Flag.direction | Flag.interrupt | Flag.ioPrivilege | Flag.alignmentCheck)
+    state.rflags =
+      bytes.word() & (Flag.arithmetic | Flag.direction | Flag.interrupt | Flag.ioPrivilege | Flag.alignmentCheck)
     if choice & 0x1c == 0 { state.rflags |= Flag.trap }
 
     let isUser = choice & 2 != 0
@@ -219,12 +221,14 @@ struct RandomGuest {
     state.gdtr = DescriptorTable(base: Place.gdt, limit: 0x4f)
     state.idtr = DescriptorTable(base: Place.idt, limit: 0xfff)
 
-    state.cr0 = CR0.protectionEnable | CR0.extensionType | (choice & 0x20 != 0 ? CR0.writeProtect | CR0.alignmentMask : 0)
+    state.cr0 = CR0.protectionEnable | CR0.extensionType
+    if choice & 0x20 != 0 { state.cr0 |= CR0.writeProtect | CR0.alignmentMask }
     if mode == .bits64 || mode == .compatibility {
       state.cr0 |= CR0.paging
       state.cr3 = Place.tables
       state.cr4 = CR4.physicalAddressExtension | (choice & 0x40 != 0 ? CR4.pageGlobal | CR4.smep : 0)
-      state.efer = EFER.longModeEnable | EFER.longModeActive | EFER.systemCall | (choice & 0x80 != 0 ? EFER.noExecute : 0)
+      state.efer = EFER.longModeEnable | EFER.longModeActive | EFER.systemCall
+      if choice & 0x80 != 0 { state.efer |= EFER.noExecute }
     }
     processor.state = state
     // As after a reset nothing is cached.
@@ -263,7 +267,9 @@ struct RandomGuest {
     }
   }
 
-  private static func little(_ value: UInt64) -> [UInt8] { (0..<8).map { UInt8(truncatingIfNeeded: value >> (8 * $0)) } }
+  private static func little(_ value: UInt64) -> [UInt8] {
+    (0..<8).map { UInt8(truncatingIfNeeded: value >> (8 * $0)) }
+  }
 
   private static func hash(_ memory: HostMemory) -> UInt64 {
     var hash: UInt64 = 0xcbf2_9ce4_8422_2325

@@ -125,6 +125,68 @@ import Testing
     }
   }
 
+  // MARK: Instructions across pages
+
+  /// A loop over two pages with an instruction across them, a store to a page behind them, a device register and a repetition, which a
+  /// timer interrupts over and over; a code TLB that cannot hold all of its pages.
+  private static func crossing(_ options: ProcessorOptions) -> TinyMachine {
+    let guest = GuestMemory {
+      map(0x1000, to: 0x1000, pages: 3, .writable)
+      map(0x70_0000, to: 0xfe00_0000, .writable)
+    }
+    // mov eax, 0x3000; mov eax, [0x700000]; jmp 0x1ffd
+    let start: [UInt8] = [0xb8, 0, 0x30, 0, 0, 0x8b, 0x04, 0x25, 0, 0, 0x70, 0, 0xe9, 0xec, 0x0f, 0, 0]
+    let machine = TinyMachine(
+      guest, code: start, at: 0x1000,
+      profile: .flat(
+        .commonCaches + .primes + [
+          .tlbCode4KEntries: 2, .tlbCode4KWays: 2, .tlbData4KEntries: 4, .tlbData4KWays: 2, .tlbL2Entries: 6,
+          .tlbL2Ways: 2, .pscPDE: 2,
+        ]), options: options)
+    machine.installHandlers()
+    machine.setHandler(0x20, [0xff, 0xc2, 0x48, 0xcf])  // inc edx; iretq
+    // mov edi, 0x3000; mov ecx, 9; rep stosb; mov [0x3100], eax; jmp 0x1000
+    let rest: [UInt8] = [
+      0xbf, 0, 0x30, 0, 0, 0xb9, 9, 0, 0, 0, 0xf3, 0xaa, 0x89, 0x04, 0x25, 0, 0x31, 0, 0, 0xe9, 0xeb, 0xef, 0xff, 0xff,
+    ]
+    machine.guest.write(rest, atPhysical: 0x1ffd)
+    machine.update { $0.rflags = Flag.interrupt }
+    machine.bus.timetable = (1...300).map { (UInt64($0) * 1009, 0x20) }
+    return machine
+  }
+
+  @Test(arguments: [ClockSource.cycles, .instructions])
+  func `instructions across pages are looked up once, however the run is cut`(clock: ClockSource) {
+    func run(_ block: Int, _ next: (TinyMachine, UInt64) -> RunResult) -> Fingerprint {
+      let machine = Self.crossing(Self.options(block: block, clock: clock))
+      while machine.processor.state.retired < 3000 { _ = next(machine, 3000 - machine.processor.state.retired) }
+      #expect(machine[Slot.rdx] > 1)
+      return Fingerprint(machine.processor, memory: machine.guest.host)
+    }
+    let expected = run(64) { machine, rest in machine.run(rest) }
+    for block in [1, 2, 3, 64] {
+      for length in [1, 2, 3, 5, 64] as [UInt64] {
+        let cut = run(block) { machine, rest in machine.run(min(rest, length)) }
+        #expect(cut.differences(from: expected) == [], "blocks of \(block), \(length) instructions at a time")
+      }
+      for length in [1, 7, 100, 1000] as [UInt64] {
+        let timed = run(block) { machine, rest in
+          let processor = machine.processor
+          return processor.run(clockLimit: processor.clock + length, retiredLimit: processor.state.retired + rest)
+        }
+        #expect(timed.differences(from: expected) == [], "blocks of \(block), \(length) cycles at a time")
+      }
+      let restored = run(block) { machine, rest in
+        let memory = machine.guest.host.image()
+        let saved = machine.processor.snapshot()
+        machine.guest.host.restore(memory)
+        machine.processor.restore(saved)
+        return machine.run(min(rest, 37))
+      }
+      #expect(restored.differences(from: expected) == [], "blocks of \(block), from snapshot to snapshot")
+    }
+  }
+
   @Test func `a guest that is restored over and over repeats itself`() throws {
     let guest = Self.guests[2]
     let machine = try NativeGuest(guest.name, guest.parameters, profile: Self.profile, options: Self.options())

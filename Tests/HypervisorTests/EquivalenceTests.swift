@@ -267,6 +267,19 @@ import Testing
     ) { guest in #expect(guest.word(Place.directory + 24) & 0x60 == 0x20) }
   }
 
+  @Test func `INVLPG by one address drops all pieces of a page of 2 MiB`() throws {
+    try expectSame(
+      Code {
+        $0.store(Place.directory + 24, 0x20_0000 | 0x83)
+        $0.store(0x60_6008, 7)
+        $0.load(0x60_5008)
+        $0.store(Place.directory + 24, 0x40_0000 | 0x83)
+        $0.invalidate(0x60_5000)
+        $0.load(0x60_6008)
+      }
+    ) { guest in #expect(guest.rax == 0) }
+  }
+
   @Test func `a large page whose frames become tables`() throws {
     try expectSame(
       Code {

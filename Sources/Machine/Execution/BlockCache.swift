@@ -145,7 +145,8 @@ final class BlockCache {
       rip: rip, key: key, operations: operations, instructions: instructions,
       byteCount: Int(min(offset, 4096) - start), crossing: crossing)
     markLines(page, from: start, count: Int(min(offset, 4096) - start))
-    if crossing != .max { markLines(crossing, from: 0, count: Int(offset &- 4096)) }
+    // Bytes that turn out to be no instruction may end on the first page after all.
+    if crossing != .max && offset > 4096 { markLines(crossing, from: 0, count: Int(offset - 4096)) }
     return block
   }
 

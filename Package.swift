@@ -78,7 +78,7 @@ let package = Package(
     .target(
       name: "Support", dependencies: ["Boot", "Decoding", "Devices", "Guests", "Machine"], path: "Tests/Support",
       swiftSettings: strict),
-    tests("Machine", ["Support"]),
+    tests("Machine", ["Decoding", "Support"]),
     tests("Decoding", ["Machine"]),
     tests("Devices", ["Machine"]),
     tests("Boot", ["Machine"]),

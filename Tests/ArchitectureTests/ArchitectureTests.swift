@@ -29,7 +29,9 @@ struct ArchitectureTests {
     var lines: [Substring]
     var imports: [String] {
       lines.compactMap { line in
-        let words = line.split(separator: " ").filter { !$0.hasPrefix("@") && !["public", "package", "internal"].contains($0) }
+        let words = line.split(separator: " ").filter {
+          !$0.hasPrefix("@") && !["public", "package", "internal"].contains($0)
+        }
         guard words.count > 1, words[0] == "import" else { return nil }
         let kinds = ["struct", "class", "enum", "func", "protocol", "var", "let", "typealias"]
         let name = kinds.contains(String(words[1])) && words.count > 2 ? words[2] : words[1]

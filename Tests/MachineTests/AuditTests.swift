@@ -3,11 +3,13 @@ import Machine
 import Support
 import Testing
 
-/// The ledger against events that were counted apart from it: with another prime for every figure no sum comes out by chance.
+/// The ledger against events that were counted apart from it: with another prime for every figure no sum comes out by
+/// chance.
 struct AuditTests {
   static let figures: [CostKey: UInt64] =
     .commonTLBs + .commonStructureCaches + .commonCaches + .primes + [
-      .frequency: 200_000_000, .tlbData4KEntries: 12, .tlbL2Entries: 36, .cacheL2Bytes: 16 << 10, .cacheL3Bytes: 96 << 10,
+      .frequency: 200_000_000, .tlbData4KEntries: 12, .tlbL2Entries: 36, .cacheL2Bytes: 16 << 10,
+      .cacheL3Bytes: 96 << 10,
       .cacheL3Ways: 3, .cacheL2Ways: 4, .cacheL1Bytes: 4096,
     ]
 
@@ -35,7 +37,8 @@ struct AuditTests {
     #expect(
       ledger[.io] == counters.portAccesses * profile[.portAccess] + counters.deviceAccesses * profile[.deviceAccess])
     #expect(ledger[.loadCR3] == counters.controlRegister3Loads * profile[.loadCR3])
-    let contexts = ledger[.flush] - counters.flushesPage * profile[.flushPage] - counters.flushesAll * profile[.flushAll]
+    let contexts =
+      ledger[.flush] - counters.flushesPage * profile[.flushPage] - counters.flushesAll * profile[.flushAll]
     #expect(contexts % profile[.flushAll] == 0 && contexts / profile[.flushAll] <= counters.flushesContext)
     #expect(ledger[.cacheL2] == (dataCache == .full ? counters.dataReferences[1] * profile[.cacheL2Hit] : 0))
     #expect(ledger[.cacheL3] == counters.dataReferences[2] * profile[.cacheL3Hit])
@@ -54,7 +57,9 @@ struct AuditTests {
     #expect(counters.secondHits + counters.secondMisses == counters.dataMisses + counters.codeMisses)
     #expect(counters.walks == counters.secondMisses)
     #expect(sum(counters.referencesPerWalk) == counters.walks)
-    let perWalk = counters.referencesPerWalk.indices.reduce(0 as UInt64) { $0 + UInt64($1) * counters.referencesPerWalk[$1] }
+    let perWalk = counters.referencesPerWalk.indices.reduce(0 as UInt64) {
+      $0 + UInt64($1) * counters.referencesPerWalk[$1]
+    }
     #expect(perWalk == sum(counters.firstReferences) + sum(counters.secondReferences))
     #expect(counters.dataMisses <= processor.state.accesses && counters.codeMisses <= counters.codeLookups)
   }
@@ -71,7 +76,10 @@ struct AuditTests {
       return
     }
     Self.audit(guest.processor, profile, dataCache: dataCache)
-    if name != "hello" { #expect(guest.processor.ledger[.walkGuest] > 0 && guest.processor.ledger[.fault] + guest.processor.ledger[.loadCR3] > 0) }
+    if name != "hello" {
+      #expect(
+        guest.processor.ledger[.walkGuest] > 0 && guest.processor.ledger[.fault] + guest.processor.ledger[.loadCR3] > 0)
+    }
   }
 
   @Test(arguments: [true, false])
@@ -103,7 +111,8 @@ struct AuditTests {
 
   @Test func `waiting and waking, invalidations and switches are charged one by one`() {
     let guest = GuestMemory { map(0x1000, to: 0x1000) }
-    // invlpg [rbx] twice; mov cr3, rax; mov cr4, rcx; mov cr4, rdx; invpcid rsi, [rsp]; sti; hlt; cli; out 0x80, al; in al, 0x80; hlt
+    // invlpg [rbx] twice; mov cr3, rax; mov cr4, rcx; mov cr4, rdx; invpcid rsi, [rsp]; sti; hlt; cli; out 0x80, al; in
+    // al, 0x80; hlt
     let code: [UInt8] =
       [0x0f, 0x01, 0x3b, 0x0f, 0x01, 0x3b, 0x0f, 0x22, 0xd8, 0x0f, 0x22, 0xe1, 0x0f, 0x22, 0xe2]
       + [0x66, 0x0f, 0x38, 0x82, 0x34, 0x24, 0xfb, 0xf4, 0xfa, 0xe6, 0x80, 0xe4, 0x80, 0xf4]
@@ -160,7 +169,8 @@ struct AuditTests {
       let base = state.codeSize == .bits64 ? 0 : state[.cs].base
       return (0..<15).map { offset in
         let access = Access(.fetch, state.cpl == 3 ? .user : .supervisor)
-        guard case .mapped(let mapping) = processor.peek(GuestVirtual(rip + base + UInt64(offset)), access).result else { return 0xff }
+        guard case .mapped(let mapping) = processor.peek(GuestVirtual(rip + base + UInt64(offset)), access).result
+        else { return 0xff }
         return guest.memory.read(mapping.host.address, count: 1)[0]
       }
     }
@@ -177,7 +187,8 @@ struct AuditTests {
     /// Elements that a repetition at an address has done, by its counter.
     private func count(_ operation: Operation) {
       guard operation.handler == .callout || operation.handler == .calloutTerminal,
-        let callout = Callout(rawValue: operation.n), [.movs, .stos, .lods, .scas, .cmps, .ins, .outs].contains(callout),
+        let callout = Callout(rawValue: operation.n),
+        [.movs, .stos, .lods, .scas, .cmps, .ins, .outs].contains(callout),
         OperandForm(rawValue: operation.link).extra != Repetition.once.rawValue
       else { return }
       cycles += (rcx - processor.state.slots[Int(Slot.rcx)]) * profile[.executeStringElement]
@@ -213,7 +224,9 @@ struct AuditTests {
   }
 
   /// Guests without INT n, whose delivery is part of the instruction.
-  @Test(arguments: [0, 2, 3, 4]) func `execute is the sum of the base costs, instruction by instruction`(index: Int) throws {
+  @Test(arguments: [0, 2, 3, 4]) func `execute is the sum of the base costs, instruction by instruction`(index: Int)
+    throws
+  {
     let (name, parameters) = InvarianceTests.guests[index]
     let profile = CostProfile.flat(Self.figures)
     let guest = try NativeGuest(name, parameters, profile: profile)
@@ -222,9 +235,9 @@ struct AuditTests {
     while result == .limit && guest.processor.state.retired < 150_000 {
       result = counter.step()
       guard counter.cycles == guest.processor.ledger[.execute] else {
+        let rip = String(guest.processor.state.rip, radix: 16)
         Issue.record(
-          "\(name): execute is \(guest.processor.ledger[.execute]), not \(counter.cycles), at RIP \(String(guest.processor.state.rip, radix: 16))"
-        )
+          "\(name): execute is \(guest.processor.ledger[.execute]), not \(counter.cycles), at RIP \(rip)")
         return
       }
     }

@@ -31,7 +31,8 @@ struct EventTests {
 
   // MARK: Timers
 
-  /// Loads that walk, device registers, a division, a branch, repeated moves: a block whose cycles are charged in many places.
+  /// Loads that walk, device registers, a division, a branch, repeated moves: a block whose cycles are charged in many
+  /// places.
   static let busy: [UInt8] =
     [0xbb, 0x00, 0x00, 0x40, 0x00]  // mov ebx, 0x400000
     + [0x8b, 0x03]  // mov eax, [rbx]
@@ -84,10 +85,14 @@ struct EventTests {
   }
 
   @Test(arguments: [ClockSource.cycles, .instructions])
-  func `a device register tells the time of the instruction that reads it, however the code is cut`(clock: ClockSource) {
+  func `a device register tells the time of the instruction that reads it, however the code is cut`(clock: ClockSource)
+  {
     // nop; nop; mov eax, [0x700000]; nop; mov ecx, [0x700000]; jmp here
     let code: [UInt8] =
-      [0x90, 0x90, 0x8b, 0x04, 0x25, 0x00, 0x00, 0x70, 0x00, 0x90, 0x8b, 0x0c, 0x25, 0x00, 0x00, 0x70, 0x00, 0xeb, 0xfe]
+      [
+        0x90, 0x90, 0x8b, 0x04, 0x25, 0x00, 0x00, 0x70, 0x00, 0x90, 0x8b, 0x0c, 0x25, 0x00, 0x00, 0x70, 0x00, 0xeb,
+        0xfe,
+      ]
     let times = [1, 2, 3, 64].map { length in
       let machine = Self.machine(
         code, figures: [.executeSimple: 7, .deviceAccess: 5], blockLength: length, clock: clock)
@@ -128,7 +133,8 @@ struct EventTests {
   @Test func `the instruction after MOV SS is not interrupted`() {
     // mov eax, 0x10; mov ss, eax; nop; nop
     let machine = Self.machine(
-      [0xb8, 0x10, 0x00, 0x00, 0x00, 0x8e, 0xd0, 0x90, 0x90, 0x90], figures: [.executeSimple: 1, .executeLoadSegment: 1])
+      [0xb8, 0x10, 0x00, 0x00, 0x00, 0x8e, 0xd0, 0x90, 0x90, 0x90],
+      figures: [.executeSimple: 1, .executeLoadSegment: 1])
     machine.bus.timetable = [(2, 0x20)]
     machine.run()
     #expect(machine.processor.recentlyDelivered.first?.rip == 0x1008)
@@ -239,10 +245,14 @@ struct EventTests {
     Fault(name: "load across", code: [0x48, 0x8b, 0x03], rbx: 0x40_1ffd, exception: Fault.page(0, 0x40_2000)),
     Fault(name: "store across", code: [0x48, 0x89, 0x03], rbx: 0x40_1ffd, exception: Fault.page(2, 0x40_2000)),
     Fault(name: "update across", code: [0x48, 0x01, 0x03], rbx: 0x40_1ffd, exception: Fault.page(2, 0x40_2000)),
-    Fault(name: "load across from below", code: [0x48, 0x8b, 0x03], rbx: 0x3f_fffd, exception: Fault.page(0, 0x3f_fffd)),
-    Fault(name: "user fetch of nothing", code: [0xff, 0xe3], rbx: 0x50_0000, exception: Fault.page(0x14, 0x50_0000), cpl: 3),
+    Fault(
+      name: "load across from below", code: [0x48, 0x8b, 0x03], rbx: 0x3f_fffd, exception: Fault.page(0, 0x3f_fffd)),
+    Fault(
+      name: "user fetch of nothing", code: [0xff, 0xe3], rbx: 0x50_0000,
+      exception: Fault.page(0x14, 0x50_0000), cpl: 3),
     Fault(name: "load that is not canonical", code: [0x8a, 0x03], rbx: 1 << 47, exception: .generalProtection(0)),
-    Fault(name: "load that ends beyond", code: [0x48, 0x8b, 0x03], rbx: (1 << 47) - 4, exception: .generalProtection(0)),
+    Fault(
+      name: "load that ends beyond", code: [0x48, 0x8b, 0x03], rbx: (1 << 47) - 4, exception: .generalProtection(0)),
     // mov rbp, rbx; mov al, [rbp]
     Fault(
       name: "stack load that is not canonical", code: [0x48, 0x89, 0xdd, 0x8a, 0x45, 0x00], rbx: 1 << 47,
@@ -253,6 +263,7 @@ struct EventTests {
   @Test(arguments: faults) func `an access faults with the right code and address`(fault: Fault) {
     let machine = Self.machine(fault.code, cpl: fault.cpl)
     machine[Slot.rbx] = fault.rbx
+    machine[Slot.rax] = 0x1122_3344_5566_7788
     let before = machine.guest.word(atPhysical: 0x20_1ff8)
     machine.run()
     #expect(machine.lastException == fault.exception)
@@ -290,20 +301,26 @@ struct EventTests {
     Attempt(name: "cmpxchg [rbx], rcx", code: [0x48, 0x0f, 0xb1, 0x0b]),
     Attempt(name: "cmpxchg of a read-only page that differs", code: [0x48, 0x0f, 0xb1, 0x0b], rbx: 0x60_0000),
     Attempt(name: "cmpxchg16b [rbx]", code: [0x48, 0x0f, 0xc7, 0x0b], rbx: 0x60_0000),
+    Attempt(name: "mov [rbx], rax across", code: [0x48, 0x89, 0x03], rbx: 0x40_1ffc),
     Attempt(name: "add [rbx], rax across", code: [0x48, 0x01, 0x03], rbx: 0x40_1ffc),
     Attempt(name: "adc [rbx], rax", code: [0x48, 0x11, 0x03]), Attempt(name: "inc [rbx]", code: [0xff, 0x03]),
     Attempt(name: "neg [rbx]", code: [0xf7, 0x1b]), Attempt(name: "shl [rbx], 3", code: [0xc1, 0x23, 0x03]),
-    Attempt(name: "bts [rbx], eax", code: [0x0f, 0xab, 0x03]), Attempt(name: "cmp [rbx], rax", code: [0x48, 0x39, 0x03]),
-    Attempt(name: "test [rbx], rax", code: [0x48, 0x85, 0x03]), Attempt(name: "add rax, [rbx]", code: [0x48, 0x03, 0x03]),
-    Attempt(name: "sbb rax, [rbx]", code: [0x48, 0x1b, 0x03]), Attempt(name: "imul rax, [rbx]", code: [0x48, 0x0f, 0xaf, 0x03]),
+    Attempt(name: "bts [rbx], eax", code: [0x0f, 0xab, 0x03]),
+    Attempt(name: "cmp [rbx], rax", code: [0x48, 0x39, 0x03]),
+    Attempt(name: "test [rbx], rax", code: [0x48, 0x85, 0x03]),
+    Attempt(name: "add rax, [rbx]", code: [0x48, 0x03, 0x03]),
+    Attempt(name: "sbb rax, [rbx]", code: [0x48, 0x1b, 0x03]),
+    Attempt(name: "imul rax, [rbx]", code: [0x48, 0x0f, 0xaf, 0x03]),
     Attempt(name: "mul [rbx]", code: [0x48, 0xf7, 0x23]), Attempt(name: "div by zero", code: [0x31, 0xc9, 0xf7, 0xf1]),
-    Attempt(name: "movsb from nothing", code: [0xa4]), Attempt(name: "stosb to nothing", code: [0x48, 0x89, 0xdf, 0xaa]),
+    Attempt(name: "movsb from nothing", code: [0xa4]),
+    Attempt(name: "stosb to nothing", code: [0x48, 0x89, 0xdf, 0xaa]),
     Attempt(name: "lodsb from nothing", code: [0xac]), Attempt(name: "cmpsb", code: [0xa6]),
     Attempt(name: "call without a stack", code: [0xe8, 0, 0, 0, 0], rsp: 0x40_0000),
     Attempt(name: "call rax without a stack", code: [0xff, 0xd0], rsp: 0x40_0000),
     Attempt(name: "call [rbx]", code: [0xff, 0x13]), Attempt(name: "ret from nothing", code: [0xc3], rsp: 0x50_0000),
     Attempt(name: "ret 8 from nothing", code: [0xc2, 8, 0], rsp: 0x50_0000),
-    Attempt(name: "leave", code: [0x48, 0x89, 0xdd, 0xc9]), Attempt(name: "enter", code: [0xc8, 0x10, 0, 1], rsp: 0x40_0008),
+    Attempt(name: "leave", code: [0x48, 0x89, 0xdd, 0xc9]),
+    Attempt(name: "enter", code: [0xc8, 0x10, 0, 1], rsp: 0x40_0008),
     Attempt(name: "enter to below", code: [0xc8, 0, 0x10, 0], rsp: 0x40_0800),
     Attempt(name: "pushfq", code: [0x9c], rsp: 0x40_0000), Attempt(name: "popfq", code: [0x9d], rsp: 0x50_0000),
     Attempt(name: "iretq", code: [0x48, 0xcf], rsp: 0x50_0000), Attempt(name: "lss", code: [0x48, 0x0f, 0xb2, 0x03]),
@@ -312,7 +329,9 @@ struct EventTests {
     Attempt(name: "undefined", code: [0x0f, 0x0b]), Attempt(name: "interrupt of no gate", code: [0xcd, 0xff]),
   ]
 
-  @Test(arguments: attempts) func `an instruction that faults leaves registers, flags and memory alone`(attempt: Attempt) {
+  @Test(arguments: attempts) func `an instruction that faults leaves registers, flags and memory alone`(
+    attempt: Attempt
+  ) {
     let machine = Self.machine(attempt.code)
     // All handlers on a stack of their own; vector 255 has no gate.
     for vector in 0..<32 as Range<UInt8> { machine.setGate(vector, stack: 1) }
@@ -330,8 +349,9 @@ struct EventTests {
       machine.guest.setWord(random.next(), atPhysical: 0x20_0000 + offset)
     }
     // Everything before the last instruction is preparation.
-    let last = attempt.name.contains("div") || attempt.name.contains("leave") || attempt.name.contains("stosb")
-      || attempt.name.contains("no address") ? 1 as UInt64 : 0
+    let last =
+      attempt.name.contains("div") || attempt.name.contains("leave") || attempt.name.contains("stosb")
+        || attempt.name.contains("no address") ? 1 as UInt64 : 0
     if last != 0 { machine.run(last) }
     let memory = (0..<0x400).map { machine.guest.word(atPhysical: 0x20_0000 + UInt64($0) * 8) }
     let before = machine.processor.state

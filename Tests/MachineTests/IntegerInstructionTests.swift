@@ -49,7 +49,8 @@ struct IntegerInstructionTests {
     Row("cmp eax, ebx writes nothing", [0x39, 0xd8], [rax: top | 3, rbx: 3], [rax: top | 3], p | z),
     Row("inc al keeps the carry", [0xfe, 0xc0], [rax: 0xff], [rax: 0], was: c, c | p | a | z),
     Row("inc eax overflows", [0xff, 0xc0], [rax: 0x7fff_ffff], [rax: 0x8000_0000], p | a | s | o),
-    Row("dec rax overflows and keeps the carry", [0x48, 0xff, 0xc8], [rax: top], [rax: top - 1], was: c, c | p | a | o),
+    Row(
+      "dec rax overflows and keeps the carry", [0x48, 0xff, 0xc8], [rax: top], [rax: top - 1], was: c, c | p | a | o),
     Row("neg of 0", [0xf7, 0xd8], [rax: 0], [rax: 0], p | z),
     Row("neg of the least", [0x48, 0xf7, 0xd8], [rax: top], [rax: top], c | p | s | o),
     Row("not writes no flag", [0xf7, 0xd0], [rax: 0], [rax: 0xffff_ffff], was: c | z | o, c | z | o),
@@ -71,7 +72,8 @@ struct IntegerInstructionTests {
     Row(
       "imul eax, ebx that overflows", [0x0f, 0xaf, 0xc3], [rax: 0x10000, rbx: 0x8000], [rax: 0x8000_0000], c | o,
       except: p | a | z | s),
-    Row("imul ax, bx, -1", [0x66, 0x6b, 0xc3, 0xff], [rax: 0, rbx: 0x8000], [rax: 0x8000], c | o, except: p | a | z | s),
+    Row(
+      "imul ax, bx, -1", [0x66, 0x6b, 0xc3, 0xff], [rax: 0, rbx: 0x8000], [rax: 0x8000], c | o, except: p | a | z | s),
     Row(
       "imul rax, rbx, imm", [0x48, 0x69, 0xc3, 0xff, 0xff, 0xff, 0xff], [rbx: 9], [rax: 0 &- 9], 0,
       except: p | a | z | s),
@@ -99,8 +101,12 @@ struct IntegerInstructionTests {
     Row("rcl al, 1 takes the carry in", [0xd0, 0xd0], [rax: 0x80], [rax: 0x01], was: c, c | o),
     Row("rcl al by 9 comes round", [0xc0, 0xd0, 0x09], [rax: 0x5a], [rax: 0x5a], was: c, c, except: o),
     Row("rcr rax, 1", [0x48, 0xd1, 0xd8], [rax: 2], [rax: top | 1], was: c, o),
-    Row("shld eax, ebx, 4", [0x0f, 0xa4, 0xd8, 0x04], [rax: 0x1234_5678, rbx: 0x9abc_def0], [rax: 0x2345_6789], c, except: a | o),
-    Row("shrd rax, rbx, 8", [0x48, 0x0f, 0xac, 0xd8, 0x08], [rax: 0x80, rbx: 0x7f], [rax: 0x7f << 56], c | p, except: a | o),
+    Row(
+      "shld eax, ebx, 4", [0x0f, 0xa4, 0xd8, 0x04], [rax: 0x1234_5678, rbx: 0x9abc_def0], [rax: 0x2345_6789], c,
+      except: a | o),
+    Row(
+      "shrd rax, rbx, 8", [0x48, 0x0f, 0xac, 0xd8, 0x08], [rax: 0x80, rbx: 0x7f], [rax: 0x7f << 56], c | p,
+      except: a | o),
   ]
 
   static let bits: [Row] = [
@@ -108,10 +114,13 @@ struct IntegerInstructionTests {
     Row("bts rax, 63", [0x48, 0x0f, 0xba, 0xe8, 0x3f], [rax: 0], [rax: top], 0),
     Row("btr rax, 63", [0x48, 0x0f, 0xba, 0xf0, 0x3f], [rax: top | 1], [rax: 1], c),
     Row("btc eax, 0 clears the upper half", [0x0f, 0xba, 0xf8, 0x00], [rax: top], [rax: 1], 0),
-    Row("bsf of 0 keeps the destination", [0x48, 0x0f, 0xbc, 0xc3], [rax: 77, rbx: 0], [rax: 77], z, except: c | p | a | s | o),
+    Row(
+      "bsf of 0 keeps the destination", [0x48, 0x0f, 0xbc, 0xc3], [rax: 77, rbx: 0], [rax: 77], z,
+      except: c | p | a | s | o),
     Row("bsr", [0x48, 0x0f, 0xbd, 0xc3], [rbx: top | 1], [rax: 63], 0, except: c | p | a | s | o),
     Row("lzcnt of 0", [0xf3, 0x0f, 0xbd, 0xc3], [rbx: 0], [rax: 32], c, except: p | a | s | o),
-    Row("lzcnt of the top bit", [0xf3, 0x48, 0x0f, 0xbd, 0xc3], [rax: 5, rbx: top], [rax: 0], z, except: p | a | s | o),
+    Row(
+      "lzcnt of the top bit", [0xf3, 0x48, 0x0f, 0xbd, 0xc3], [rax: 5, rbx: top], [rax: 0], z, except: p | a | s | o),
     Row("popcnt", [0xf3, 0x48, 0x0f, 0xb8, 0xc3], [rbx: .max], [rax: 64], was: c | o | s, 0),
     Row("bswap rax", [0x48, 0x0f, 0xc8], [rax: 0x0102_0304_0506_0708], [rax: 0x0807_0605_0403_0201], was: c, c),
     Row("bswap eax", [0x0f, 0xc8], [rax: top | 0x0102_0304], [rax: 0x0403_0201], 0),
@@ -124,7 +133,9 @@ struct IntegerInstructionTests {
     Row("movsx rax, bl", [0x48, 0x0f, 0xbe, 0xc3], [rbx: 0x80], [rax: 0 &- 128], 0),
     Row("movsxd rax, ebx", [0x48, 0x63, 0xc3], [rbx: 0x8000_0000], [rax: .max << 31], 0),
     Row("mov eax, eax clears the upper half", [0x89, 0xc0], [rax: .max], [rax: 0xffff_ffff], 0),
-    Row("cmovne eax, ebx not taken clears it too", [0x0f, 0x45, 0xc3], [rax: .max, rbx: 1], [rax: 0xffff_ffff], was: z, z),
+    Row(
+      "cmovne eax, ebx not taken clears it too", [0x0f, 0x45, 0xc3], [rax: .max, rbx: 1], [rax: 0xffff_ffff],
+      was: z, z),
     Row("setp al", [0x0f, 0x9a, 0xc0], [rax: 0xff00], [rax: 0xff01], was: p, p),
     Row("cbw", [0x66, 0x98], [rax: 0x80], [rax: 0xff80], 0),
     Row("cdqe", [0x48, 0x98], [rax: 0x8000_0000], [rax: .max << 31], 0),
@@ -139,7 +150,8 @@ struct IntegerInstructionTests {
     Row("loop of 32 bits counts ECX", [0x67, 0xe2, 0x00], [rcx: top | 1], [rcx: 0], 0),
   ]
 
-  /// Flags that are dead in a block must not be missed where they are not, nor come back: pairs and triples of instructions.
+  /// Flags that are dead in a block must not be missed where they are not, nor come back: pairs and triples of
+  /// instructions.
   static let sequences: [Row] = [
     Row(
       "inc between sub and adc keeps the borrow", [0x29, 0xd8, 0xff, 0xc1, 0x11, 0xd2],
@@ -152,7 +164,9 @@ struct IntegerInstructionTests {
       [rcx: 2, rdx: 1], c | p | a | s),
     Row("shift by CL of 0 between", [0x39, 0xd8, 0xd3, 0xe2], [rax: 1, rbx: 1, rcx: 0, rdx: 7], [rdx: 7], p | z),
     Row("rol between keeps ZF", [0x39, 0xd8, 0xd1, 0xc2], [rax: 1, rbx: 1, rdx: 1], [rdx: 2], p | z),
-    Row("jump on parity of the low byte", [0x31, 0xd8, 0x7a, 0x02, 0xff, 0xc2], [rax: 0x100, rbx: 0, rdx: 0], [rdx: 0], p),
+    Row(
+      "jump on parity of the low byte", [0x31, 0xd8, 0x7a, 0x02, 0xff, 0xc2], [rax: 0x100, rbx: 0, rdx: 0],
+      [rdx: 0], p),
     Row(
       "signed and unsigned comparisons differ", [0x38, 0xd8, 0x0f, 0x9c, 0xc1, 0x0f, 0x92, 0xc2],
       [rax: 0x80, rbx: 0x7f, rcx: 0, rdx: 0], [rcx: 1, rdx: 0], a | o),
@@ -177,7 +191,8 @@ struct IntegerInstructionTests {
         "register \(slot) is \(String(state.slots[Int(slot)], radix: 16)), not \(String(value, radix: 16))")
     }
     let flags = state.rflags & Flag.arithmetic & ~row.undefined
-    #expect(flags == row.flags & ~row.undefined, "flags \(String(flags, radix: 16)), not \(String(row.flags, radix: 16))")
+    #expect(
+      flags == row.flags & ~row.undefined, "flags \(String(flags, radix: 16)), not \(String(row.flags, radix: 16))")
   }
 
   @Test func `division overflows where the quotient does not fit`() {

@@ -127,8 +127,8 @@ import Testing
 
   // MARK: Instructions across pages
 
-  /// A loop over two pages with an instruction across them, a store to a page behind them, a device register and a repetition, which a
-  /// timer interrupts over and over; a code TLB that cannot hold all of its pages.
+  /// A loop over two pages with an instruction across them, a store to a page behind them, a device register and a
+  /// repetition, which a timer interrupts over and over; a code TLB that cannot hold all of its pages.
   private static func crossing(_ options: ProcessorOptions) -> TinyMachine {
     let guest = GuestMemory {
       map(0x1000, to: 0x1000, pages: 3, .writable)

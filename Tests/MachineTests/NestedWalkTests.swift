@@ -9,7 +9,8 @@ struct NestedWalkTests {
 
   /// mov al, [rbx] at 0x1000, mov [rbx], al at 0x1010.
   private static func machine(
-    isExtended: Bool, fresh: Bool = true, keepsAccessedDirty: Bool, attributes: PageAttribute..., figures: [CostKey: UInt64] = [:]
+    isExtended: Bool, fresh: Bool = true, keepsAccessedDirty: Bool, attributes: PageAttribute...,
+    figures: [CostKey: UInt64] = [:]
   ) -> TinyMachine {
     let guest = GuestMemory(hostPage: .page4K, isExtended: isExtended, fresh: fresh) { map(0x1000, to: 0x1000) }
     guest.map(map(address, to: physical, .writable))
@@ -41,7 +42,9 @@ struct NestedWalkTests {
   }
 
   @Test(arguments: [true, false], [[:], .commonTLBs + [.nestedTLBEntries: 16]] as [[CostKey: UInt64]])
-  func `a load sets A in the nested entries, the first store D in the last`(isExtended: Bool, figures: [CostKey: UInt64]) {
+  func `a load sets A in the nested entries, the first store D in the last`(
+    isExtended: Bool, figures: [CostKey: UInt64]
+  ) {
     let machine = Self.machine(isExtended: isExtended, keepsAccessedDirty: true, figures: figures)
     let (accessed, dirty): (UInt64, UInt64) = isExtended ? (1 << 8, 1 << 9) : (1 << 5, 1 << 6)
     #expect(Self.execute(machine, write: false) == .limit)
@@ -73,14 +76,17 @@ struct NestedWalkTests {
     return exit.nested
   }
 
-  @Test(arguments: [true, false]) func `a page that is not there is a violation with its guest-physical address`(isExtended: Bool) {
+  @Test(arguments: [true, false]) func `a page that is not there is a violation with its guest-physical address`(
+    isExtended: Bool
+  ) {
     let machine = Self.machine(isExtended: isExtended, keepsAccessedDirty: true)
     Self.setNestedEntry(machine, Self.physical) { _ in 0 }
     machine[Slot.rbx] = Self.address + 0x123
     let before = machine.guest.entry(Self.address, level: 1)
     let fault = Self.nestedFault(Self.execute(machine, write: true))
     #expect(fault?.address == GuestPhysical(Self.physical + 0x123))
-    #expect(fault?.kind == .write && fault?.duringWalk == false && fault?.present == false && fault?.misconfigured == false)
+    #expect(
+      fault?.kind == .write && fault?.duringWalk == false && fault?.present == false && fault?.misconfigured == false)
     #expect(machine.processor.state.rip == 0x1010 && machine.processor.recentlyDelivered.isEmpty)
     #expect(machine.guest.entry(Self.address, level: 1) == before)
   }

@@ -2,8 +2,8 @@ import Machine
 import Support
 import Testing
 
-/// Every combination of entry bits, control bits and access against the manual's rules (SDM vol. 3, 4.6 and 4.7), written a second time
-/// here.
+/// Every combination of entry bits, control bits and access against the manual's rules (SDM vol. 3, 4.6 and 4.7),
+/// written a second time here.
 struct PermissionTests {
   static let address: UInt64 = 0x7f00_0000_0000
 
@@ -167,7 +167,8 @@ struct PermissionTests {
       var isRight = passed == (expected == nil)
       if let expected, deed != .descriptor {
         let target = deed == .fetch ? Self.address + 0x100 : Self.address + 0x200
-        isRight = isRight
+        isRight =
+          isRight
           && machine.lastException == GuestException(vector: 14, errorCode: expected, address: target)
           && machine.processor.state.cr2 == target
       }
@@ -183,9 +184,9 @@ struct PermissionTests {
       if !isRight {
         wrong += 1
         if wrong < 5 {
+          let found = passed ? "allowed" : machine.lastException?.description ?? "stopped"
           Issue.record(
-            "\(deed) at CPL \(cpl), \(controls), entries \(entries): expected \(String(describing: expected)), was \(passed) \(String(describing: machine.lastException))"
-          )
+            "\(deed) at CPL \(cpl), \(controls), entries \(entries): \(found), not code \(expected ?? 0)")
         }
       }
     }
@@ -260,7 +261,8 @@ struct PermissionTests {
     let machine = Self.machine(size)
     let entry = machine.guest.entry(Self.address, level: size.level)
     machine.guest.setEntry(Self.address, level: size.level, entry | 1 << 12)
-    guard case .mapped(let mapping) = machine.processor.peek(GuestVirtual(Self.address), Access(.read, .supervisor)).result
+    guard
+      case .mapped(let mapping) = machine.processor.peek(GuestVirtual(Self.address), Access(.read, .supervisor)).result
     else {
       Issue.record("refused")
       return
@@ -277,7 +279,9 @@ struct PermissionTests {
       for bit in 30..<52 as Range<UInt64> {
         guest.setEntry(Self.address, level: level, entry | 1 << bit)
         let isReserved: Bool
-        if case .fault(let fault) = machine.processor.peek(GuestVirtual(Self.address), Access(.read, .supervisor)).result {
+        if case .fault(let fault) = machine.processor.peek(GuestVirtual(Self.address), Access(.read, .supervisor))
+          .result
+        {
           // An address beyond memory leads to a table of ones, which is refused one level on.
           isReserved = fault.errorCode & PageFault.Code.reserved != 0 && fault.level == level
         } else {

@@ -1,5 +1,5 @@
-/// A set-associative buffer with exact LRU replacement as a list a set, the entry used last at the end. Nothing here is shared with the
-/// machine's arrays.
+/// A set-associative buffer with exact LRU replacement as a list a set, the entry used last at the end. Nothing here is
+/// shared with the machine's arrays.
 struct ReferenceBuffer {
   struct Entry {
     var page: UInt64
@@ -19,7 +19,8 @@ struct ReferenceBuffer {
   /// The pages held.
   var pages: [UInt64] { sets.joined().map(\.page).sorted() }
 
-  /// Whether the page's entry is there and serves; one that does not serve is dropped. `page` has the page number in its low bits.
+  /// Whether the page's entry is there and serves; one that does not serve is dropped. `page` has the page number in
+  /// its low bits.
   mutating func use(_ page: UInt64, number: UInt64, isWrite: Bool) -> Entry? {
     let set = Int(number % UInt64(sets.count))
     guard let place = sets[set].firstIndex(where: { $0.page == page }) else { return nil }

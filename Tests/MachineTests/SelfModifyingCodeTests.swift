@@ -2,10 +2,11 @@ import Machine
 import Support
 import Testing
 
-/// Code that changes under the processor's feet is executed as it stands at every moment (SDM vol. 3, 11.6: the linear address that is
-/// written is the one that is fetched; other cases are coherent here too).
+/// Code that changes under the processor's feet is executed as it stands at every moment (SDM vol. 3, 11.6: the linear
+/// address that is written is the one that is fetched; other cases are coherent here too).
 struct SelfModifyingCodeTests {
-  /// A page of code at 0x1000 with an alias at 0x9000, the page behind it, and another page that can be mapped in their place.
+  /// A page of code at 0x1000 with an alias at 0x9000, the page behind it, and another page that can be mapped in their
+  /// place.
   private static func machine(_ code: [UInt8], at rip: UInt64 = 0x1000, blockLength: Int = 64) -> TinyMachine {
     let guest = GuestMemory {
       map(0x1000, to: 0x1000, pages: 2, .writable)

@@ -8,7 +8,8 @@ struct SystemInstructionTests {
 
   /// Code at 0x1000 in a page of either ring, a user's data at 0x40_0000, and the system's pages.
   private static func machine(
-    _ code: [UInt8], cpl: UInt8 = 0, vendor: Vendor = .intel, features: [String]? = nil, figures: [CostKey: UInt64] = [:]
+    _ code: [UInt8], cpl: UInt8 = 0, vendor: Vendor = .intel, features: [String]? = nil,
+    figures: [CostKey: UInt64] = [:]
   ) -> TinyMachine {
     let guest = GuestMemory {
       map(0x1000, to: 0x1000, .user)
@@ -77,7 +78,7 @@ struct SystemInstructionTests {
 
   @Test func `a frame is aligned to 16 bytes, and an IST entry names another stack`() {
     let machine = Self.machine([0x0f, 0x0b])
-    machine[Slot.rsp] = 0x40_0804
+    machine[Slot.rsp] = 0x40_080c
     machine.run(1)
     #expect(machine[Slot.rsp] == 0x40_0800 - 40)
     let second = Self.machine([0x0f, 0x0b])
@@ -191,7 +192,8 @@ struct SystemInstructionTests {
 
   static let privileged: [(name: String, code: [UInt8])] = [
     ("mov rax, cr0", [0x0f, 0x20, 0xc0]), ("mov cr3, rax", [0x0f, 0x22, 0xd8]), ("clts", [0x0f, 0x06]), ("hlt", [0xf4]),
-    ("lgdt", [0x0f, 0x01, 0x13]), ("lidt", [0x0f, 0x01, 0x1b]), ("ltr", [0x0f, 0x00, 0xd8]), ("lldt", [0x0f, 0x00, 0xd0]),
+    ("lgdt", [0x0f, 0x01, 0x13]), ("lidt", [0x0f, 0x01, 0x1b]), ("ltr", [0x0f, 0x00, 0xd8]),
+    ("lldt", [0x0f, 0x00, 0xd0]),
     ("invlpg", [0x0f, 0x01, 0x3b]), ("wbinvd", [0x0f, 0x09]), ("rdmsr", [0x0f, 0x32]), ("wrmsr", [0x0f, 0x30]),
     ("swapgs", [0x0f, 0x01, 0xf8]), ("sysret", [0x48, 0x0f, 0x07]), ("lmsw", [0x0f, 0x01, 0xf0]), ("cli", [0xfa]),
     ("sti", [0xfb]), ("in", [0xec]), ("out", [0xee]), ("mov rax, dr7", [0x0f, 0x21, 0xf8]),
@@ -302,7 +304,8 @@ struct SystemInstructionTests {
     let machine = Self.machine([0x48, 0xff, 0x19], cpl: 3)
     // A 64-bit call gate of DPL 3 at 0x30, 16 bytes.
     let target: UInt64 = 0xffff_8000_0000_0000
-    machine.guest.setWord(target & 0xffff | 0x08 << 16 | 0xec << 40 | (target >> 16 & 0xffff) << 48, atPhysical: Place.gdt + 0x38)
+    machine.guest.setWord(
+      target & 0xffff | 0x08 << 16 | 0xec << 40 | (target >> 16 & 0xffff) << 48, atPhysical: Place.gdt + 0x38)
     machine.guest.setWord(target >> 32, atPhysical: Place.gdt + 0x40)
     machine.guest.setWord(0, atPhysical: 0x20_0000)
     machine.guest.setWord(0x3b, atPhysical: 0x20_0008)
@@ -321,7 +324,8 @@ struct SystemInstructionTests {
 
   @Test func `the permission bitmap decides for ring 3`() {
     // in al, dx; in eax, dx
-    let byte = Self.machine([0xec], cpl: 3), wide = Self.machine([0xed], cpl: 3)
+    let byte = Self.machine([0xec], cpl: 3)
+    let wide = Self.machine([0xed], cpl: 3)
     for machine in [byte, wide] {
       machine.update { $0.tr.limit = 0x88 + 0x20 }
       machine.guest.write([0x88, 0x00], atPhysical: Place.task + 0x66)
@@ -340,7 +344,8 @@ struct SystemInstructionTests {
   // MARK: CPUID and debug registers
 
   @Test func `CPUID shows the features that it was given, and no hypervisor`() {
-    let machine = Self.machine([0x0f, 0xa2], features: ["nx", "lm", "pcid", "smep", "fpu", "sse"], figures: [.physicalBits: 40])
+    let machine = Self.machine(
+      [0x0f, 0xa2], features: ["nx", "lm", "pcid", "smep", "fpu", "sse"], figures: [.physicalBits: 40])
     func leaf(_ number: UInt64) -> [UInt64] {
       Self.execute(machine, rax: number, rcx: 0)
       return [machine[Slot.rax], machine[Slot.rbx], machine[Slot.rcx], machine[Slot.rdx]]
@@ -397,7 +402,9 @@ struct SystemInstructionTests {
 
   @Test func `a fault of 32-bit ring 3 is delivered through 32-bit gates`() {
     let machine = Self.machine([0x0f, 0x0b])
-    let code: UInt64 = 0x00cf_9b00_0000_ffff, data: UInt64 = 0x00cf_9300_0000_ffff, ring3: UInt64 = 0x6000_0000_0000
+    let code: UInt64 = 0x00cf_9b00_0000_ffff
+    let data: UInt64 = 0x00cf_9300_0000_ffff
+    let ring3: UInt64 = 0x6000_0000_0000
     for (index, descriptor) in [code, data, code | ring3, data | ring3].enumerated() {
       machine.guest.setWord(descriptor, atPhysical: Place.gdt + 8 + UInt64(index) * 8)
     }
@@ -418,7 +425,9 @@ struct SystemInstructionTests {
     machine.run(1)
     let state = machine.processor.state
     #expect(state.cpl == 0 && state[.ss].selector == 0x10 && state.slots[Int(Slot.rsp)] == Place.stack - 20)
-    let frame = (0..<5).map { machine.guest.word(atPhysical: state.slots[Int(Slot.rsp)] + UInt64($0) * 4) & 0xffff_ffff }
+    let frame = (0..<5).map {
+      machine.guest.word(atPhysical: state.slots[Int(Slot.rsp)] + UInt64($0) * 4) & 0xffff_ffff
+    }
     #expect(frame == [0x1000, 0x1b, Flag.one | Flag.interrupt | Flag.resume, 0x20_0800, 0x23])
   }
 }

@@ -87,7 +87,8 @@ struct TranslationLookasideTests {
 
   /// The registers that a program's eight accesses go through, and their ModRM.
   private static let pointers: [(slot: UInt8, code: UInt8)] = [
-    (Slot.rbx, 3), (Slot.rcx, 1), (Slot.rdx, 2), (Slot.rsi, 6), (Slot.rdi, 7), (Slot.rbx, 3), (Slot.rcx, 1), (Slot.rdx, 2),
+    (Slot.rbx, 3), (Slot.rcx, 1), (Slot.rdx, 2), (Slot.rsi, 6), (Slot.rdi, 7), (Slot.rbx, 3), (Slot.rcx, 1),
+    (Slot.rdx, 2),
   ]
 
   /// Eight accesses and a jump to itself: `mov al, [r]`, `mov [r], al`, `add [r], al`.
@@ -128,7 +129,8 @@ struct TranslationLookasideTests {
         let number = UInt64.random(in: 0..<(isNear ? 6 : 40), using: &random)
         return Page(size: .page2M, address: Self.mediumBase + number << 21)
       case 2:
-        return Page(size: .page1G, address: Self.largeBase + UInt64.random(in: 0..<(isNear ? 2 : 8), using: &random) << 30)
+        return Page(
+          size: .page1G, address: Self.largeBase + UInt64.random(in: 0..<(isNear ? 2 : 8), using: &random) << 30)
       default:
         let number = UInt64.random(in: 0..<(isNear ? 24 : 600), using: &random)
         return Page(size: .page4K, address: Self.smallBase + number << 12)
@@ -173,8 +175,8 @@ struct TranslationLookasideTests {
     let machine: TinyMachine
     var processor: Processor { machine.processor }
 
-    /// Code at 0x1000: nop; mov al, [rbx]. At 0x1010: nop; mov [rbx], al. At 0x1020: invlpg [rbx]. At 0x1030: mov cr3, rax.
-    /// At 0x1040: mov cr4, rax. At 0x1050: invpcid rax, [rcx].
+    /// Code at 0x1000: nop; mov al, [rbx]. At 0x1010: nop; mov [rbx], al. At 0x1020: invlpg [rbx]. At 0x1030: mov cr3,
+    /// rax. At 0x1040: mov cr4, rax. At 0x1050: invpcid rax, [rcx].
     init(_ figures: [CostKey: UInt64] = .commonTLBs) {
       let guest = GuestMemory {
         map(0x1000, to: 0x1000, .writable)

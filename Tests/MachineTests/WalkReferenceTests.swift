@@ -96,8 +96,8 @@ struct WalkReferenceTests {
     #expect(warm(guest, [cache: 8]).first == references)
   }
 
-  /// One reference and a translation of four for every level; the cached entry leads to a host address, so that the first table
-  /// needs no translation.
+  /// One reference and a translation of four for every level; the cached entry leads to a host address, so that the
+  /// first table needs no translation.
   @Test(arguments: zip(structureCaches, [1 + 4, 2 + 2 * 4, 3 + 3 * 4] as [UInt64]))
   func `a warm cache holds the host address of the table, so that only what lies below is translated`(
     cache: CostKey, references: UInt64

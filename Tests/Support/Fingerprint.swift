@@ -40,7 +40,8 @@ public struct Fingerprint: Equatable, Sendable {
 
   private mutating func add(_ counters: Counters) {
     for (name, value) in [
-      ("data misses", counters.dataMisses), ("code look-ups", counters.codeLookups), ("code misses", counters.codeMisses),
+      ("data misses", counters.dataMisses), ("code look-ups", counters.codeLookups),
+      ("code misses", counters.codeMisses),
       ("second hits", counters.secondHits), ("second misses", counters.secondMisses), ("all", counters.flushesAll),
       ("context", counters.flushesContext), ("page", counters.flushesPage), ("walks", counters.walks),
       ("nested TLB hits", counters.nestedTLBHits), ("nested TLB misses", counters.nestedTLBMisses),

@@ -2,7 +2,9 @@ import Machine
 
 extension CostProfile {
   /// A profile in which everything costs and holds nothing, except what is given.
-  public static func flat(_ figures: [CostKey: UInt64] = [:], vendor: Vendor = .intel, name: String = "flat") -> CostProfile {
+  public static func flat(_ figures: [CostKey: UInt64] = [:], vendor: Vendor = .intel, name: String = "flat")
+    -> CostProfile
+  {
     var all: [CostKey: UInt64] = Dictionary(uniqueKeysWithValues: CostKey.allCases.map { ($0, 0) })
     all[.frequency] = 1_000_000_000
     all[.physicalBits] = 46

@@ -41,8 +41,8 @@ public func map(
 ///
 ///     GuestMemory { map(0x40_0000, to: 0x1000, .writable, .user) }
 ///
-/// Guest-physical memory is the first GiB, with the tables from 512 MiB on. Natively guest-physical is host-physical; nested it
-/// lies one GiB higher, and the nested tables are from 2 GiB on.
+/// Guest-physical memory is the first GiB, with the tables from 512 MiB on. Natively guest-physical is host-physical;
+/// nested it lies one GiB higher, and the nested tables are from 2 GiB on.
 public final class GuestMemory {
   public let host: HostMemory
   public private(set) var tables: PageTables

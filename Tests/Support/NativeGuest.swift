@@ -28,7 +28,8 @@ public final class NativeGuest {
     memory = try HostMemory(low: size)
     devices = PCDevices(clockHertz: max(profile[.frequency], 1), memoryBytes: size, console: console)
     processor = Processor(
-      memory: memory, bus: devices, decoder: CapstoneDecoder(vendor: profile.vendor == .amd ? .amd : .intel), profile: profile,
+      memory: memory, bus: devices, decoder: CapstoneDecoder(vendor: profile.vendor == .amd ? .amd : .intel),
+      profile: profile,
       features: FeatureSet(names: FeatureSet.known.map(\.name)), options: options)
     for segment in plan.segments where !segment.bytes.isEmpty {
       precondition(memory.write(segment.bytes, at: HostPhysical(segment.address.rawValue)), "no room for \(segment)")

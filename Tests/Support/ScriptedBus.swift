@@ -1,6 +1,7 @@
 import Machine
 
-/// Devices that do what a test says: interrupts at given times, a register that tells the time, ports that note what is written.
+/// Devices that do what a test says: interrupts at given times, a register that tells the time, ports that note what is
+/// written.
 public final class ScriptedBus: DeviceBus {
   /// Interrupts to come, by time: the processor's INTR pin is asserted from then on until the vector is acknowledged.
   public var timetable: [(time: UInt64, vector: UInt8)] = []

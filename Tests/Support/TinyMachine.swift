@@ -37,7 +37,8 @@ public final class TinyMachine {
     self.guest = guest
     self.bus = bus
     processor = Processor(
-      memory: guest.host, bus: bus, decoder: CapstoneDecoder(vendor: profile.vendor == .amd ? .amd : .intel), profile: profile,
+      memory: guest.host, bus: bus, decoder: CapstoneDecoder(vendor: profile.vendor == .amd ? .amd : .intel),
+      profile: profile,
       features: features, options: options)
     if !code.isEmpty { guest.write(code, atPhysical: physical ?? rip) }
     update { state in
@@ -74,8 +75,8 @@ public final class TinyMachine {
     }
   }
 
-  /// Writes a GDT, an IDT whose handlers stop the machine (HLT with interrupts off), and a task state; maps them for the supervisor
-  /// unless told otherwise.
+  /// Writes a GDT, an IDT whose handlers stop the machine (HLT with interrupts off), and a task state; maps them for
+  /// the supervisor unless told otherwise.
   public func installHandlers(mapped: Bool = true, attributes: PageAttribute...) {
     if mapped {
       guest.map(
@@ -148,7 +149,8 @@ public final class TinyMachine {
     return nil
   }
 
-  /// The words of the frame on top of the stack in use, RIP or an error code first. The stack must be mapped where it is.
+  /// The words of the frame on top of the stack in use, RIP or an error code first. The stack must be mapped where it
+  /// is.
   public func stackWords(_ count: UInt64) -> [UInt64] {
     (0..<count).map { guest.word(atPhysical: self[Slot.rsp] + $0 * 8) }
   }

@@ -67,6 +67,8 @@ let package = Package(
         "OpenSSL",
       ], resources: [.embedInCode("Profiles")], exclude: ["OpenSSL"]),
     library("Reports", ["Emulator", "Guests", "Machine"]),
+    .systemLibrary(name: "Zlib", path: "Sources/Tracing/Zlib", pkgConfig: "zlib", providers: [.apt(["zlib1g-dev"])]),
+    library("Tracing", ["Emulator", "Devices", "Machine", "OpenSSL", "Zlib"], exclude: ["Zlib"]),
     .executableTarget(
       name: "penumbra",
       dependencies: [
@@ -84,6 +86,7 @@ let package = Package(
     tests("Boot", ["Machine"]),
     tests("Hypervisor", ["Decoding", "Machine", "Support"]),
     tests("Emulator", ["Devices", "Machine"]),
+    tests("Tracing", ["Emulator", "Machine"]),
     tests("Reports", ["Emulator", "Guests", "Machine"]),
     tests("CommandLine", of: "penumbra", ["Emulator"]),
     tests("Fuzz", of: "Support", ["Decoding", "Devices", "Machine"]),

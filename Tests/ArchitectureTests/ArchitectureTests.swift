@@ -12,7 +12,7 @@ struct ArchitectureTests {
       "Machine": [], "Decoding": ["Machine", "CCapstone"], "Devices": ["Machine"], "Hypervisor": ["Machine"],
       "Boot": ["Machine"], "Guests": [], "CCapstone": [],
       "Emulator": ["Boot", "Hypervisor", "Devices", "Decoding", "Machine", "Guests"],
-      "Reports": ["Emulator", "Devices", "Machine", "Guests"], "Tracing": ["Emulator", "Machine"],
+      "Reports": ["Emulator", "Devices", "Machine", "Guests"], "Tracing": ["Emulator", "Devices", "Machine"],
       "Debugger": ["Emulator", "Devices", "Machine", "Guests"],
       "GDBStub": ["Debugger", "Emulator", "Devices", "Machine"],
       "penumbra": [

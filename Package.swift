@@ -72,7 +72,7 @@ let package = Package(
     .executableTarget(
       name: "penumbra",
       dependencies: [
-        "Emulator", "Reports", "Devices", "Machine", "Guests",
+        "Emulator", "Reports", "Tracing", "Devices", "Machine", "Guests",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ], swiftSettings: strict),
 

@@ -10,5 +10,5 @@ import ArgumentParser
       something unsupported; 4 a limit, or nothing left to wait for; 64 wrong usage; 66 missing or unusable input; 70 a defect; 130 Control-C.
       """,
     version: "0.1.0",
-    subcommands: [Run.self, Compare.self, Bench.self, Guests.self, Profiles.self])
+    subcommands: [Run.self, Compare.self, Bench.self, TraceVerb.self, Guests.self, Profiles.self])
 }

@@ -40,7 +40,8 @@ check: setup ## formatting and the import graph
 	$(TEST) --filter ArchitectureTests
 
 record: build ## write the golden records in Traces anew
-	PENUMBRA_RECORD=1 $(TEST) --filter Golden
+	rm -f Traces/*.trace Traces/images/*.image.gz
+	$(PENUMBRA) trace record --golden --output Traces
 	@git --no-pager diff --stat -- Traces || true
 
 guests: ## build the guest images anew

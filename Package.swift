@@ -7,8 +7,8 @@ let strict: [SwiftSetting] = [
   .treatAllWarnings(as: .error),
 ]
 
-// Storage that is reached through one owner: the dynamic exclusivity checks of class fields would cost without ever being able to fire.
-// Debug builds keep them.
+// Storage that is reached through one owner: the dynamic exclusivity checks of class fields would cost without ever
+// being able to fire. Debug builds keep them.
 let unchecked: [SwiftSetting] =
   strict + [.unsafeFlags(["-enforce-exclusivity=unchecked"], .when(configuration: .release))]
 

@@ -7,9 +7,9 @@ public enum CPUFeatures {
     3dnowprefetch abm adx aes apic arat avx avx2 bmi1 bmi2 clflush clflushopt clwb clzero cmov cmp_legacy constant_tsc \
     cpuid cx16 cx8 de erms f16c fma fpu fsgsbase fsrm fxsr fxsr_opt ht hypervisor invpcid la57 lahf_lm lm mca mce \
     misalignsse mmx mmxext monitor movbe movdir64b movdiri msr mtrr nonstop_tsc nopl nx ospke osxsave pae pat pcid \
-    pclmulqdq pdcm pdpe1gb pge pku pks pni popcnt pse pse36 rdpid rdpru rdrand rdseed rdtscp rep_good sep serialize sha_ni \
-    smap smep ss sse sse2 sse4_1 sse4_2 sse4a ssse3 syscall tsc tsc_adjust tsc_deadline_timer umip vaes vme vpclmulqdq \
-    wbnoinvd x2apic xgetbv1 xsave xsavec xsaveopt xsaves
+    pclmulqdq pdcm pdpe1gb pge pku pks pni popcnt pse pse36 rdpid rdpru rdrand rdseed rdtscp rep_good sep serialize \
+    sha_ni smap smep ss sse sse2 sse4_1 sse4_2 sse4a ssse3 syscall tsc tsc_adjust tsc_deadline_timer umip vaes vme \
+    vpclmulqdq wbnoinvd x2apic xgetbv1 xsave xsavec xsaveopt xsaves
     """.split(separator: " ").map(String.init).sorted()
 
   private static let index = Set(known)
@@ -25,8 +25,8 @@ public enum CPUFeatures {
   }
 
   /// Reads `+pcid,-smap`; an empty text changes nothing.
-  /// - Throws: `SetupError` of kind `usage` for an unknown name, a part that neither adds nor removes, or a feature that is added but not
-  ///   implemented.
+  /// - Throws: `SetupError` of kind `usage` for an unknown name, a part that neither adds nor removes, or a feature
+  ///   that is added but not implemented.
   public static func edits(_ text: String) throws(SetupError) -> [Edit] {
     var edits: [Edit] = []
     guard !text.isEmpty else { return edits }

@@ -4,12 +4,13 @@ import Machine
 public enum TLBCoherence: String, CaseIterable, Sendable {
   /// As silicon has them: an entry lives until it is invalidated or replaced.
   case real
-  /// Every hit is checked against the tables, so that a guest which forgets an invalidation behaves alike under every kind of paging.
+  /// Every hit is checked against the tables, so that a guest which forgets an invalidation behaves alike under every
+  /// kind of paging.
   case coherent
 }
 
-/// Everything that decides what a run does, beside the guest and its input: the same configuration, guest and input give the same
-/// result on any machine. `ConfigurationKey` has the table of its keys.
+/// Everything that decides what a run does, beside the guest and its input: the same configuration, guest and input
+/// give the same result on any machine. `ConfigurationKey` has the table of its keys.
 public struct Configuration: Equatable, Sendable {
   /// The least and the greatest guest memory, in bytes.
   public static let memoryLimits: ClosedRange<UInt64> = 1 << 20...64 << 30
@@ -47,7 +48,8 @@ public struct Configuration: Equatable, Sendable {
   public var dataCaches = DataCacheModel.off
   /// `tlb`.
   public var tlb = TLBCoherence.real
-  /// The greatest number of instructions that a block of decoded code holds, 1 to 64. It changes speed and nothing else.
+  /// The greatest number of instructions that a block of decoded code holds, 1 to 64. It changes speed and nothing
+  /// else.
   public var blockLength = 64
   /// Instructions between automatic snapshots; 0: none.
   public var snapshotEvery: UInt64 = 0
@@ -106,8 +108,8 @@ public struct Configuration: Equatable, Sendable {
     // Memory above 3 GiB is moved above 4 GiB, which leaves room for devices.
     guard memory + (1 << 30) <= reach else {
       throw .usage(
-        "memory: \(NumberParsing.describe(bytes: memory)) are more than \(profile[.physicalBits]) physical address bits reach"
-      )
+        "memory: \(NumberParsing.describe(bytes: memory)) are more than "
+          + "\(profile[.physicalBits]) physical address bits reach")
     }
   }
 }

@@ -9,8 +9,8 @@ import Yams
 ///     shadow:               # the same as shadow.roots: 8
 ///       roots: 8
 ///
-/// Keys are those of `ConfigurationKey`; a mapping joins its own key and those below it with a dot. A list stands for its values
-/// joined by commas.
+/// Keys are those of `ConfigurationKey`; a mapping joins its own key and those below it with a dot. A list stands for
+/// its values joined by commas.
 public enum ConfigurationFile {
   /// Sets every key that a file names, in the file's order.
   /// - Throws: `SetupError` of kind `input`, naming file, line and key.

@@ -1,7 +1,7 @@
 import Machine
 
-/// One key of the configuration. `ConfigurationKey.all` is the one table from which `--set`, `--config`, the effective configuration in
-/// results and the documentation come.
+/// One key of the configuration. `ConfigurationKey.all` is the one table from which `--set`, `--config`, the effective
+/// configuration in results and the documentation come.
 public struct ConfigurationKey: Sendable {
   /// The name in `--set NAME=VALUE` and in a configuration file; options have the same name.
   public let name: String

@@ -143,7 +143,8 @@ extension ConfigurationKey {
     let limits = Configuration.memoryLimits
     guard limits.contains(bytes) else {
       throw .usage(
-        "memory: \(NumberParsing.describe(bytes: bytes)) is not between \(NumberParsing.describe(bytes: limits.lowerBound)) and "
+        "memory: \(NumberParsing.describe(bytes: bytes)) is not between "
+          + "\(NumberParsing.describe(bytes: limits.lowerBound)) and "
           + NumberParsing.describe(bytes: limits.upperBound))
     }
     guard bytes % 4096 == 0 else { throw .usage("memory: \(bytes) bytes are not a multiple of 4K") }

@@ -18,7 +18,8 @@ public struct InputFile: Equatable, Sendable {
   /// - Parameters:
   ///   - what: the kind of input, for the error: `guest`, `profile`, `initrd`.
   ///   - limit: the greatest size in bytes that makes sense.
-  /// - Throws: `SetupError` of kind `input` for a file that is missing, unreadable, no regular file, empty or too large.
+  /// - Throws: `SetupError` of kind `input` for a file that is missing, unreadable, no regular file, empty or too
+  ///   large.
   public static func read(_ path: String, what: String, limit: Int = 4 << 30) throws(SetupError) -> InputFile {
     guard !path.isEmpty else { throw SetupError(.input, "\(what): the file name is empty") }
     guard !path.utf8.contains(0) else { throw .input(what, path, "the file name contains a NUL") }

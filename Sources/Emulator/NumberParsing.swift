@@ -9,7 +9,8 @@ enum NumberParsing {
     return UInt64(String(digits.filter { $0 != "_" }), radix: hexadecimal ? 16 : 10)
   }
 
-  /// A number of bytes: `4096`, `64K`, `128M`, `1G`, `1T`; `KiB` and the like mean the same. Nil for anything else, or beyond 64 bits.
+  /// A number of bytes: `4096`, `64K`, `128M`, `1G`, `1T`; `KiB` and the like mean the same. Nil for anything else, or
+  /// beyond 64 bits.
   static func bytes(_ text: some StringProtocol) -> UInt64? {
     let letters: [(Character, UInt64)] = [("k", 10), ("m", 20), ("g", 30), ("t", 40)]
     var number = text[...]

@@ -74,7 +74,8 @@ enum ProfileValidation {
     return sets & (sets - 1) == 0 ? nil : "\(entries) \(unit) in \(ways) ways make \(sets) sets, not a power of two"
   }
 
-  /// A unified array is found without knowing the page size, which takes full associativity, and replaces those by size.
+  /// A unified array is found without knowing the page size, which takes full associativity, and replaces those by
+  /// size.
   private static func unifiedProblem(_ profile: CostProfile) -> (key: CostKey, why: String)? {
     let levels: [(unified: CostKey, entries: CostKey, ways: CostKey, others: [CostKey])] = [
       (.tlbDataUnified, .tlbData4KEntries, .tlbData4KWays, [.tlbData2MEntries, .tlbData1GEntries]),

@@ -1,7 +1,7 @@
 /// Why a run cannot start: one line that says what, where and why, and the exit status that goes with it.
 ///
-/// Texts that come from outside (file names, values) pass through `printable`, so that no error is longer than a line and none can
-/// write control sequences on the user's terminal.
+/// Texts that come from outside (file names, values) pass through `printable`, so that no error is longer than a line
+/// and none can write control sequences on the user's terminal.
 public struct SetupError: Error, Equatable, Sendable, CustomStringConvertible {
   /// Whose mistake it is.
   public enum Kind: Sendable {

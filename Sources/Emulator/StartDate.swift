@@ -1,6 +1,7 @@
 import Devices
 
-/// What the guest's real-time clock says when the machine starts, in UTC to the second; the host's clock is never asked.
+/// What the guest's real-time clock says when the machine starts, in UTC to the second; the host's clock is never
+/// asked.
 public struct StartDate: Equatable, Sendable, CustomStringConvertible {
   /// From 1970 to 2099: what a two-digit year and its century byte can tell.
   public let date: CalendarDate

@@ -1,7 +1,7 @@
 import Machine
 
-/// What a run counted: the JSON document of schema `penumbra.stats/1`. Every count is an integer, and the causes add up to the
-/// cycles exactly.
+/// What a run counted: the JSON document of schema `penumbra.stats/1`. Every count is an integer, and the causes add up
+/// to the cycles exactly.
 public struct Statistics: Codable, Equatable, Sendable {
   public static let schema = "penumbra.stats/1"
 

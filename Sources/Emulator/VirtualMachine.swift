@@ -4,7 +4,8 @@ import Devices
 import Hypervisor
 import Machine
 
-/// A whole machine, assembled from a configuration: memory, processor, devices, and the hypervisor that the kind of paging wants.
+/// A whole machine, assembled from a configuration: memory, processor, devices, and the hypervisor that the kind of
+/// paging wants.
 public final class VirtualMachine {
   public let configuration: Configuration
   public let guest: GuestImage
@@ -54,7 +55,8 @@ public final class VirtualMachine {
     }
   }
 
-  /// Native paging has the guest's own addresses; a hypervisor needs room for its tables too, all of it committed on touch only.
+  /// Native paging has the guest's own addresses; a hypervisor needs room for its tables too, all of it committed on
+  /// touch only.
   private static func hostMemory(_ configuration: Configuration, _ plan: BootPlan) throws(SetupError) -> HostMemory {
     do {
       guard configuration.paging != .native else {

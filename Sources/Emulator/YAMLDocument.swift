@@ -81,7 +81,8 @@ struct YAMLDocument {
     }
   }
 
-  /// A cautious guess, before the recursive parser sees the text: brackets open at once, and dashes or indentation of one line.
+  /// A cautious guess, before the recursive parser sees the text: brackets open at once, and dashes or indentation of
+  /// one line.
   private static func nestsTooDeep(_ text: String) -> Bool {
     var open = 0
     var lineDepth = 0

@@ -26,7 +26,8 @@ public struct BuiltInGuest: Sendable {
       parameters: "rounds=12 pages=1024", image: PackageResources.page_table_storm_image),
     BuiltInGuest(
       name: "pointer-chase", summary: "follows pointers, one to a page: hard on TLBs and walks",
-      parameters: "pages=N|size=BYTES page=4K|2M steps=100000 stride=4096", image: PackageResources.pointer_chase_image),
+      parameters: "pages=N|size=BYTES page=4K|2M steps=100000 stride=4096",
+      image: PackageResources.pointer_chase_image),
     BuiltInGuest(
       name: "compute", summary: "sieve, sort, CRC and the like: few TLB misses", parameters: "rounds=8",
       image: PackageResources.compute_image),

@@ -1,9 +1,10 @@
-/// Division of a sum with its parts such that the rounded parts add up to the rounded total (the largest-remainder method).
+/// Division of a sum with its parts such that the rounded parts add up to the rounded total (the largest-remainder
+/// method).
 enum Apportionment {
   /// `parts / divisor` in units of 10^-decimals.
   ///
-  /// The total is rounded half up. Each part is rounded down, and what is then missing goes to the parts with the largest remainders,
-  /// the earlier of equal ones first.
+  /// The total is rounded half up. Each part is rounded down, and what is then missing goes to the parts with the
+  /// largest remainders, the earlier of equal ones first.
   /// - Parameter divisor: 1 or more.
   static func divide(_ parts: [Int128], by divisor: UInt64, decimals: Int) -> (parts: [Int128], total: Int128) {
     let unit = Int128(NumberFormat.powerOfTen(decimals))

@@ -13,8 +13,8 @@ enum CauseTree {
     groups { cause in ledgers.contains { $0[cause] != 0 } }
   }
 
-  /// The causes that are wanted, by group. A group stands where its first cause does, wanted or not, so that tables of different runs
-  /// have one order.
+  /// The causes that are wanted, by group. A group stands where its first cause does, wanted or not, so that tables of
+  /// different runs have one order.
   static func groups(where isWanted: (Cause) -> Bool) -> [Group] {
     all.compactMap { group in
       let causes = group.causes.filter(isWanted)

@@ -1,8 +1,8 @@
 import Emulator
 import Machine
 
-/// What a context switch costs, by cause: for each measurement, the measured region of a run in which tasks have spaces of their own, less
-/// the same region of a control run in which they share one, divided by the number of switches.
+/// What a context switch costs, by cause: for each measurement, the measured region of a run in which tasks have spaces
+/// of their own, less the same region of a control run in which they share one, divided by the number of switches.
 public struct ContextSwitchReport {
   /// How the guest's kernel manages the TLB.
   public enum Variant: String, CaseIterable, Sendable {

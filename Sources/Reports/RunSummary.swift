@@ -29,7 +29,8 @@ public enum RunSummary {
     let unverified = statistics.unverified.count
     return "  \(NumberFormat.grouped(statistics.instructions)) instructions, "
       + "\(NumberFormat.grouped(statistics.cycles)) cycles "
-      + "(\(NumberFormat.ratio(statistics.cycles, to: statistics.instructions)) each), paging \(paging), profile \(profile)"
+      + "(\(NumberFormat.ratio(statistics.cycles, to: statistics.instructions)) each), "
+      + "paging \(paging), profile \(profile)"
       + (unverified == 0 ? "" : " (\(unverified) figures unverified)")
   }
 

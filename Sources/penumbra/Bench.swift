@@ -17,9 +17,10 @@ struct ContextSwitch: ParsableCommand {
     commandName: "context-switch",
     abstract: "The price of a context switch: number of processes x pages touched x kernel x kind of paging.",
     discussion: """
-      Each figure is the difference of two runs of the guest context-switch on the same path: tasks in spaces of their own, less tasks that \
-      share one space, divided by the number of switches. Kernels: plain (a load of CR3 drops everything), global (the kernel's pages are \
-      global), pcid (spaces have PCIDs). --append adds parameters of the guest, for example mode=user.
+      Each figure is the difference of two runs of the guest context-switch on the same path: tasks in spaces of their \
+      own, less tasks that share one space, divided by the number of switches. Kernels: plain (a load of CR3 drops \
+      everything), global (the kernel's pages are global), pcid (spaces have PCIDs). --append adds parameters of the \
+      guest, for example mode=user.
       """)
 
   @Option(help: ArgumentHelp("Numbers of processes, each with a space of its own.", valueName: "list"))

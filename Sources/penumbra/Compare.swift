@@ -8,8 +8,8 @@ struct Compare: ParsableCommand {
   static let configuration = CommandConfiguration(
     abstract: "Boot a guest under several kinds of paging; one table, cycles by cause, side by side.",
     discussion: """
-      The guest's output is not shown. Exit status 0 when every run ended by the guest's own will and alike, 6 when guests ended differently, \
-      otherwise that of the run that did not come to its end.
+      The guest's output is not shown. Exit status 0 when every run ended by the guest's own will and alike, 6 when \
+      guests ended differently, otherwise that of the run that did not come to its end.
       """)
 
   @Argument(help: "A file, or the name of a built-in guest.", completion: .file())

@@ -51,7 +51,8 @@ struct StatisticsFile {
   /// `-` is standard error.
   private let path: String
 
-  /// Nil where none was asked for. Whether the file can be written is looked at now, so that a long run is not lost to a wrong name.
+  /// Nil where none was asked for. Whether the file can be written is looked at now, so that a long run is not lost to
+  /// a wrong name.
   /// - Throws: `SetupError` of kind `input` for a file that cannot be written.
   init?(_ path: String?) throws(SetupError) {
     guard let path else { return nil }

@@ -1,11 +1,12 @@
 import Foundation
 
-/// Standard input as a guest's serial line reads it. What was read is kept, so that a snapshot can go back and several runs can
-/// read the same.
+/// Standard input as a guest's serial line reads it. What was read is kept, so that a snapshot can go back and several
+/// runs can read the same.
 ///
-/// A file or a pipe is consumed on demand: the guest gets a byte when it asks for it, whenever the host delivers it, so that runs are
-/// alike. A pipe that stays silent, as one that nobody writes to, must not hold up a guest that only looks whether there is input:
-/// after `patience` it is treated like a terminal, whose bytes arrive when they are typed.
+/// A file or a pipe is consumed on demand: the guest gets a byte when it asks for it, whenever the host delivers it, so
+/// that runs are alike. A pipe that stays silent, as one that nobody writes to, must not hold up a guest that only
+/// looks whether there is input: after `patience` it is treated like a terminal, whose bytes arrive when they are
+/// typed.
 final class HostInput {
   /// How long a pipe may stay silent, in milliseconds.
   private static let patience: Int32 = 250

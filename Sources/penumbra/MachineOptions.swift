@@ -2,8 +2,8 @@ import ArgumentParser
 import Emulator
 import Reports
 
-/// The options that every verb which runs a guest shares. Those that set a key of the configuration are texts here: the key's own parser
-/// reads them, so that an option, `--set` and a file accept and refuse the same.
+/// The options that every verb which runs a guest shares. Those that set a key of the configuration are texts here: the
+/// key's own parser reads them, so that an option, `--set` and a file accept and refuse the same.
 struct MachineOptions: ParsableArguments {
   @Option(
     help: ArgumentHelp(

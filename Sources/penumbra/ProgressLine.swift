@@ -1,7 +1,8 @@
 import Foundation
 import Reports
 
-/// A line on the terminal that tells how far a long run has come. Host time is used for what a person sees and for nothing else.
+/// A line on the terminal that tells how far a long run has come. Host time is used for what a person sees and for
+/// nothing else.
 final class ProgressLine {
   private let label: String?
   private let start = ContinuousClock.now

@@ -1,5 +1,5 @@
-/// Arbitrary bytes as a guest's code, page tables and registers (RandomGuest.swift): no input may trap the emulator, keep it from ending, or do
-/// something else when the code is cut into blocks of one instruction.
+/// Arbitrary bytes as a guest's code, page tables and registers (RandomGuest.swift): no input may trap the emulator,
+/// keep it from ending, or do something else when the code is cut into blocks of one instruction.
 @_cdecl("LLVMFuzzerTestOneInput")
 public func fuzzGuest(_ bytes: UnsafePointer<UInt8>, _ count: Int) -> CInt {
   let guest = RandomGuest([UInt8](UnsafeBufferPointer(start: bytes, count: count)))

@@ -2,14 +2,15 @@ import Decoding
 import Devices
 import Machine
 
-/// A small native machine whose code, page tables, registers and control registers are made of arbitrary bytes, and a supervisor that keeps it
-/// going: whenever a run ends, another part of the code is entered. What the bytes make the guest do is of no interest; that the emulator neither
-/// traps nor hangs is, and that the same bytes give the same machine however the code is cut into blocks.
+/// A small native machine whose code, page tables, registers and control registers are made of arbitrary bytes, and a
+/// supervisor that keeps it going: whenever a run ends, another part of the code is entered. What the bytes make the
+/// guest do is of no interest; that the emulator neither traps nor hangs is, and that the same bytes give the same
+/// machine however the code is cut into blocks.
 ///
 /// The test suite makes the bytes from seeds, the fuzzer (Tests/Fuzz) from what it learns.
 struct RandomGuest {
-  /// The code that the guest starts in. Not 16-bit code, which runs past the end of its segment unhindered as long as fetches are not checked
-  /// against the limit.
+  /// The code that the guest starts in. Not 16-bit code, which runs past the end of its segment unhindered as long as
+  /// fetches are not checked against the limit.
   enum Mode: UInt8, CaseIterable { case bits64, compatibility, bits32 }
 
   var mode: Mode
@@ -127,7 +128,8 @@ struct RandomGuest {
     put([level + 0x3007, 0x87], at: level + 0x2000)
     put((0..<512).map { entry(of: $0, &bytes) }, at: level + 0x3000)
 
-    // Null; 64-bit code, data for ring 0; compatibility code; 16-bit code, not present; data and 64-bit code for ring 3; the task, in two.
+    // Null; 64-bit code, data for ring 0; compatibility code; 16-bit code, not present; data and 64-bit code for
+    // ring 3; the task, in two.
     let task = Place.task
     put(
       [

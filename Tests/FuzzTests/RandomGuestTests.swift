@@ -27,8 +27,8 @@ import Testing
     return bytes
   }
 
-  /// The testing library looks at the stack whenever something is thrown, which makes a guest's faults a hundred times as slow as they are: few
-  /// rounds here, many by `make fuzz`.
+  /// The testing library looks at the stack whenever something is thrown, which makes a guest's faults a hundred times
+  /// as slow as they are: few rounds here, many by `make fuzz`.
   private static let rounds: UInt64 = 8
   private static let parts: UInt64 = 8
 

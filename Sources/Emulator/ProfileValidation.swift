@@ -31,7 +31,7 @@ enum ProfileValidation {
     switch key {
     case .frequency: 1_000_000...100_000_000_000
     case .physicalBits: 36...52
-    case .tlbDataUnified, .tlbCodeUnified, .tlbL2Holds2M, .taggedTLB: 0...1
+    case .tlbDataUnified, .tlbCodeUnified, .tlbL2Holds2M, .taggedTLB, .nestedAccessedDirty: 0...1
     case .tlbData4KEntries, .tlbData4KWays, .tlbCode4KEntries, .tlbCode4KWays:
       // The processor always looks here first.
       1...65536

@@ -86,13 +86,7 @@ extension Hypervisor {
 
   /// A guest table lies where there is no memory. Silicon reads ones there: a present entry with reserved bits set.
   func injectAbsentTable(_ exit: VMExit) -> RunResult? {
-    let registers = processor.pagingRegisters
-    var code = PageFault.Code.present | PageFault.Code.reserved
-    if exit.access.isWrite { code |= PageFault.Code.write }
-    if exit.access.isUser { code |= PageFault.Code.user }
-    if exit.access.isFetch && (registers.efer & EFER.noExecute != 0 || registers.cr4 & CR4.smep != 0) {
-      code |= PageFault.Code.fetch
-    }
+    let code = processor.softwarePlan.errorCode(exit.access, present: true, reserved: true)
     inject(
       .exception(.pageFault(PageFault(address: exit.address, errorCode: code, level: 0, entry: .max))), during: exit)
     return nil

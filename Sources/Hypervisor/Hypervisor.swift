@@ -75,7 +75,7 @@ public final class Hypervisor {
       paging: .native, intercepts: [.ports, .halt, .externalInterrupts], vpid: max(options.vpid & 7, 1))
     switch options.kind {
     case .nested:
-      let tables = NestedTables(options.vendor, physicalBits: profile[.physicalBits], &allocator)
+      let tables = NestedTables(options.vendor, profile, &allocator)
       nested = tables
       controls.paging = .nested(tables.plan)
     case .shadow:

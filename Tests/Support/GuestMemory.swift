@@ -107,9 +107,12 @@ public final class GuestMemory {
   /// The plan of the second dimension.
   public func nestedPlan(physicalBits: UInt64 = 46, keepsAccessedDirty: Bool = false) -> NestedPlan? {
     nested.map {
-      NestedPlan(
-        root: HostPhysical($0.root), levels: $0.levels, format: $0.isExtended ? .extended : .ordinary(noExecute: true),
-        physicalBits: physicalBits, keepsAccessedDirty: keepsAccessedDirty)
+      let format: TableFormat = $0.isExtended ? .extended : .ordinary(noExecute: true)
+      return NestedPlan(
+        root: HostPhysical($0.root), levels: $0.levels, format: format,
+        reserved: ReservedBits(
+          format, physicalBits: physicalBits, gigabytePages: true, vendor: $0.isExtended ? .intel : .amd),
+        keepsAccessedDirty: keepsAccessedDirty)
     }
   }
 

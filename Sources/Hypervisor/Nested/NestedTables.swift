@@ -13,11 +13,13 @@ struct NestedTables {
   /// Write-back, in bits 5:3 of an extended leaf entry.
   private static let writeBack: UInt64 = 6 << 3
 
-  init(_ vendor: Vendor, physicalBits: UInt64, _ allocator: inout FrameAllocator) {
+  init(_ vendor: Vendor, _ profile: CostProfile, _ allocator: inout FrameAllocator) {
     let root = allocator.allocate(.nestedTable, number: 0)?.address ?? HostPhysical(0)
+    let format: TableFormat = vendor == .intel ? .extended : .ordinary(noExecute: true)
     plan = NestedPlan(
-      root: root, levels: 4, format: vendor == .intel ? .extended : .ordinary(noExecute: true),
-      physicalBits: min(max(physicalBits, 36), 52), keepsAccessedDirty: true)
+      root: root, levels: 4, format: format,
+      reserved: ReservedBits(format, physicalBits: profile[.physicalBits], gigabytePages: true, vendor: vendor),
+      keepsAccessedDirty: profile[.nestedAccessedDirty] != 0)
   }
 
   private var linkBits: UInt64 {

@@ -109,7 +109,7 @@ extension Hypervisor {
       let role: ShadowRole
       if level > path.leafLevel {
         let guestEntry = path.entries[level]
-        above = above & TableFormat.ordinary(noExecute: noExecute).access(guestEntry)
+        above = above & TableFormat.ordinary(noExecute: noExecute).permissions(guestEntry)
         gfn = (guestEntry & EntryBit.frameMask) >> 12
         role = shadow!.pool[page].role.child(direct: false, access: above)
       } else {
@@ -145,15 +145,5 @@ extension Hypervisor {
     let wanted = ShadowEntry(mapping: base, access, level: size.level)
     change(slot, to: wanted, for: .shadowFill)
     return true
-  }
-}
-
-extension TableFormat {
-  /// What one entry of an ordinary table permits.
-  func access(_ entry: UInt64) -> PagePermissions {
-    guard case .ordinary(let noExecute) = self else { return .all }
-    return PagePermissions(
-      writable: entry & EntryBit.writable != 0, user: entry & EntryBit.user != 0,
-      executable: !noExecute || entry & EntryBit.noExecute == 0)
   }
 }

@@ -89,7 +89,7 @@ extension Hypervisor {
     if !page.role.noExecute && guestEntry & EntryBit.noExecute != 0 {
       return "stands for a guest entry with reserved bits"
     }
-    let access = page.role.access & TableFormat.ordinary(noExecute: page.role.noExecute).access(guestEntry)
+    let access = page.role.access & TableFormat.ordinary(noExecute: page.role.noExecute).permissions(guestEntry)
     let isGuestLeaf = level == 1 || (guestEntry & EntryBit.large != 0 && level <= 3)
     let gfn = (guestEntry & EntryBit.frameMask) >> 12 & ~(isGuestLeaf ? span - 1 : 0)
     if isLeaf {

@@ -72,13 +72,11 @@ extension Hypervisor {
   /// cached the translation: it wants A set, and to write D (KVM: eager fills).
   private func eagerEntry(_ role: ShadowRole, _ guestEntry: UInt64) -> ShadowEntry {
     guard guestEntry & EntryBit.present != 0, guestEntry & EntryBit.accessed != 0 else { return .none }
-    var reserved = EntryBit.frameMask & ~(1 << min(max(profile[.physicalBits], 36), 52) &- 1)
-    if !role.noExecute { reserved |= EntryBit.noExecute }
-    guard guestEntry & reserved == 0 else { return .none }
+    guard guestEntry & processor.softwarePlan.reserved.mask(level: 1, leaf: true) == 0 else { return .none }
     // Memory that was never touched stays so.
     let physical = GuestPhysical(guestEntry & EntryBit.frameMask)
     guard let mapped = guest.map.lookup(physical) else { return .none }
-    var access = role.access & TableFormat.ordinary(noExecute: role.noExecute).access(guestEntry)
+    var access = role.access & TableFormat.ordinary(noExecute: role.noExecute).permissions(guestEntry)
     if guestEntry & EntryBit.dirty == 0 || shadow!.pool.isGuarded(physical.frame) { access.writable = false }
     return ShadowEntry(mapping: mapped.address, access, level: 1)
   }

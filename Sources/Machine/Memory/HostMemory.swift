@@ -36,6 +36,8 @@ public final class HostMemory {
     highLimit = high == 0 ? 0 : highBase + high
     capacity = max(lowLimit, highLimit)
     base = try HostMemory.reserve(capacity)
+    // The host's own TLB misses on guest memory would cost more than the modelled ones. Advice only: a host without large pages ignores it.
+    madvise(base, Int(capacity), MADV_HUGEPAGE)
     let frames = capacity >> 12
     codeLines = try HostMemory.reserve(frames * 8).bindMemory(to: UInt64.self, capacity: Int(frames))
     touched = try HostMemory.reserve(frames).bindMemory(to: UInt8.self, capacity: Int(frames))

@@ -65,7 +65,8 @@ public enum EPTBit {
     level == 1 || (entry & EntryBit.large != 0 && level <= 3)
   }
 
-  @inline(__always) func permissions(_ entry: UInt64) -> PagePermissions {
+  /// What one entry permits.
+  @inline(__always) public func permissions(_ entry: UInt64) -> PagePermissions {
     switch self {
     case .ordinary(let noExecute):
       PagePermissions(
@@ -74,22 +75,6 @@ public enum EPTBit {
     case .extended:
       PagePermissions(writable: entry & EPTBit.write != 0, user: true, executable: entry & EPTBit.execute != 0)
     }
-  }
-
-  /// The bits that must be zero in a present entry. Bits from `physicalBits` up to 51 are reserved; so are PS in a PML4E and
-  /// the address bits below a large page's frame, of which bit 12 is PAT.
-  @inline(__always) func reserved(level: Int, leaf: Bool, physicalBits: UInt64) -> UInt64 {
-    var mask = EntryBit.frameMask & ~((1 << physicalBits) &- 1)
-    switch self {
-    case .ordinary(let noExecute):
-      if !noExecute { mask |= EntryBit.noExecute }
-      if level >= 4 { mask |= EntryBit.large }
-      if leaf && level > 1 { mask |= ((1 << (12 &+ 9 &* UInt64(level &- 1))) &- 1) & ~0x1fff }
-    case .extended:
-      if level >= 4 { mask |= 0xf8 } else if !leaf { mask |= 0x78 }
-      if leaf && level > 1 { mask |= ((1 << (12 &+ 9 &* UInt64(level &- 1))) &- 1) & ~0xfff }
-    }
-    return mask
   }
 
   /// Whether a present entry is malformed beyond its reserved bits: an extended entry that is writable but not readable

@@ -24,11 +24,11 @@ struct PageWalk<Port: WalkPort> {
     var path = Path()
     var level = plan.levels
     var table: HostPhysical
-    // Whether the second dimension lets A and D be set in the table. One that is remembered has A set on its way already.
-    var isWritable = true
+    // Whether the second dimension lets A and D be set in the table.
+    var isWritable: Bool
     var permissions = PagePermissions.all
     if let cached = port.cachedTable(for: address) {
-      (table, level, permissions) = (cached.table, cached.level, cached.permissions)
+      (table, level, permissions, isWritable) = (cached.table, cached.level, cached.permissions, cached.isWritable)
     } else {
       switch locate(plan.root, for: .read, duringWalk: true) {
       case .success(let found): (table, isWritable) = (found.address, found.writable)
@@ -46,7 +46,7 @@ struct PageWalk<Port: WalkPort> {
         return .fault(fault(address, access, level: level, entry: entry, present: false, reserved: false))
       }
       let leaf = plan.format.isLeaf(entry, level: level)
-      if entry & plan.format.reserved(level: level, leaf: leaf, physicalBits: plan.physicalBits) != 0 {
+      if entry & plan.reserved.mask(level: level, leaf: leaf) != 0 {
         return .fault(fault(address, access, level: level, entry: entry, present: true, reserved: true))
       }
       permissions = permissions & plan.format.permissions(entry)
@@ -72,7 +72,8 @@ struct PageWalk<Port: WalkPort> {
       let next = path[above &- 1]
       port.remember(
         CachedTable(
-          table: HostPhysical(next.address.rawValue & ~0xfff), level: above &- 1, permissions: next.permissions),
+          table: HostPhysical(next.address.rawValue & ~0xfff), level: above &- 1, permissions: next.permissions,
+          isWritable: next.isWritable),
         for: address)
       above &-= 1
     }
@@ -172,7 +173,7 @@ struct PageWalk<Port: WalkPort> {
       guard nested.format.isPresent(entry) else { return refused(present: false) }
       let leaf = nested.format.isLeaf(entry, level: level)
       if nested.format.isMalformed(entry)
-        || entry & nested.format.reserved(level: level, leaf: leaf, physicalBits: nested.physicalBits) != 0
+        || entry & nested.reserved.mask(level: level, leaf: leaf) != 0
       {
         return refused(present: true, misconfigured: true)
       }
@@ -206,7 +207,8 @@ struct PageWalk<Port: WalkPort> {
       let next = path[above &- 1]
       port.rememberNested(
         CachedTable(
-          table: HostPhysical(next.address.rawValue & ~0xfff), level: above &- 1, permissions: next.permissions),
+          table: HostPhysical(next.address.rawValue & ~0xfff), level: above &- 1, permissions: next.permissions,
+          isWritable: next.isWritable),
         for: address)
       above &-= 1
     }
@@ -230,13 +232,10 @@ struct PageWalk<Port: WalkPort> {
   @inline(__always) private func fault(
     _ address: GuestVirtual, _ access: Access, level: Int, entry: UInt64, present: Bool, reserved: Bool
   ) -> PageFault {
-    var code: UInt32 = 0
-    if present { code |= PageFault.Code.present }
-    if access.isWrite { code |= PageFault.Code.write }
-    if access.isUser { code |= PageFault.Code.user }
-    if reserved { code |= PageFault.Code.reserved }
-    if access.isFetch && plan.reportsFetch { code |= PageFault.Code.fetch }
-    return PageFault(address: address, errorCode: code, level: UInt8(level), entry: entry)
+    PageFault(
+      address: address,
+      errorCode: plan.errorCode(access, present: present, reserved: reserved),
+      level: UInt8(level), entry: entry)
   }
 
   /// The outcome of a second-dimension translation.

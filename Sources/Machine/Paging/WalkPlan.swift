@@ -23,8 +23,8 @@
   /// 4 or 5; 0 while paging is off, when addresses are guest-physical already.
   public var levels: Int
   public var format: TableFormat
-  /// MAXPHYADDR.
-  public var physicalBits: UInt64
+  /// What the entries may not have set.
+  public var reserved: ReservedBits
   /// Whether fault codes tell fetches: EFER.NXE or CR4.SMEP (SDM vol. 3, 4.7).
   public var reportsFetch: Bool
   /// Whether leaf entries may be global (CR4.PGE).
@@ -32,16 +32,27 @@
   public var second: Second
 
   public init(
-    root: GuestPhysical, levels: Int, format: TableFormat, physicalBits: UInt64, reportsFetch: Bool, globalPages: Bool,
-    second: Second
+    root: GuestPhysical, levels: Int, format: TableFormat, reserved: ReservedBits, reportsFetch: Bool,
+    globalPages: Bool, second: Second
   ) {
     self.root = root
     self.levels = levels
     self.format = format
-    self.physicalBits = physicalBits
+    self.reserved = reserved
     self.reportsFetch = reportsFetch
     self.globalPages = globalPages
     self.second = second
+  }
+
+  /// The error code of a page fault (SDM vol. 3, 4.7).
+  @inline(__always) public func errorCode(_ access: Access, present: Bool, reserved: Bool) -> UInt32 {
+    var code: UInt32 = 0
+    if present { code |= PageFault.Code.present }
+    if access.isWrite { code |= PageFault.Code.write }
+    if access.isUser { code |= PageFault.Code.user }
+    if reserved { code |= PageFault.Code.reserved }
+    if access.isFetch && reportsFetch { code |= PageFault.Code.fetch }
+    return code
   }
 }
 
@@ -51,15 +62,15 @@
   /// 4 or 5.
   public var levels: Int
   public var format: TableFormat
-  public var physicalBits: UInt64
+  public var reserved: ReservedBits
   /// Whether the walker keeps accessed and dirty bits here; then its reads of the guest's tables count as writes (SDM vol. 3, 29.3.5).
   public var keepsAccessedDirty: Bool
 
-  public init(root: HostPhysical, levels: Int, format: TableFormat, physicalBits: UInt64, keepsAccessedDirty: Bool) {
+  public init(root: HostPhysical, levels: Int, format: TableFormat, reserved: ReservedBits, keepsAccessedDirty: Bool) {
     self.root = root
     self.levels = levels
     self.format = format
-    self.physicalBits = physicalBits
+    self.reserved = reserved
     self.keepsAccessedDirty = keepsAccessedDirty
   }
 }
@@ -110,6 +121,8 @@
   /// The level of the table's entries.
   public var level: Int
   public var permissions: PagePermissions
+  /// Whether the second dimension lets A and D be set in the table's entries.
+  public var isWritable: Bool
 }
 
 /// What a walk is made through: the hardware's port charges every reference, uses the paging-structure caches and sets A and D

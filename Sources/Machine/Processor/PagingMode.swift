@@ -8,9 +8,19 @@ extension Processor {
     return WalkPlan(
       root: GuestPhysical(state.cr3 & EntryBit.frameMask),
       levels: enabled ? (state.cr4 & CR4.la57 != 0 ? 5 : 4) : 0, format: .ordinary(noExecute: noExecute),
-      physicalBits: costs.physicalBits, reportsFetch: noExecute || state.cr4 & CR4.smep != 0,
+      reserved: reservedBits(noExecute: noExecute, gigabytePages: features.contains(.pdpe1gb)),
+      reportsFetch: noExecute || state.cr4 & CR4.smep != 0,
       globalPages: state.cr4 & CR4.pageGlobal != 0, second: second)
   }
+
+  private func reservedBits(noExecute: Bool, gigabytePages: Bool) -> ReservedBits {
+    ReservedBits(
+      .ordinary(noExecute: noExecute), physicalBits: costs.physicalBits, gigabytePages: gigabytePages,
+      vendor: profile.vendor)
+  }
+
+  /// The plan of the guest's tables as a hypervisor walks them in software.
+  public var softwarePlan: WalkPlan { guestPlan(second: .software) }
 
   /// The control bits of the guest that decide permissions. Without paging everything is allowed, which the walker's permissions say.
   public var guestControls: PagingControls {
@@ -35,10 +45,11 @@ extension Processor {
       tag = TranslationKey.tag(vpid: vpid, pcid: pcid)
     case .shadow(let shadow):
       // The hypervisor runs the guest with its own CR0 and CR4: WP always set, paging always on with the tables that it made. What
-      // the guest's WP, SMEP and SMAP mean is in the shadow entries, except the checks that the real CR4 makes the same way.
+      // the guest's WP, SMEP and SMAP mean is in the shadow entries, except the checks that the real CR4 makes the same way. Which page
+      // sizes the processor has, the hypervisor knows, whatever the guest is told.
       plan = WalkPlan(
         root: GuestPhysical(shadow.root.rawValue), levels: 4, format: .ordinary(noExecute: true),
-        physicalBits: costs.physicalBits, reportsFetch: true, globalPages: false, second: .identity)
+        reserved: reservedBits(noExecute: true, gigabytePages: true), reportsFetch: true, globalPages: false, second: .identity)
       pagingControls.writeProtect = true
       tag = TranslationKey.tag(vpid: vpid, pcid: shadow.tag)
     }

@@ -89,7 +89,9 @@ public final class Processor {
     direct = translation.direct.nothing
     blocks = BlockCache(memory: memory, decoder: decoder, costs: costs, greatestLength: options.blockLength)
     plan = WalkPlan(
-      root: GuestPhysical(0), levels: 0, format: .ordinary(noExecute: false), physicalBits: costs.physicalBits,
+      root: GuestPhysical(0), levels: 0, format: .ordinary(noExecute: false),
+      reserved: ReservedBits(
+        .ordinary(noExecute: false), physicalBits: costs.physicalBits, gigabytePages: true, vendor: profile.vendor),
       reportsFetch: false, globalPages: false, second: .identity)
     pagingControls = PagingControls(writeProtect: false, smep: false, smap: false, alignmentCheckFlag: false)
     regions = RegionAccounts()

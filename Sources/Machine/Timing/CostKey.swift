@@ -71,6 +71,8 @@ public enum CostKey: String, CaseIterable, Sendable {
   case nestedTLBEntries = "nested-tlb.entries"
   /// Cycles of a hit there.
   case nestedTLBHit = "nested-tlb.hit"
+  /// 1: the walker keeps accessed and dirty bits in nested tables.
+  case nestedAccessedDirty = "nested.accessed-dirty"
   /// Cycles of setting A or D in an entry (a locked update).
   case walkSetBits = "walk.set-bits"
   /// Cycles of starting the page walker, besides its references.

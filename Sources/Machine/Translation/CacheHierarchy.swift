@@ -39,12 +39,14 @@ struct CacheHierarchy {
     guard array.isPresent else { return false }
     let line = address >> 6
     let set = array.set(of: line)
-    let way = array.find(line, inSet: set)
+    // As other keys have it: the number above 16 bits that could tell contexts apart.
+    let key = line << 16
+    let way = array.find(key, inSet: set)
     if way >= 0 {
       array.stamps[way] = tick
       return true
     }
-    array.put(line, 0, stamp: tick, at: array.victim(inSet: set))
+    array.put(key, 0, stamp: tick, inSet: set, at: array.victim(inSet: set))
     return false
   }
 }

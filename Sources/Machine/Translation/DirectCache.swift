@@ -24,6 +24,8 @@ struct DirectCache {
 
   private let storage: UnsafeMutablePointer<DirectEntry>
   private let dummy: UnsafeMutablePointer<UInt64>
+  /// One bit for each context whose table may hold verdicts.
+  private var used = 0
 
   init() {
     dummy = .allocate(capacity: 1)
@@ -48,25 +50,41 @@ struct DirectCache {
   /// The table that never hits.
   var nothing: UnsafeMutablePointer<DirectEntry> { storage + DirectCache.contexts * DirectCache.entries }
 
+  /// The place for an address's verdict in the table of the context in force.
+  @inline(__always) mutating func place(
+    for address: UInt64, in table: UnsafeMutablePointer<DirectEntry>
+  ) -> UnsafeMutablePointer<DirectEntry> {
+    used |= 1 &<< ((table - storage) / DirectCache.entries)
+    return table + DirectCache.index(address)
+  }
+
   @inline(__always) static func index(_ address: UInt64) -> Int { Int((address >> 12) & UInt64(entries - 1)) }
 
   /// Drops every verdict.
-  func clear() {
-    for index in 0..<DirectCache.entries * DirectCache.contexts { drop(storage + index) }
+  mutating func clear() {
+    for context in 0..<DirectCache.contexts where used & 1 &<< context != 0 {
+      let table = table(context)
+      for index in 0..<DirectCache.entries { drop(table + index) }
+    }
+    used = 0
   }
 
   /// Drops the verdicts that mirror a TLB way. A small page has one place in each table; a large one can be anywhere.
-  func clear(stamp: UnsafeMutablePointer<UInt64>, smallPage number: UInt64?) {
-    if let number {
-      for context in 0..<DirectCache.contexts {
+  @inline(__always) func clear(stamp: UnsafeMutablePointer<UInt64>, smallPage number: UInt64?) {
+    for context in 0..<DirectCache.contexts where used & 1 &<< context != 0 {
+      if let number {
         let entry = table(context) + Int(number & UInt64(DirectCache.entries - 1))
         if entry.pointee.stamp == stamp { drop(entry) }
-      }
-    } else {
-      for index in 0..<DirectCache.entries * DirectCache.contexts where storage[index].stamp == stamp {
-        drop(storage + index)
+      } else {
+        clearAll(of: stamp, in: table(context))
       }
     }
+  }
+
+  @inline(never) private func clearAll(
+    of stamp: UnsafeMutablePointer<UInt64>, in table: UnsafeMutablePointer<DirectEntry>
+  ) {
+    for index in 0..<DirectCache.entries where table[index].stamp == stamp { drop(table + index) }
   }
 
   /// Takes write permission away from every page whose bytes begin at a host pointer: from now on they hold decoded code.

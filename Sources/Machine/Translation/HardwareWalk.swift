@@ -2,14 +2,20 @@
 /// TLB are used and filled, A and D bits are set.
 struct HardwarePort: WalkPort {
   unowned(unsafe) let processor: Processor
+  unowned(unsafe) let unit: TranslationUnit
   /// What references to first-dimension tables are charged to: the guest's, or a hypervisor's shadows.
   let firstCause: Cause
   /// References made so far in this walk.
   var references = 0
 
+  @inline(__always) init(processor: Processor, firstCause: Cause) {
+    self.processor = processor
+    unit = processor.translation
+    self.firstCause = firstCause
+  }
+
   @inline(__always) mutating func read(_ address: HostPhysical, dimension: Dimension, level: Int) -> UInt64 {
     references &+= 1
-    let unit = processor.translation
     unit.tick &+= 1
     let served = unit.caches.reference(address.rawValue, tick: unit.tick)
     let (index, cycles) =
@@ -36,30 +42,38 @@ struct HardwarePort: WalkPort {
   }
 
   @inline(__always) mutating func cachedTable(for address: GuestVirtual) -> CachedTable? {
-    let unit = processor.translation
-    // Address bits above the prefix go with it: upper and lower half of the address space do not share entries.
-    for level in 1...3 {
-      guard let (array, shift) = unit.structureCache(to: level), array.isPresent else { continue }
-      let way = array.find(key(address.rawValue, shift, processor.tag), inSet: 0)
-      guard way >= 0 else { continue }
-      unit.tick &+= 1
-      array.stamps[way] = unit.tick
-      processor.counters.structureHits[level] &+= 1
-      processor.charge(firstCause, processor.costs.pscHit)
-      return CachedTable(array.values[way], level: level)
-    }
-    return nil
+    if let table = table(address, in: unit.pde, shift: 21, level: 1) { return table }
+    if let table = table(address, in: unit.pdpte, shift: 30, level: 2) { return table }
+    return table(address, in: unit.pml4e, shift: 39, level: 3)
   }
 
-  mutating func remember(_ table: CachedTable, for address: GuestVirtual) {
-    guard let (array, shift) = processor.translation.structureCache(to: table.level), array.isPresent else { return }
-    put(table.packed, key(address.rawValue, shift, processor.tag), in: array)
+  @inline(__always) private func table(
+    _ address: GuestVirtual, in array: AssociativeArray, shift: UInt64, level: Int
+  ) -> CachedTable? {
+    let way = array.find(TranslationKey.table(address.rawValue, shift, tag: processor.tag), inSet: 0)
+    guard way >= 0 else { return nil }
+    unit.tick &+= 1
+    array.stamps[way] = unit.tick
+    processor.counters.structureHits[level] &+= 1
+    processor.charge(firstCause, processor.costs.pscHit)
+    return CachedTable(array.values[way], level: level)
   }
+
+  @inline(__always) mutating func remember(_ table: CachedTable, for address: GuestVirtual) {
+    switch table.level {
+    case 1: put(table.packed, address.rawValue, 21, processor.tag, in: unit.pde)
+    case 2: put(table.packed, address.rawValue, 30, processor.tag, in: unit.pdpte)
+    case 3: put(table.packed, address.rawValue, 39, processor.tag, in: unit.pml4e)
+    default: break
+    }
+  }
+
+  /// What the second dimension's caches are tagged with: the VPID, which here stands for the nested root.
+  @inline(__always) private var nestedTag: UInt64 { processor.tag & TranslationKey.vpidMask }
 
   @inline(__always) mutating func cachedFrame(for address: GuestPhysical) -> HostMapping? {
-    let unit = processor.translation
     guard unit.nestedTLB.isPresent else { return nil }
-    let way = unit.nestedTLB.find(nestedKey(address.rawValue, 12), inSet: 0)
+    let way = unit.nestedTLB.find(TranslationKey.table(address.rawValue, 12, tag: nestedTag), inSet: 0)
     guard way >= 0 else {
       processor.counters.nestedTLBMisses &+= 1
       return nil
@@ -72,47 +86,44 @@ struct HardwarePort: WalkPort {
   }
 
   mutating func remember(_ mapping: HostMapping, for address: GuestPhysical) {
-    guard processor.translation.nestedTLB.isPresent else { return }
-    put(mapping.packed, nestedKey(address.rawValue, 12), in: processor.translation.nestedTLB)
+    put(mapping.packed, address.rawValue, 12, nestedTag, in: unit.nestedTLB)
   }
 
   @inline(__always) mutating func cachedNestedTable(for address: GuestPhysical) -> CachedTable? {
-    let unit = processor.translation
-    for level in 1...2 {
-      guard let (array, shift) = unit.nestedStructureCache(to: level), array.isPresent else { continue }
-      let way = array.find(nestedKey(address.rawValue, shift), inSet: 0)
-      guard way >= 0 else { continue }
-      unit.tick &+= 1
-      array.stamps[way] = unit.tick
-      processor.counters.nestedStructureHits[level] &+= 1
-      processor.charge(.walkHost, processor.costs.pscHit)
-      return CachedTable(array.values[way], level: level)
-    }
-    return nil
+    if let table = nestedTable(address, in: unit.nestedPDE, shift: 21, level: 1) { return table }
+    return nestedTable(address, in: unit.nestedPDPTE, shift: 30, level: 2)
+  }
+
+  @inline(__always) private func nestedTable(
+    _ address: GuestPhysical, in array: AssociativeArray, shift: UInt64, level: Int
+  ) -> CachedTable? {
+    let way = array.find(TranslationKey.table(address.rawValue, shift, tag: nestedTag), inSet: 0)
+    guard way >= 0 else { return nil }
+    unit.tick &+= 1
+    array.stamps[way] = unit.tick
+    processor.counters.nestedStructureHits[level] &+= 1
+    processor.charge(.walkHost, processor.costs.pscHit)
+    return CachedTable(array.values[way], level: level)
   }
 
   mutating func rememberNested(_ table: CachedTable, for address: GuestPhysical) {
-    guard let (array, shift) = processor.translation.nestedStructureCache(to: table.level), array.isPresent else {
-      return
+    switch table.level {
+    case 1: put(table.packed, address.rawValue, 21, nestedTag, in: unit.nestedPDE)
+    case 2: put(table.packed, address.rawValue, 30, nestedTag, in: unit.nestedPDPTE)
+    default: break
     }
-    put(table.packed, nestedKey(address.rawValue, shift), in: array)
   }
 
   func hostFrame(of address: GuestPhysical) -> HostMapping? { nil }
 
-  private func put(_ value: UInt64, _ key: UInt64, in array: AssociativeArray) {
+  @inline(__always) private func put(
+    _ value: UInt64, _ address: UInt64, _ shift: UInt64, _ tag: UInt64, in array: AssociativeArray
+  ) {
+    guard array.isPresent else { return }
+    let key = TranslationKey.table(address, shift, tag: tag)
     let known = array.find(key, inSet: 0)
-    processor.translation.tick &+= 1
-    array.put(key, value, stamp: processor.translation.tick, at: known >= 0 ? known : array.victim(inSet: 0))
-  }
-
-  @inline(__always) private func key(_ address: UInt64, _ shift: UInt64, _ tag: UInt64) -> UInt64 {
-    (address >> shift) << 16 & 0x1fff_ffff_ffff_0000 | tag
-  }
-
-  /// The second dimension's caches are keyed by guest-physical address and the VPID, which here stands for the nested root.
-  @inline(__always) private func nestedKey(_ address: UInt64, _ shift: UInt64) -> UInt64 {
-    (address >> shift) << 16 & 0x1fff_ffff_ffff_0000 | processor.tag & TranslationKey.vpidMask
+    unit.tick &+= 1
+    array.put(key, value, stamp: unit.tick, inSet: 0, at: known >= 0 ? known : array.victim(inSet: 0))
   }
 }
 
@@ -120,14 +131,15 @@ extension CachedTable {
   /// In one word, for an array's value.
   @inline(__always) var packed: UInt64 {
     table.rawValue & EntryBit.frameMask | (permissions.writable ? 1 : 0) | (permissions.user ? 2 : 0)
-      | (permissions.executable ? 4 : 0)
+      | (permissions.executable ? 4 : 0) | (isWritable ? 8 : 0)
   }
 
   @inline(__always) init(_ packed: UInt64, level: Int) {
     self.init(
       table: HostPhysical(packed & EntryBit.frameMask), level: level,
       permissions: PagePermissions(
-        writable: packed & 1 != 0, user: packed & 2 != 0, executable: packed & 4 != 0))
+        writable: packed & 1 != 0, user: packed & 2 != 0, executable: packed & 4 != 0),
+      isWritable: packed & 8 != 0)
   }
 }
 

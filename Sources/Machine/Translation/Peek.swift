@@ -63,7 +63,7 @@ extension Processor {
     _ address: GuestVirtual, _ access: Access, frames: FrameMap, settingBits: Bool
   ) -> RecordedWalk {
     var walk = PageWalk(
-      plan: guestPlan(second: .software), controls: guestControls,
+      plan: softwarePlan, controls: guestControls,
       port: PeekPort(
         memory: memory, frames: frames, setsBits: settingBits,
         wrote: { [unowned self] in self.noteWrite(to: $0, width: 8) }))

@@ -20,6 +20,12 @@ enum TranslationKey {
   @inline(__always) static func make(_ number: UInt64, _ size: PageSize, tag: UInt64) -> UInt64 {
     UInt64(size.rawValue) << 61 | number << 16 | tag
   }
+
+  /// The key of a paging-structure cache: the address bits that select the entry cached. Those above the ones that are translated go with
+  /// them, so that the halves of the address space do not share entries.
+  @inline(__always) static func table(_ address: UInt64, _ shift: UInt64, tag: UInt64) -> UInt64 {
+    (address >> shift) << 16 & 0x1fff_ffff_ffff_0000 | tag
+  }
 }
 
 /// The value of a TLB entry: the frame and what the tables said of it. The modelled entry, not a verdict: whether an access may use it is decided

@@ -8,28 +8,28 @@ extension Processor {
     if !controls.grants.isEmpty, let granted = grantedMemory(address, access) { return granted }
     let unit = translation
     if let hit = unit.data.find(address, tag: tag, globalTag: globalTag) {
-      let array = unit.data.array(for: hit.size)
       if hit.entry.serves(access, pagingControls) && (!options.coherentTLB || isCurrent(hit, address, access)) {
-        array.stamps[hit.way] = stamp
+        hit.stamp.pointee = stamp
         let host = HostPhysical(hit.entry.base | (address & hit.size.offsetMask))
         if access.isWrite && memory.contains(host) { memory.touch(host) }
-        fillDirect(address, host, hit.entry, array.stamps + hit.way)
+        fillDirect(address, host, hit.entry, hit.stamp)
         return host
       }
-      dropData(hit.size, hit.way)
+      let array = unit.data.array(for: hit.size)
+      dropVerdicts(of: array.pointee, hit.way)
+      array.pointee.drop(hit.way)
     }
     counters.dataMisses &+= 1
-    let (entry, size) = try secondLevel(address, access, width: width)
-    let host = HostPhysical(entry.base | (address & size.offsetMask))
+    let (found, size) = try secondLevel(address, access, width: width)
+    let host = HostPhysical(found.base | (address & size.offsetMask))
     if access.isWrite && memory.contains(host) { memory.touch(host) }
-    let array = unit.data.array(for: size)
-    if array.isPresent {
-      let number = TranslationKey.number(address, size)
-      let way = array.victim(inSet: array.set(of: number))
-      if array.keys[way] != AssociativeArray.empty { dropVerdicts(of: array, way) }
-      array.put(
-        TranslationKey.make(number, size, tag: entry.isGlobal ? globalTag : tag), entry.rawValue, stamp: stamp, at: way)
-      fillDirect(address, host, entry, array.stamps + way)
+    let held = unit.data.heldSize(size)
+    if unit.data.array(for: held).pointee.isPresent {
+      let entry = splinter(found, of: size, at: address, as: held)
+      let place = unit.data.fill(
+        address, held, entry, tag: entry.isGlobal ? globalTag : tag, stamp: stamp
+      ) { dropVerdicts(of: $0.pointee, $1) }
+      fillDirect(address, host, entry, place)
     }
     return host
   }
@@ -42,23 +42,28 @@ extension Processor {
     let unit = translation
     unit.tick &+= 1
     if let hit = unit.code.find(address, tag: tag, globalTag: globalTag) {
-      let array = unit.code.array(for: hit.size)
       if hit.entry.serves(access, pagingControls) && (!options.coherentTLB || isCurrent(hit, address, access)) {
-        array.stamps[hit.way] = unit.tick
+        hit.stamp.pointee = unit.tick
         return HostPhysical(hit.entry.base | (address & hit.size.offsetMask))
       }
-      array.drop(hit.way)
+      unit.code.array(for: hit.size).pointee.drop(hit.way)
     }
     counters.codeMisses &+= 1
-    let (entry, size) = try secondLevel(address, access, width: 1)
-    let array = unit.code.array(for: size)
-    if array.isPresent {
-      let number = TranslationKey.number(address, size)
-      array.put(
-        TranslationKey.make(number, size, tag: entry.isGlobal ? globalTag : tag), entry.rawValue, stamp: unit.tick,
-        at: array.victim(inSet: array.set(of: number)))
+    let (found, size) = try secondLevel(address, access, width: 1)
+    let held = unit.code.heldSize(size)
+    if unit.code.array(for: held).pointee.isPresent {
+      let entry = splinter(found, of: size, at: address, as: held)
+      _ = unit.code.fill(address, held, entry, tag: entry.isGlobal ? globalTag : tag, stamp: unit.tick)
     }
-    return HostPhysical(entry.base | (address & size.offsetMask))
+    return HostPhysical(found.base | (address & size.offsetMask))
+  }
+
+  /// The piece of a large page's entry that a buffer without an array for such pages holds.
+  @inline(__always)
+  private func splinter(_ entry: TLBEntry, of size: PageSize, at address: UInt64, as held: PageSize) -> TLBEntry {
+    guard held < size else { return entry }
+    translation.splintered |= TranslationUnit.splinterBit(address, entry.pageSize)
+    return TLBEntry(rawValue: entry.rawValue | address & size.offsetMask & ~held.offsetMask)
   }
 
   /// The second-level TLB, and behind it the walk, which fills it.
@@ -67,27 +72,22 @@ extension Processor {
     let unit = translation
     unit.tick &+= 1
     if let hit = unit.second.find(address, tag: tag, globalTag: globalTag) {
-      let array = unit.second.array(for: hit.size)
       if hit.entry.serves(access, pagingControls) && (!options.coherentTLB || isCurrent(hit, address, access)) {
-        array.stamps[hit.way] = unit.tick
+        hit.stamp.pointee = unit.tick
         counters.secondHits &+= 1
         charge(.tlbL2, costs.tlbL2Hit)
         return (hit.entry, hit.size)
       }
-      array.drop(hit.way)
+      unit.second.array(for: hit.size).pointee.drop(hit.way)
     }
     counters.secondMisses &+= 1
     let mapping = try walk(address, access, width: width)
     let entry = TLBEntry(mapping)
     let size = mapping.effectiveSize
-    if size < mapping.pageSize { unit.mayHoldSplinters = true }
-    let array = unit.second.array(for: size)
-    if array.isPresent {
-      let number = TranslationKey.number(address, size)
+    if size < mapping.pageSize { unit.splintered |= TranslationUnit.splinterBit(address, mapping.pageSize) }
+    if unit.second.array(for: size).pointee.isPresent {
       unit.tick &+= 1
-      array.put(
-        TranslationKey.make(number, size, tag: entry.isGlobal ? globalTag : tag), entry.rawValue, stamp: unit.tick,
-        at: array.victim(inSet: array.set(of: number)))
+      _ = unit.second.fill(address, size, entry, tag: entry.isGlobal ? globalTag : tag, stamp: unit.tick)
     }
     return (entry, size)
   }
@@ -146,7 +146,7 @@ extension Processor {
     guard direct != translation.direct.nothing, memory.contains(host) else { return }
     let privilege: Privilege = s.pointee.cpl == 3 ? .user : .supervisor
     let page = address & ~0xfff
-    let slot = direct + DirectCache.index(address)
+    let slot = translation.direct.place(for: address, in: direct)
     slot.pointee.readTag =
       entry.serves(Access(.read, privilege), pagingControls) ? page : DirectEntry.never
     let writable =
@@ -158,17 +158,11 @@ extension Processor {
   }
 
   /// Drops the verdicts that mirror a way of a first-level data TLB.
-  private func dropVerdicts(of array: AssociativeArray, _ way: Int) {
+  @inline(__always) private func dropVerdicts(of array: AssociativeArray, _ way: Int) {
     let key = array.keys[way]
     let isSmall = key >> 61 == UInt64(PageSize.page4K.rawValue)
     translation.direct.clear(
       stamp: array.stamps + way, smallPage: isSmall ? (key >> 16) & 0x1fff_ffff_ffff : nil)
-  }
-
-  private func dropData(_ size: PageSize, _ way: Int) {
-    let array = translation.data.array(for: size)
-    dropVerdicts(of: array, way)
-    array.drop(way)
   }
 
   // MARK: Invalidation
@@ -222,58 +216,56 @@ extension Processor {
       array.dropAll(where: TranslationKey.tagMask, equals: context)
     }
     dropTranslations(address.rawValue, tag: context, globals: globals)
-    if translation.mayHoldSplinters { dropSplinters(address.rawValue, tag: context, globals: globals) }
+    let pages =
+      TranslationUnit.splinterBit(address.rawValue, .page2M) | TranslationUnit.splinterBit(address.rawValue, .page1G)
+    if translation.splintered & pages != 0 { dropSplinters(address.rawValue, tag: context, globals: globals) }
   }
 
   /// Drops the splinters of the guest page that holds an address: INVLPG invalidates all of them (SDM vol. 3, 4.10.4.1).
   private func dropSplinters(_ address: UInt64, tag: UInt64, globals: Bool) {
     let unit = translation
-    func isSplinter(_ array: AssociativeArray, _ way: Int) -> Bool {
-      let key = array.keys[way]
-      guard key != AssociativeArray.empty, let size = PageSize(rawValue: UInt8(key >> 61)),
-        key & TranslationKey.tagMask == tag || globals && key & TranslationKey.tagMask == globalTag
-      else { return false }
-      let page = TLBEntry(rawValue: array.values[way]).pageSize
-      guard page > size else { return false }
-      let start = (key >> 16 & 0x1fff_ffff_ffff) << size.shift
-      return TranslationKey.number(start, page) == TranslationKey.number(address & 0x01ff_ffff_ffff_ffff, page)
-    }
-    for array in unit.data.distinct {
-      for way in 0..<array.count where isSplinter(array, way) {
-        dropVerdicts(of: array, way)
-        array.drop(way)
+    var remaining: UInt64 = 0
+    func drop(from array: AssociativeArray, dropping: (AssociativeArray, Int) -> Void) {
+      array.forEach { way in
+        let key = array.keys[way]
+        let page = TLBEntry(rawValue: array.values[way]).pageSize
+        guard let size = PageSize(rawValue: UInt8(key >> 61)), page > size else { return }
+        let start = (key >> 16 & 0x1fff_ffff_ffff) << size.shift
+        let isOfContext = key & TranslationKey.tagMask == tag || globals && key & TranslationKey.tagMask == globalTag
+        if isOfContext && TranslationKey.number(start, page) == TranslationKey.number(address & 0x01ff_ffff_ffff_ffff, page) {
+          dropping(array, way)
+          array.drop(way)
+        } else {
+          remaining |= TranslationUnit.splinterBit(start, page)
+        }
       }
     }
-    for array in unit.code.distinct + unit.second.distinct {
-      for way in 0..<array.count where isSplinter(array, way) { array.drop(way) }
+    for array in unit.data.distinct {
+      drop(from: array) { dropVerdicts(of: $0, $1) }
     }
+    for array in unit.code.distinct + unit.second.distinct { drop(from: array) { _, _ in } }
+    unit.splintered = remaining
   }
 
   /// What a page fault drops: the page's translations and the paging-structure entries on its path.
   private func dropPage(_ address: UInt64) {
-    for level in 1...3 {
-      guard let (array, shift) = translation.structureCache(to: level) else { continue }
-      let way = array.find((address >> shift) << 16 & 0x1fff_ffff_ffff_0000 | tag, inSet: 0)
-      if array.isPresent && way >= 0 { array.drop(way) }
-    }
+    dropTable(address, from: translation.pde, shift: 21)
+    dropTable(address, from: translation.pdpte, shift: 30)
+    dropTable(address, from: translation.pml4e, shift: 39)
     dropTranslations(address, tag: tag, globals: true)
+  }
+
+  private func dropTable(_ address: UInt64, from array: AssociativeArray, shift: UInt64) {
+    let way = array.find(TranslationKey.table(address, shift, tag: tag), inSet: 0)
+    if way >= 0 { array.drop(way) }
   }
 
   private func dropTranslations(_ address: UInt64, tag: UInt64, globals: Bool) {
     let unit = translation
     let global = globals ? globalTag : nil
-    for size in PageSize.allCases {
-      let array = unit.data.array(for: size)
-      guard array.isPresent else { continue }
-      let number = TranslationKey.number(address, size)
-      let set = array.set(of: number)
-      for candidate in [tag, global ?? tag] {
-        let way = array.find(TranslationKey.make(number, size, tag: candidate), inSet: set)
-        if way >= 0 { dropData(size, way) }
-      }
-    }
-    unit.code.drop(address, tag: tag, globalTag: global) { _, _ in }
-    unit.second.drop(address, tag: tag, globalTag: global) { _, _ in }
+    unit.data.drop(address, tag: tag, globalTag: global) { dropVerdicts(of: $0.pointee, $1) }
+    unit.code.drop(address, tag: tag, globalTag: global)
+    unit.second.drop(address, tag: tag, globalTag: global)
     forgetFetchPage()
   }
 

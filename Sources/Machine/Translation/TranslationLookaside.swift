@@ -1,79 +1,120 @@
-/// A translation lookaside buffer of one level and side: arrays for 4K, 2M and 1G pages, or one for all sizes.
+/// A translation lookaside buffer of one level and side: arrays for 4K, 2M and 1G pages, or one for several sizes.
+///
+/// Safety: the three arrays are owned here until the owner calls `deallocate`, and are indexed by page sizes only.
 struct TranslationLookaside {
-  /// Indexed by page size. Unified buffers have the same array in more than one place.
-  let small: AssociativeArray
-  let medium: AssociativeArray
-  let large: AssociativeArray
-  /// Sizes that share the 4K array.
-  let unifiedMedium: Bool
-  let unifiedLarge: Bool
+  /// By page size. Sizes that share an array have the same one in more than one place.
+  private let arrays: UnsafeMutablePointer<AssociativeArray>
+  /// The arrays, each once.
+  let distinct: [AssociativeArray]
 
   init(
     small: (entries: UInt64, ways: UInt64), medium: (entries: UInt64, ways: UInt64),
     large: (entries: UInt64, ways: UInt64), unifiedMedium: Bool, unifiedLarge: Bool
   ) {
-    self.small = AssociativeArray(entries: Int(small.entries), ways: Int(small.ways))
-    self.medium =
-      unifiedMedium ? self.small : AssociativeArray(entries: Int(medium.entries), ways: Int(medium.ways))
-    self.large = unifiedLarge ? self.small : AssociativeArray(entries: Int(large.entries), ways: Int(large.ways))
-    self.unifiedMedium = unifiedMedium
-    self.unifiedLarge = unifiedLarge
+    func array(_ shape: (entries: UInt64, ways: UInt64)) -> AssociativeArray {
+      AssociativeArray(entries: Int(shape.entries), ways: Int(shape.ways))
+    }
+    var distinct = [array(small)]
+    if !unifiedMedium { distinct.append(array(medium)) }
+    let mediumArray = distinct[distinct.count - 1]
+    if !unifiedLarge { distinct.append(array(large)) }
+    self.distinct = distinct
+    arrays = .allocate(capacity: 3)
+    arrays.initialize(to: distinct[0])
+    (arrays + 1).initialize(to: mediumArray)
+    (arrays + 2).initialize(to: unifiedLarge ? distinct[0] : distinct[distinct.count - 1])
   }
 
   func deallocate() {
     for array in distinct { array.deallocate() }
+    arrays.deallocate()
   }
 
-  /// The arrays, each once.
-  var distinct: [AssociativeArray] {
-    [small] + (unifiedMedium ? [] : [medium]) + (unifiedLarge ? [] : [large])
+  /// The array that holds pages of a size.
+  @inline(__always) func array(for size: PageSize) -> UnsafeMutablePointer<AssociativeArray> {
+    arrays + Int(size.rawValue)
   }
 
-  @inline(__always) func array(for size: PageSize) -> AssociativeArray {
-    switch size {
-    case .page4K: small
-    case .page2M: medium
-    case .page1G: large
-    }
+  /// The size of page that a translation of a size is held as: where there is no array for large pages, the piece of one that the next
+  /// smaller array can hold.
+  @inline(__always) func heldSize(_ size: PageSize) -> PageSize {
+    if size == .page1G && !arrays[2].isPresent { return arrays[1].isPresent ? .page2M : .page4K }
+    if size == .page2M && !arrays[1].isPresent { return .page4K }
+    return size
   }
 
-  /// The entry for an address in a context, of whatever page size, and its stamp's place.
-  @inline(__always) func find(_ address: UInt64, tag: UInt64, globalTag: UInt64) -> Hit? {
-    if let hit = find(address, .page4K, small, tag, globalTag) { return hit }
-    if medium.isPresent, let hit = find(address, .page2M, medium, tag, globalTag) { return hit }
-    if large.isPresent, let hit = find(address, .page1G, large, tag, globalTag) { return hit }
-    return nil
-  }
-
+  /// An entry found.
   struct Hit {
     let size: PageSize
     let way: Int
     let entry: TLBEntry
+    /// Its place in the order of use.
+    let stamp: UnsafeMutablePointer<UInt64>
+  }
+
+  /// The entry for an address in a context, of whatever page size.
+  @inline(__always) func find(_ address: UInt64, tag: UInt64, globalTag: UInt64) -> Hit? {
+    if let hit = find(address, .page4K, tag, globalTag) { return hit }
+    if let hit = find(address, .page2M, tag, globalTag) { return hit }
+    return find(address, .page1G, tag, globalTag)
   }
 
   @inline(__always) private func find(
-    _ address: UInt64, _ size: PageSize, _ array: AssociativeArray, _ tag: UInt64, _ globalTag: UInt64
+    _ address: UInt64, _ size: PageSize, _ tag: UInt64, _ globalTag: UInt64
   ) -> Hit? {
+    let array = array(for: size)
+    guard array.pointee.holds(size) else { return nil }
     let number = TranslationKey.number(address, size)
-    let way = array.find(
+    let way = array.pointee.find(
       TranslationKey.make(number, size, tag: tag), or: TranslationKey.make(number, size, tag: globalTag),
-      inSet: array.set(of: number))
-    return way < 0 ? nil : Hit(size: size, way: way, entry: TLBEntry(rawValue: array.values[way]))
+      inSet: array.pointee.set(of: number))
+    guard way >= 0 else { return nil }
+    return Hit(
+      size: size, way: way, entry: TLBEntry(rawValue: array.pointee.values[way]), stamp: array.pointee.stamps + way)
+  }
+
+  /// Holds an entry for an address in the place of the one used longest ago.
+  ///
+  /// - Parameters:
+  ///   - size: one whose array is present.
+  ///   - tag: the context's, or the global one for a global page.
+  ///   - replacing: called with the way to be replaced before it is.
+  /// - Returns: the entry's place in the order of use.
+  @inline(__always) func fill(
+    _ address: UInt64, _ size: PageSize, _ entry: TLBEntry, tag: UInt64, stamp: UInt64,
+    replacing: (UnsafeMutablePointer<AssociativeArray>, Int) -> Void = { _, _ in }
+  ) -> UnsafeMutablePointer<UInt64> {
+    let array = array(for: size)
+    let number = TranslationKey.number(address, size)
+    let set = array.pointee.set(of: number)
+    let way = array.pointee.victim(inSet: set)
+    if array.pointee.keys[way] != AssociativeArray.empty { replacing(array, way) }
+    array.pointee.put(
+      TranslationKey.make(number, size, tag: tag), entry.rawValue, stamp: stamp, inSet: set, at: way)
+    return array.pointee.stamps + way
   }
 
   /// Drops the entries for one page address in a context, and its global ones where asked.
-  func drop(_ address: UInt64, tag: UInt64, globalTag: UInt64?, _ dropped: (PageSize, Int) -> Void) {
-    for size in PageSize.allCases {
+  ///
+  /// - Parameter dropping: called with each way before it is emptied.
+  @inline(__always) func drop(
+    _ address: UInt64, tag: UInt64, globalTag: UInt64?,
+    dropping: (UnsafeMutablePointer<AssociativeArray>, Int) -> Void = { _, _ in }
+  ) {
+    for raw in 0..<UInt8(3) {
+      guard let size = PageSize(rawValue: raw) else { continue }
       let array = array(for: size)
-      guard array.isPresent else { continue }
+      guard array.pointee.holds(size) else { continue }
       let number = TranslationKey.number(address, size)
-      let set = array.set(of: number)
-      for tag in [tag, globalTag ?? tag] {
-        let way = array.find(TranslationKey.make(number, size, tag: tag), inSet: set)
-        if way >= 0 {
-          array.drop(way)
-          dropped(size, way)
-        }
+      let key = TranslationKey.make(number, size, tag: tag)
+      let other = TranslationKey.make(number, size, tag: globalTag ?? tag)
+      let set = array.pointee.set(of: number)
+      // The context's own and the global one may both be there.
+      var way = array.pointee.find(key, or: other, inSet: set)
+      while way >= 0 {
+        dropping(array, way)
+        array.pointee.drop(way)
+        way = array.pointee.find(key, or: other, inSet: set)
       }
     }
   }

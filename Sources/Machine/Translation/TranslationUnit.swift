@@ -5,9 +5,9 @@ final class TranslationUnit {
   let data: TranslationLookaside
   let code: TranslationLookaside
   let second: TranslationLookaside
-  let direct = DirectCache()
+  var direct = DirectCache()
 
-  /// Paging-structure caches by level of the entry cached: 2 PDE, 3 PDPTE, 4 PML4E.
+  /// Paging-structure caches: of PDEs, which lead to tables of level 1, of PDPTEs and of PML4Es.
   let pde: AssociativeArray
   let pdpte: AssociativeArray
   let pml4e: AssociativeArray
@@ -18,8 +18,8 @@ final class TranslationUnit {
 
   /// Time for the LRU of everything that is used on slow paths only.
   var tick: UInt64 = 0
-  /// Whether some TLB entry may be a splinter of a larger guest page; INVLPG then has to look for its siblings.
-  var mayHoldSplinters = false
+  /// Guest pages of which TLBs may hold splinters, as a set of 64 hashes: INVLPG has to look for all of a page's.
+  var splintered: UInt64 = 0
 
   init(profile: CostProfile, options: ProcessorOptions) {
     data = TranslationLookaside(
@@ -56,22 +56,9 @@ final class TranslationUnit {
     direct.deallocate()
   }
 
-  /// The paging-structure cache whose entries lead to tables of a level, and the shift of the address bits that select an entry.
-  @inline(__always) func structureCache(to level: Int) -> (array: AssociativeArray, shift: UInt64)? {
-    switch level {
-    case 1: (pde, 21)
-    case 2: (pdpte, 30)
-    case 3: (pml4e, 39)
-    default: nil
-    }
-  }
-
-  @inline(__always) func nestedStructureCache(to level: Int) -> (array: AssociativeArray, shift: UInt64)? {
-    switch level {
-    case 1: (nestedPDE, 21)
-    case 2: (nestedPDPTE, 30)
-    default: nil
-    }
+  /// The member of `splintered` that stands for the page of a size at an address.
+  @inline(__always) static func splinterBit(_ address: UInt64, _ size: PageSize) -> UInt64 {
+    1 << ((TranslationKey.number(address, size) &* 0x9e37_79b9_7f4a_7c15) >> 58)
   }
 
   /// Every array that a snapshot keeps, in a fixed order.
@@ -85,7 +72,7 @@ final class TranslationUnit {
 
   func restore(_ image: TranslationImage) {
     tick = image.tick
-    mayHoldSplinters = true
+    splintered = .max
     for (array, saved) in zip(arrays, image.arrays) { array.restore(saved) }
     direct.clear()
   }

@@ -5,13 +5,13 @@
   case page1G = 2
 
   /// log2 of the size in bytes: 12, 21 or 30.
-  @inlinable public var shift: UInt64 { 12 &+ 9 &* UInt64(rawValue) }
+  @inline(__always) public var shift: UInt64 { 12 &+ 9 &* UInt64(rawValue) }
 
   /// The size in bytes.
-  @inlinable public var bytes: UInt64 { 1 << shift }
+  @inline(__always) public var bytes: UInt64 { 1 << shift }
 
   /// The bits of an address that select a byte inside the page.
-  @inlinable public var offsetMask: UInt64 { bytes &- 1 }
+  @inline(__always) public var offsetMask: UInt64 { bytes &- 1 }
 
   /// The level of the table whose entry maps a page of this size: 1 for a PTE, 2 for a PDE, 3 for a PDPTE.
   @inlinable public var level: Int { Int(rawValue) &+ 1 }

@@ -135,23 +135,29 @@ extension Processor {
 
   // MARK: Slow paths
 
+  @inline(__always)
   private func checkCanonical(_ address: UInt64, width: Int, stack: Bool) throws(Stopped) {
-    guard s.pointee.isLongMode else { return }
-    let last = address &+ UInt64(width) &- 1
-    guard isCanonical(address), isCanonical(last) else { throw raise(stack ? .stack(0) : .generalProtection(0)) }
+    guard isCanonical(address), isCanonical(address &+ UInt64(width) &- 1) else {
+      throw raise(stack ? .stack(0) : .generalProtection(0))
+    }
   }
 
   /// A load that is not a hit: translated, possibly across a page or from a device.
-  @inline(never)
+  @inline(__always)
   func loadSlow(_ address: UInt64, _ access: Access, width: Int, stack: Bool) throws(Stopped) -> UInt64 {
     defer { leaveIfDue() }
-    try checkCanonical(address, width: width, stack: stack)
     if !controls.grants.isEmpty, let value = grantedLoad(address) { return value }
-    let room = 4096 - Int(address & 0xfff)
-    if width <= room {
-      let host = try translate(address, access, width: width)
-      return readHost(host, width: width)
+    if Int(address & 0xfff) + width <= 4096 {
+      guard isCanonical(address) else { throw raise(stack ? .stack(0) : .generalProtection(0)) }
+      return readHost(try translate(address, access, width: width), width: width)
     }
+    return try loadAcross(address, access, width: width, stack: stack)
+  }
+
+  @inline(never)
+  private func loadAcross(_ address: UInt64, _ access: Access, width: Int, stack: Bool) throws(Stopped) -> UInt64 {
+    try checkCanonical(address, width: width, stack: stack)
+    let room = 4096 - Int(address & 0xfff)
     s.pointee.accesses &+= 1
     let first = try translate(address, access, width: room)
     let second = try translate((address &+ UInt64(room)) & addressMask, access, width: width - room)
@@ -159,17 +165,25 @@ extension Processor {
     return low | readHost(second, width: width - room) &<< UInt64(8 * room)
   }
 
-  /// A store that is not a hit. Both pages of a store across two are translated before either is written.
-  @inline(never)
+  /// A store that is not a hit.
+  @inline(__always)
   func storeSlow(_ address: UInt64, _ access: Access, width: Int, value: UInt64, stack: Bool) throws(Stopped) {
     defer { leaveIfDue() }
-    try checkCanonical(address, width: width, stack: stack)
     if !controls.grants.isEmpty, grantedStore(address, width: width, value: value) { return }
-    let room = 4096 - Int(address & 0xfff)
-    if width <= room {
-      writeHost(try translate(address, access, width: width), width: width, value: value)
-      return
+    if Int(address & 0xfff) + width <= 4096 {
+      guard isCanonical(address) else { throw raise(stack ? .stack(0) : .generalProtection(0)) }
+      return writeHost(try translate(address, access, width: width), width: width, value: value)
     }
+    try storeAcross(address, access, width: width, value: value, stack: stack)
+  }
+
+  /// Both pages of a store across two are translated before either is written.
+  @inline(never)
+  private func storeAcross(
+    _ address: UInt64, _ access: Access, width: Int, value: UInt64, stack: Bool
+  ) throws(Stopped) {
+    try checkCanonical(address, width: width, stack: stack)
+    let room = 4096 - Int(address & 0xfff)
     s.pointee.accesses &+= 1
     let first = try translate(address, access, width: room)
     let second = try translate((address &+ UInt64(room)) & addressMask, access, width: width - room)
@@ -181,6 +195,7 @@ extension Processor {
   private var addressMask: UInt64 { s.pointee.isLongMode ? .max : 0xffff_ffff }
 
   /// Bytes at a host address, or a device's register. `width` may be odd for a part of an access across two pages.
+  @inline(__always)
   private func readHost(_ host: HostPhysical, width: Int) -> UInt64 {
     guard memory.contains(host) else { return readRegister(GuestPhysical(host.rawValue), width: width) }
     if options.dataCache != .off { touchDataCache(host) }

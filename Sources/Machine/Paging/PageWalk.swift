@@ -16,12 +16,24 @@ struct PageWalk<Port: WalkPort> {
 
   /// Translates an address for an access. The address must be canonical.
   @inline(__always) mutating func translate(_ address: GuestVirtual, for access: Access) -> WalkResult {
+    withPath { walk, path in walk.translate(address, for: access, path) }
+  }
+
+  /// Calls `body` with room for the references of one dimension, on the stack.
+  @inline(__always) private mutating func withPath<Result>(_ body: (inout PageWalk, Path) -> Result) -> Result {
+    withUnsafeTemporaryAllocation(of: Step.self, capacity: Path.capacity) { steps in
+      body(&self, Path(steps: steps.baseAddress.unsafelyUnwrapped))
+    }
+  }
+
+  @inline(__always) private mutating func translate(
+    _ address: GuestVirtual, for access: Access, _ path: Path
+  ) -> WalkResult {
     guard plan.levels > 0 else {
       return finish(
         GuestPhysical(address.rawValue), size: .page1G, permissions: .all, global: false, dirty: true, access: access)
     }
 
-    var path = Path()
     var level = plan.levels
     var table: HostPhysical
     // Whether the second dimension lets A and D be set in the table.
@@ -103,7 +115,7 @@ struct PageWalk<Port: WalkPort> {
   /// Sets A on the path and D on the leaf of a write, where they are not set yet. A nested table that forbids the write to the
   /// guest's table ends it.
   @inline(__always) private mutating func keepAccessedDirty(
-    _ path: borrowing Path, from start: Int, to leaf: Int, isWrite: Bool
+    _ path: Path, from start: Int, to leaf: Int, isWrite: Bool
   ) -> NestedFault? {
     var level = start
     while level >= leaf {
@@ -146,6 +158,12 @@ struct PageWalk<Port: WalkPort> {
   @inline(never) private mutating func descend(
     _ nested: NestedPlan, _ address: GuestPhysical, for wanted: AccessKind, duringWalk: Bool
   ) -> Located {
+    withPath { walk, path in walk.descend(nested, address, for: wanted, duringWalk: duringWalk, path) }
+  }
+
+  @inline(__always) private mutating func descend(
+    _ nested: NestedPlan, _ address: GuestPhysical, for wanted: AccessKind, duringWalk: Bool, _ path: Path
+  ) -> Located {
     // Where A and D are kept, reading one of the guest's tables counts as a write (SDM vol. 3, 29.3.5).
     let kind = duringWalk && nested.keepsAccessedDirty ? .write : wanted
     if let known = port.cachedFrame(for: address), permits(known, kind) { return .success(known) }
@@ -165,11 +183,10 @@ struct PageWalk<Port: WalkPort> {
       (table, level, permissions) = (cached.table, cached.level, cached.permissions)
     }
     let start = level
-    var path = Path()
     while true {
       let at = table.advanced(by: index(of: address.rawValue, level: level))
       let entry = port.read(at, dimension: .second, level: level)
-      path[level] = Step(address: at, entry: entry, permissions: permissions)
+      path[level] = Step(address: at, entry: entry, permissions: permissions, isWritable: true)
       guard nested.format.isPresent(entry) else { return refused(present: false) }
       let leaf = nested.format.isLeaf(entry, level: level)
       if nested.format.isMalformed(entry)
@@ -247,18 +264,20 @@ struct PageWalk<Port: WalkPort> {
 
 /// One reference of a walk: the entry's place and value, and what the levels above it permit.
 private struct Step {
-  var address = HostPhysical(0)
-  var entry: UInt64 = 0
-  var permissions = PagePermissions.all
-  var isWritable = true
+  var address: HostPhysical
+  var entry: UInt64
+  var permissions: PagePermissions
+  var isWritable: Bool
 }
 
-/// The references of a walk by level, 1 to 5.
+/// The references of a walk by level, 1 to 5. A level is read only after it has been written.
 private struct Path {
-  private var steps = InlineArray<6, Step>(repeating: Step())
+  static let capacity = 6
+
+  let steps: UnsafeMutablePointer<Step>
 
   @inline(__always) subscript(level: Int) -> Step {
     get { steps[level] }
-    set { steps[level] = newValue }
+    nonmutating set { (steps + level).initialize(to: newValue) }
   }
 }

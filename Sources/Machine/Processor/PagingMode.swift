@@ -55,13 +55,17 @@ extension Processor {
     }
     globalTag = TranslationKey.globalTag(vpid: vpid)
 
+    served = ServedAccess.under(pagingControls)
+    untranslatedBits = s.pointee.isLongMode ? (s.pointee.cr4 & CR4.la57 != 0 ? 7 : 16) : 0
+
     var basis = VerdictBasis(tag: tag, controls: pagingControls)
     basis.controls?.alignmentCheckFlag = false
     if basis != verdictBasis {
       verdictBasis = basis
       translation.direct.clear()
     }
-    if options.coherentTLB || options.dataCache != .off || !controls.grants.isEmpty {
+    hasVerdicts = !options.coherentTLB && options.dataCache == .off && controls.grants.isEmpty
+    if !hasVerdicts {
       direct = translation.direct.nothing
     } else if s.pointee.cpl == 3 {
       direct = translation.direct.table(2)
@@ -71,8 +75,8 @@ extension Processor {
     forgetFetchPage()
   }
 
-  /// Whether an address repeats its topmost translated bit.
+  /// Whether an address repeats its topmost translated bit. Outside long mode all do.
   @inline(__always) func isCanonical(_ address: UInt64) -> Bool {
-    GuestVirtual(address).isCanonical(bits: s.pointee.cr4 & CR4.la57 != 0 ? 57 : 48)
+    Int64(bitPattern: address &<< untranslatedBits) &>> Int64(untranslatedBits) == Int64(bitPattern: address)
   }
 }

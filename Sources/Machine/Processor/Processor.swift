@@ -22,6 +22,13 @@ public final class Processor {
   var tag: UInt64 = 0
   var globalTag: UInt64 = TranslationKey.globalBit
   /// What the direct cache's verdicts rest on; when it changes they are dropped.
+  /// Whether `direct` may be filled: whether any access need not be looked at.
+  var hasVerdicts = false
+  /// Which TLB entries serve an access now: follows `pagingControls`.
+  var served = ServedAccess.under(
+    PagingControls(writeProtect: false, smep: false, smap: false, alignmentCheckFlag: false))
+  /// Bits at the top of a linear address that repeat the one below them: 16 or 7, and 0 outside long mode, where no address has more than 32.
+  var untranslatedBits: UInt64 = 0
   var verdictBasis = VerdictBasis()
   /// Time stamp of the instruction in execution: the retired count that includes it.
   var stamp: UInt64 = 0
@@ -51,7 +58,11 @@ public final class Processor {
   var plan: WalkPlan
   var pagingControls: PagingControls
 
-  public weak var observer: (any MachineObserver)?
+  public weak var observer: (any MachineObserver)? {
+    didSet { isObserved = observer != nil }
+  }
+  /// Whether there may be an observer: a weak reference is dear to ask.
+  private(set) var isObserved = false
 
   /// Why a slow path gave up: set together with its `false`.
   var stop = Stop.none

@@ -46,7 +46,7 @@ struct CacheHierarchy {
       array.stamps[way] = tick
       return true
     }
-    array.put(key, 0, stamp: tick, inSet: set, at: array.victim(inSet: set))
+    array.put(key, 0, stamp: tick, at: array.victim(inSet: set))
     return false
   }
 }

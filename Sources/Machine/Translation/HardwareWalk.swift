@@ -3,6 +3,7 @@
 struct HardwarePort: WalkPort {
   unowned(unsafe) let processor: Processor
   unowned(unsafe) let unit: TranslationUnit
+  unowned(unsafe) let memory: HostMemory
   /// What references to first-dimension tables are charged to: the guest's, or a hypervisor's shadows.
   let firstCause: Cause
   /// References made so far in this walk.
@@ -11,6 +12,7 @@ struct HardwarePort: WalkPort {
   @inline(__always) init(processor: Processor, firstCause: Cause) {
     self.processor = processor
     unit = processor.translation
+    memory = processor.memory
     self.firstCause = firstCause
   }
 
@@ -31,7 +33,7 @@ struct HardwarePort: WalkPort {
       processor.counters.secondReferences[index] &+= 1
       processor.charge(.walkHost, cycles)
     }
-    return processor.memory.word(at: address)
+    return memory.word(at: address)
   }
 
   mutating func set(_ bits: UInt64, in entry: UInt64, at address: HostPhysical, dimension: Dimension) {
@@ -123,7 +125,7 @@ struct HardwarePort: WalkPort {
     let key = TranslationKey.table(address, shift, tag: tag)
     let known = array.find(key, inSet: 0)
     unit.tick &+= 1
-    array.put(key, value, stamp: unit.tick, inSet: 0, at: known >= 0 ? known : array.victim(inSet: 0))
+    array.put(key, value, stamp: unit.tick, at: known >= 0 ? known : array.victim(inSet: 0))
   }
 }
 

@@ -3,12 +3,27 @@ extension Processor {
   /// Where one access that stays within a page goes in the host.
   ///
   /// - Throws: the fault as an exception or an exit, by the controls.
-  @inline(never)
+  @inline(__always)
   func translate(_ address: UInt64, _ access: Access, width: Int) throws(Stopped) -> HostPhysical {
+    guard hasVerdicts else { return try translateAny(address, access, width: width) }
+    switch refill(address, access) {
+    case .done(let host): return host
+    case .absent: return try translateAny(address, access, width: width, isAbsent: true)
+    case .unclear: return try translateAny(address, access, width: width)
+    }
+  }
+
+  /// The same, whatever it takes.
+  ///
+  /// - Parameter isAbsent: whether it is known already that the page is in no TLB as far as data accesses go.
+  @inline(never)
+  private func translateAny(
+    _ address: UInt64, _ access: Access, width: Int, isAbsent: Bool = false
+  ) throws(Stopped) -> HostPhysical {
     if !controls.grants.isEmpty, let granted = grantedMemory(address, access) { return granted }
     let unit = translation
-    if let hit = unit.data.find(address, tag: tag, globalTag: globalTag) {
-      if hit.entry.serves(access, pagingControls) && (!options.coherentTLB || isCurrent(hit, address, access)) {
+    if !isAbsent, let hit = unit.data.find(address, tag: tag, globalTag: globalTag) {
+      if served.contains(access, by: hit.entry) && (!options.coherentTLB || isCurrent(hit, address, access)) {
         hit.stamp.pointee = stamp
         let host = HostPhysical(hit.entry.base | (address & hit.size.offsetMask))
         if access.isWrite && memory.contains(host) { memory.touch(host) }
@@ -20,7 +35,7 @@ extension Processor {
       array.pointee.drop(hit.way)
     }
     counters.dataMisses &+= 1
-    let (found, size) = try secondLevel(address, access, width: width)
+    let (found, size) = try secondLevel(address, access, width: width, isAbsent: isAbsent)
     let host = HostPhysical(found.base | (address & size.offsetMask))
     if access.isWrite && memory.contains(host) { memory.touch(host) }
     let held = unit.data.heldSize(size)
@@ -42,14 +57,14 @@ extension Processor {
     let unit = translation
     unit.tick &+= 1
     if let hit = unit.code.find(address, tag: tag, globalTag: globalTag) {
-      if hit.entry.serves(access, pagingControls) && (!options.coherentTLB || isCurrent(hit, address, access)) {
+      if served.contains(access, by: hit.entry) && (!options.coherentTLB || isCurrent(hit, address, access)) {
         hit.stamp.pointee = unit.tick
         return HostPhysical(hit.entry.base | (address & hit.size.offsetMask))
       }
       unit.code.array(for: hit.size).pointee.drop(hit.way)
     }
     counters.codeMisses &+= 1
-    let (found, size) = try secondLevel(address, access, width: 1)
+    let (found, size) = try secondLevel(address, access, width: 1, isAbsent: false)
     let held = unit.code.heldSize(size)
     if unit.code.array(for: held).pointee.isPresent {
       let entry = splinter(found, of: size, at: address, as: held)
@@ -62,17 +77,23 @@ extension Processor {
   @inline(__always)
   private func splinter(_ entry: TLBEntry, of size: PageSize, at address: UInt64, as held: PageSize) -> TLBEntry {
     guard held < size else { return entry }
-    translation.splintered |= TranslationUnit.splinterBit(address, entry.pageSize)
+    noteSplinter(address, of: entry.pageSize)
     return TLBEntry(rawValue: entry.rawValue | address & size.offsetMask & ~held.offsetMask)
+  }
+
+  private func noteSplinter(_ address: UInt64, of page: PageSize) {
+    translation.splintered[Int(page.rawValue)].insert(TranslationKey.number(address, page))
   }
 
   /// The second-level TLB, and behind it the walk, which fills it.
   @inline(__always)
-  private func secondLevel(_ address: UInt64, _ access: Access, width: Int) throws(Stopped) -> (TLBEntry, PageSize) {
+  private func secondLevel(
+    _ address: UInt64, _ access: Access, width: Int, isAbsent: Bool
+  ) throws(Stopped) -> (TLBEntry, PageSize) {
     let unit = translation
     unit.tick &+= 1
-    if let hit = unit.second.find(address, tag: tag, globalTag: globalTag) {
-      if hit.entry.serves(access, pagingControls) && (!options.coherentTLB || isCurrent(hit, address, access)) {
+    if !isAbsent, let hit = unit.second.find(address, tag: tag, globalTag: globalTag) {
+      if served.contains(access, by: hit.entry) && (!options.coherentTLB || isCurrent(hit, address, access)) {
         hit.stamp.pointee = unit.tick
         counters.secondHits &+= 1
         charge(.tlbL2, costs.tlbL2Hit)
@@ -84,7 +105,7 @@ extension Processor {
     let mapping = try walk(address, access, width: width)
     let entry = TLBEntry(mapping)
     let size = mapping.effectiveSize
-    if size < mapping.pageSize { unit.splintered |= TranslationUnit.splinterBit(address, mapping.pageSize) }
+    if size < mapping.pageSize { noteSplinter(address, of: mapping.pageSize) }
     if unit.second.array(for: size).pointee.isPresent {
       unit.tick &+= 1
       _ = unit.second.fill(address, size, entry, tag: entry.isGlobal ? globalTag : tag, stamp: unit.tick)
@@ -99,7 +120,7 @@ extension Processor {
     charge(walk.port.firstCause, costs.walkStart)
     let result = walk.translate(GuestVirtual(address), for: access)
     counters.referencesPerWalk[min(walk.port.references, 39)] &+= 1
-    observer?.walked(GuestVirtual(address), access: access, result: result)
+    if isObserved { observer?.walked(GuestVirtual(address), access: access, result: result) }
     switch result {
     case .mapped(let mapping):
       return mapping
@@ -140,17 +161,18 @@ extension Processor {
   // MARK: Verdicts
 
   /// Which of the direct cache's tables holds the verdicts of an access's privilege; nil where none may be kept.
-  private func fillDirect(
+  @inline(__always)
+  func fillDirect(
     _ address: UInt64, _ host: HostPhysical, _ entry: TLBEntry, _ stamp: UnsafeMutablePointer<UInt64>
   ) {
-    guard direct != translation.direct.nothing, memory.contains(host) else { return }
+    guard hasVerdicts, memory.contains(host) else { return }
     let privilege: Privilege = s.pointee.cpl == 3 ? .user : .supervisor
     let page = address & ~0xfff
     let slot = translation.direct.place(for: address, in: direct)
     slot.pointee.readTag =
-      entry.serves(Access(.read, privilege), pagingControls) ? page : DirectEntry.never
+      served.contains(Access(.read, privilege), by: entry) ? page : DirectEntry.never
     let writable =
-      entry.serves(Access(.write, privilege), pagingControls) && memory.codeLines[Int(host.frame)] == 0
+      served.contains(Access(.write, privilege), by: entry) && memory.codeLines[Int(host.frame)] == 0
       && memory.touched[Int(host.frame)] != 0
     slot.pointee.writeTag = writable ? page : DirectEntry.never
     slot.pointee.addend = UInt64(UInt(bitPattern: memory.base)) &+ (host.rawValue & ~0xfff) &- page
@@ -158,7 +180,7 @@ extension Processor {
   }
 
   /// Drops the verdicts that mirror a way of a first-level data TLB.
-  @inline(__always) private func dropVerdicts(of array: AssociativeArray, _ way: Int) {
+  @inline(__always) func dropVerdicts(of array: AssociativeArray, _ way: Int) {
     let key = array.keys[way]
     let isSmall = key >> 61 == UInt64(PageSize.page4K.rawValue)
     translation.direct.clear(
@@ -216,27 +238,29 @@ extension Processor {
       array.dropAll(where: TranslationKey.tagMask, equals: context)
     }
     dropTranslations(address.rawValue, tag: context, globals: globals)
-    let pages =
-      TranslationUnit.splinterBit(address.rawValue, .page2M) | TranslationUnit.splinterBit(address.rawValue, .page1G)
-    if translation.splintered & pages != 0 { dropSplinters(address.rawValue, tag: context, globals: globals) }
+    let isSplintered = [PageSize.page2M, .page1G].contains {
+      translation.splintered[Int($0.rawValue)].mayContain(TranslationKey.number(address.rawValue, $0))
+    }
+    if isSplintered { dropSplinters(address.rawValue, tag: context, globals: globals) }
   }
 
   /// Drops the splinters of the guest page that holds an address: INVLPG invalidates all of them (SDM vol. 3, 4.10.4.1).
   private func dropSplinters(_ address: UInt64, tag: UInt64, globals: Bool) {
     let unit = translation
-    var remaining: UInt64 = 0
+    var remaining = InlineArray<3, PageSet>(repeating: .nothing)
     func drop(from array: AssociativeArray, dropping: (AssociativeArray, Int) -> Void) {
       array.forEach { way in
         let key = array.keys[way]
         let page = TLBEntry(rawValue: array.values[way]).pageSize
         guard let size = PageSize(rawValue: UInt8(key >> 61)), page > size else { return }
         let start = (key >> 16 & 0x1fff_ffff_ffff) << size.shift
+        let number = TranslationKey.number(start, page)
         let isOfContext = key & TranslationKey.tagMask == tag || globals && key & TranslationKey.tagMask == globalTag
-        if isOfContext && TranslationKey.number(start, page) == TranslationKey.number(address & 0x01ff_ffff_ffff_ffff, page) {
+        if isOfContext && number == TranslationKey.number(address & 0x01ff_ffff_ffff_ffff, page) {
           dropping(array, way)
           array.drop(way)
         } else {
-          remaining |= TranslationUnit.splinterBit(start, page)
+          remaining[Int(page.rawValue)].insert(number)
         }
       }
     }

@@ -63,14 +63,20 @@ struct TranslationLookaside {
     _ address: UInt64, _ size: PageSize, _ tag: UInt64, _ globalTag: UInt64
   ) -> Hit? {
     let array = array(for: size)
-    guard array.pointee.holds(size) else { return nil }
     let number = TranslationKey.number(address, size)
+    guard array.pointee.mayHold(number, size) else { return nil }
     let way = array.pointee.find(
       TranslationKey.make(number, size, tag: tag), or: TranslationKey.make(number, size, tag: globalTag),
       inSet: array.pointee.set(of: number))
     guard way >= 0 else { return nil }
     return Hit(
       size: size, way: way, entry: TLBEntry(rawValue: array.pointee.values[way]), stamp: array.pointee.stamps + way)
+  }
+
+  /// Whether a large page that holds an address may be there.
+  @inline(__always) func mayHoldLarge(_ address: UInt64) -> Bool {
+    arrays[1].mayHold(TranslationKey.number(address, .page2M), .page2M)
+      || arrays[2].mayHold(TranslationKey.number(address, .page1G), .page1G)
   }
 
   /// Holds an entry for an address in the place of the one used longest ago.
@@ -90,7 +96,7 @@ struct TranslationLookaside {
     let way = array.pointee.victim(inSet: set)
     if array.pointee.keys[way] != AssociativeArray.empty { replacing(array, way) }
     array.pointee.put(
-      TranslationKey.make(number, size, tag: tag), entry.rawValue, stamp: stamp, inSet: set, at: way)
+      TranslationKey.make(number, size, tag: tag), entry.rawValue, stamp: stamp, at: way)
     return array.pointee.stamps + way
   }
 
@@ -104,8 +110,8 @@ struct TranslationLookaside {
     for raw in 0..<UInt8(3) {
       guard let size = PageSize(rawValue: raw) else { continue }
       let array = array(for: size)
-      guard array.pointee.holds(size) else { continue }
       let number = TranslationKey.number(address, size)
+      guard array.pointee.mayHold(number, size) else { continue }
       let key = TranslationKey.make(number, size, tag: tag)
       let other = TranslationKey.make(number, size, tag: globalTag ?? tag)
       let set = array.pointee.set(of: number)

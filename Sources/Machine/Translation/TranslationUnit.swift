@@ -18,8 +18,8 @@ final class TranslationUnit {
 
   /// Time for the LRU of everything that is used on slow paths only.
   var tick: UInt64 = 0
-  /// Guest pages of which TLBs may hold splinters, as a set of 64 hashes: INVLPG has to look for all of a page's.
-  var splintered: UInt64 = 0
+  /// Large pages of the guest, by size, of which TLBs may hold splinters: INVLPG has to look for all of a page's.
+  var splintered = InlineArray<3, PageSet>(repeating: .nothing)
 
   init(profile: CostProfile, options: ProcessorOptions) {
     data = TranslationLookaside(
@@ -56,11 +56,6 @@ final class TranslationUnit {
     direct.deallocate()
   }
 
-  /// The member of `splintered` that stands for the page of a size at an address.
-  @inline(__always) static func splinterBit(_ address: UInt64, _ size: PageSize) -> UInt64 {
-    1 << ((TranslationKey.number(address, size) &* 0x9e37_79b9_7f4a_7c15) >> 58)
-  }
-
   /// Every array that a snapshot keeps, in a fixed order.
   private var arrays: [AssociativeArray] {
     data.distinct + code.distinct + second.distinct + [pde, pdpte, pml4e, nestedPDE, nestedPDPTE, nestedTLB]
@@ -72,7 +67,7 @@ final class TranslationUnit {
 
   func restore(_ image: TranslationImage) {
     tick = image.tick
-    splintered = .max
+    splintered = InlineArray(repeating: .everything)
     for (array, saved) in zip(arrays, image.arrays) { array.restore(saved) }
     direct.clear()
   }

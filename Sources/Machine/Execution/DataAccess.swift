@@ -271,8 +271,8 @@ extension Processor {
     deviceChanged()
   }
 
-  /// The guest's time at the current instruction, wherever in its block it stands: the account has the block's earlier instructions only
-  /// when it is left.
+  /// The guest's time at the current instruction, wherever in its block it stands: the account has the block's earlier
+  /// instructions only when it is left.
   private var nowInBlock: UInt64 {
     guard let op = currentOperation, op.pointee.indexInBlock > 0 else { return now }
     guard options.clock == .cycles else { return now &+ UInt64(op.pointee.indexInBlock) }

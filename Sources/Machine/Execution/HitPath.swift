@@ -1,7 +1,9 @@
 /// Memory as the dispatch loop reaches it: a hit in the direct cache inline, everything else by a call that may fail.
 extension Processor {
   @inline(__always)
-  func load<T: OperandWidth>(_ op: UnsafeMutablePointer<Operation>, _ direct: UnsafeMutablePointer<DirectEntry>, _ address: UInt64) -> T? {
+  func load<T: OperandWidth>(
+    _ op: UnsafeMutablePointer<Operation>, _ direct: UnsafeMutablePointer<DirectEntry>, _ address: UInt64
+  ) -> T? {
     let entry = direct + DirectCache.index(address)
     // The last byte's page: an access across two pages matches neither.
     if (address &+ UInt64(MemoryLayout<T>.size &- 1)) & ~0xfff == entry.pointee.readTag {
@@ -30,7 +32,8 @@ extension Processor {
   /// A read-modify-write: one look-up, as a write.
   @inline(__always)
   func update<T: OperandWidth>(
-    _ op: UnsafeMutablePointer<Operation>, _ direct: UnsafeMutablePointer<DirectEntry>, _ address: UInt64, _ change: (T) -> T
+    _ op: UnsafeMutablePointer<Operation>, _ direct: UnsafeMutablePointer<DirectEntry>, _ address: UInt64,
+    _ change: (T) -> T
   ) -> Bool {
     let entry = direct + DirectCache.index(address)
     if (address &+ UInt64(MemoryLayout<T>.size &- 1)) & ~0xfff == entry.pointee.writeTag {
@@ -99,8 +102,8 @@ extension Processor {
     }
   }
 
-  /// Makes the loop leave after the current instruction where what has just been charged may have brought a deadline into the block: from there on
-  /// the block's remaining cycles have to be looked at one instruction at a time.
+  /// Makes the loop leave after the current instruction where what has just been charged may have brought a deadline
+  /// into the block: from there on the block's remaining cycles have to be looked at one instruction at a time.
   @inline(__always)
   func leaveIfDue() {
     if s.pointee.executed &+ blocks.greatestCycles >= s.pointee.executedDeadline

@@ -24,7 +24,8 @@
   }
 }
 
-/// A guest-physical access that the second dimension refuses: EPT violation or misconfiguration, AMD's nested page fault.
+/// A guest-physical access that the second dimension refuses: EPT violation or misconfiguration, AMD's nested page
+/// fault.
 @frozen public struct NestedFault: Equatable, Sendable {
   public var address: GuestPhysical
   public var kind: AccessKind

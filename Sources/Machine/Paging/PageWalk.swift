@@ -1,8 +1,8 @@
 /// The page walk, for one and two dimensions, hardware and software: there is no other.
 ///
-/// Accessed and dirty bits are set once the whole walk is known to succeed, the leaf's D only for a write; a walk that faults leaves
-/// the guest's tables as they were. Silicon may set A in upper levels before it finds the fault; the SDM (vol. 3, 4.8) promises
-/// neither, and a hypervisor's software walk could not tell.
+/// Accessed and dirty bits are set once the whole walk is known to succeed, the leaf's D only for a write; a walk that
+/// faults leaves the guest's tables as they were. Silicon may set A in upper levels before it finds the fault; the SDM
+/// (vol. 3, 4.8) promises neither, and a hypervisor's software walk could not tell.
 struct PageWalk<Port: WalkPort> {
   var port: Port
   let plan: WalkPlan
@@ -112,8 +112,8 @@ struct PageWalk<Port: WalkPort> {
     }
   }
 
-  /// Sets A on the path and D on the leaf of a write, where they are not set yet. A nested table that forbids the write to the
-  /// guest's table ends it.
+  /// Sets A on the path and D on the leaf of a write, where they are not set yet. A nested table that forbids the write
+  /// to the guest's table ends it.
   @inline(__always) private mutating func keepAccessedDirty(
     _ path: Path, from start: Int, to leaf: Int, isWrite: Bool
   ) -> NestedFault? {

@@ -15,8 +15,8 @@
     self.alignmentCheckFlag = alignmentCheckFlag
   }
 
-  /// Whether an access to a page with these permissions is allowed (SDM vol. 3, 4.6.1). The one permission check: the walker,
-  /// the TLB's hit path and the hypervisor all ask here.
+  /// Whether an access to a page with these permissions is allowed (SDM vol. 3, 4.6.1). The one permission check: the
+  /// walker, the TLB's hit path and the hypervisor all ask here.
   @inline(__always) public func allows(_ access: Access, to page: PagePermissions) -> Bool {
     switch access.privilege {
     case .user:

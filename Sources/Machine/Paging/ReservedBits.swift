@@ -1,9 +1,9 @@
 /// Which bits must be zero in a present entry, on one processor with one setting of its control registers.
 ///
-/// Bits from MAXPHYADDR up to 51 are reserved everywhere; so are XD while EFER.NXE is clear, PS in a PML4E and where 1 GiB pages are
-/// not supported in a PDPTE, and the address bits below a large page's frame, of which bit 12 is PAT (SDM vol. 3, 4.5.4, tables 4-15 to
-/// 4-20). AMD's processors reserve bit 8 besides, in every entry above a PDE that leads to a table (APM vol. 2, 5.3.3). Extended entries
-/// have rules of their own (SDM vol. 3, 29.3.2).
+/// Bits from MAXPHYADDR up to 51 are reserved everywhere; so are XD while EFER.NXE is clear, PS in a PML4E and where 1
+/// GiB pages are not supported in a PDPTE, and the address bits below a large page's frame, of which bit 12 is PAT (SDM
+/// vol. 3, 4.5.4, tables 4-15 to 4-20). AMD's processors reserve bit 8 besides, in every entry above a PDE that leads
+/// to a table (APM vol. 2, 5.3.3). Extended entries have rules of their own (SDM vol. 3, 29.3.2).
 @frozen public struct ReservedBits: Equatable, Sendable {
   private let format: TableFormat
   /// Those of every entry.

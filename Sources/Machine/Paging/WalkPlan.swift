@@ -6,7 +6,8 @@
   case second
 }
 
-/// What a walk has to do: a value made from the control registers and the hypervisor's controls. The walker knows no modes.
+/// What a walk has to do: a value made from the control registers and the hypervisor's controls. The walker knows no
+/// modes.
 @frozen public struct WalkPlan: Equatable, Sendable {
   /// The second dimension, if any.
   @frozen public enum Second: Equatable, Sendable {
@@ -14,7 +15,8 @@
     case identity
     /// Nested tables.
     case tables(NestedPlan)
-    /// The port knows (`WalkPort.hostFrame`): the hypervisor and the debugger, which look at a guest's tables in software.
+    /// The port knows (`WalkPort.hostFrame`): the hypervisor and the debugger, which look at a guest's tables in
+    /// software.
     case software
   }
 
@@ -63,7 +65,8 @@
   public var levels: Int
   public var format: TableFormat
   public var reserved: ReservedBits
-  /// Whether the walker keeps accessed and dirty bits here; then its reads of the guest's tables count as writes (SDM vol. 3, 29.3.5).
+  /// Whether the walker keeps accessed and dirty bits here; then its reads of the guest's tables count as writes (SDM
+  /// vol. 3, 29.3.5).
   public var keepsAccessedDirty: Bool
 
   public init(root: HostPhysical, levels: Int, format: TableFormat, reserved: ReservedBits, keepsAccessedDirty: Bool) {
@@ -125,8 +128,8 @@
   public var isWritable: Bool
 }
 
-/// What a walk is made through: the hardware's port charges every reference, uses the paging-structure caches and sets A and D
-/// bits; a port that peeks does none of it.
+/// What a walk is made through: the hardware's port charges every reference, uses the paging-structure caches and sets
+/// A and D bits; a port that peeks does none of it.
 public protocol WalkPort {
   /// Reads one entry.
   mutating func read(_ address: HostPhysical, dimension: Dimension, level: Int) -> UInt64

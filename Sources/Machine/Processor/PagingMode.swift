@@ -22,7 +22,8 @@ extension Processor {
   /// The plan of the guest's tables as a hypervisor walks them in software.
   public var softwarePlan: WalkPlan { guestPlan(second: .software) }
 
-  /// The control bits of the guest that decide permissions. Without paging everything is allowed, which the walker's permissions say.
+  /// The control bits of the guest that decide permissions. Without paging everything is allowed, which the walker's
+  /// permissions say.
   public var guestControls: PagingControls {
     let state = s.pointee
     return PagingControls(
@@ -44,12 +45,13 @@ extension Processor {
       plan = guestPlan(second: .tables(nested))
       tag = TranslationKey.tag(vpid: vpid, pcid: pcid)
     case .shadow(let shadow):
-      // The hypervisor runs the guest with its own CR0 and CR4: WP always set, paging always on with the tables that it made. What
-      // the guest's WP, SMEP and SMAP mean is in the shadow entries, except the checks that the real CR4 makes the same way. Which page
-      // sizes the processor has, the hypervisor knows, whatever the guest is told.
+      // The hypervisor runs the guest with its own CR0 and CR4: WP always set, paging always on with the tables that it
+      // made. What the guest's WP, SMEP and SMAP mean is in the shadow entries, except the checks that the real CR4
+      // makes the same way. Which page sizes the processor has, the hypervisor knows, whatever the guest is told.
       plan = WalkPlan(
         root: GuestPhysical(shadow.root.rawValue), levels: 4, format: .ordinary(noExecute: true),
-        reserved: reservedBits(noExecute: true, gigabytePages: true), reportsFetch: true, globalPages: false, second: .identity)
+        reserved: reservedBits(noExecute: true, gigabytePages: true), reportsFetch: true, globalPages: false,
+        second: .identity)
       pagingControls.writeProtect = true
       tag = TranslationKey.tag(vpid: vpid, pcid: shadow.tag)
     }

@@ -1,12 +1,12 @@
 /// A set-associative array with exact LRU replacement: the shape of every TLB, paging-structure cache and data cache.
 ///
-/// Keys, stamps and values stand in arrays of their own. In a set of more than four ways a search reads none of them at first: each way has a
-/// signature of one byte, and eight are compared at a time, so that a miss costs a few operations however many ways there are, and the
-/// host's caches hold the signatures. Sets and ways may be any numbers. A way that holds nothing has the key `AssociativeArray.empty`,
-/// signature 0 and stamp 0, so that it is replaced first.
+/// Keys, stamps and values stand in arrays of their own. In a set of more than four ways a search reads none of them at
+/// first: each way has a signature of one byte, and eight are compared at a time, so that a miss costs a few operations
+/// however many ways there are, and the host's caches hold the signatures. Sets and ways may be any numbers. A way that
+/// holds nothing has the key `AssociativeArray.empty`, signature 0 and stamp 0, so that it is replaced first.
 ///
-/// Safety: the buffers have `count` elements each, belong to the array's owner, who calls `deallocate`, and are indexed only by numbers that
-/// this type computed.
+/// Safety: the buffers have `count` elements each, belong to the array's owner, who calls `deallocate`, and are indexed
+/// only by numbers that this type computed.
 struct AssociativeArray {
   static let empty: UInt64 = .max
 
@@ -25,8 +25,8 @@ struct AssociativeArray {
   private let isMasked: Bool
   /// How many ways hold something.
   private let filled: UnsafeMutablePointer<Int>
-  /// The large pages held, by size (the keys' top bits): what is not there need not be looked for. Nothing is taken out before the array is
-  /// empty.
+  /// The large pages held, by size (the keys' top bits): what is not there need not be looked for. Nothing is taken out
+  /// before the array is empty.
   private let large: UnsafeMutablePointer<PageSet>
 
   /// Places for entries; some belong to no way and stay empty.
@@ -84,7 +84,8 @@ struct AssociativeArray {
   /// The way that holds a key, or -1.
   @inline(__always) func find(_ key: UInt64, inSet first: Int) -> Int { find(key, or: key, inSet: first) }
 
-  /// The way that holds either of two keys that differ in their tags only (an entry of the context, or a global one), or -1.
+  /// The way that holds either of two keys that differ in their tags only (an entry of the context, or a global one),
+  /// or -1.
   @inline(__always) func find(_ key: UInt64, or other: UInt64, inSet first: Int) -> Int {
     guard isSigned else {
       var way = first
@@ -97,8 +98,8 @@ struct AssociativeArray {
     let pattern = UInt64(AssociativeArray.signature(of: key)) &* 0x0101_0101_0101_0101
     var word = first
     while word < first &+ stride {
-      // The bytes that are equal to the signature become 0; the top bit of each zero byte stays. A byte above a zero byte may be taken
-      // for one wrongly: the keys decide.
+      // The bytes that are equal to the signature become 0; the top bit of each zero byte stays. A byte above a zero
+      // byte may be taken for one wrongly: the keys decide.
       let difference = UInt64(littleEndian: signatures.load(fromByteOffset: word, as: UInt64.self)) ^ pattern
       var candidates = (difference &- 0x0101_0101_0101_0101) & ~difference & 0x8080_8080_8080_8080
       while candidates != 0 {
@@ -111,7 +112,8 @@ struct AssociativeArray {
     return -1
   }
 
-  /// Seven bits of the page number, and one that tells it from an empty way's. The tag, the lowest 16 bits of a key, is not in it.
+  /// Seven bits of the page number, and one that tells it from an empty way's. The tag, the lowest 16 bits of a key, is
+  /// not in it.
   @inline(__always) private static func signature(of key: UInt64) -> UInt8 {
     UInt8(truncatingIfNeeded: (key >> 16 &* 0x9e37_79b9_7f4a_7c15) >> 57 | 0x80)
   }
@@ -154,13 +156,13 @@ struct AssociativeArray {
 
   /// Drops every entry whose key satisfies `(key & mask) == wanted`.
   func dropAll(where mask: UInt64, equals wanted: UInt64) {
-    forEach { way in
+    forEachFilled { way in
       if keys[way] & mask == wanted { drop(way) }
     }
   }
 
   /// Calls `body` with every way that holds something, in order. `body` may drop it.
-  @inline(__always) func forEach(_ body: (Int) -> Void) {
+  @inline(__always) func forEachFilled(_ body: (Int) -> Void) {
     guard filled.pointee != 0 else { return }
     guard isSigned else {
       for way in 0..<count where keys[way] != AssociativeArray.empty { body(way) }

@@ -1,8 +1,9 @@
-/// The hit path's cache: for some pages of the first-level data TLB, where their bytes are in the host and which accesses may go there now.
+/// The hit path's cache: for some pages of the first-level data TLB, where their bytes are in the host and which
+/// accesses may go there now.
 ///
-/// It is a *subset* of the modelled TLB. An entry is filled from a TLB way and dropped when that way is, so that a hit here is a hit
-/// there, and the stamp it stores is the way's own LRU stamp: the model stays exact. A verdict holds for one privilege only, so there is one table for
-/// each; dropping a verdict never changes the modelled entry.
+/// It is a *subset* of the modelled TLB. An entry is filled from a TLB way and dropped when that way is, so that a hit
+/// here is a hit there, and the stamp it stores is the way's own LRU stamp: the model stays exact. A verdict holds for
+/// one privilege only, so there is one table for each; dropping a verdict never changes the modelled entry.
 struct DirectEntry {
   /// Linear address of the page where reads are allowed, else `DirectEntry.never`.
   var readTag: UInt64
@@ -87,7 +88,8 @@ struct DirectCache {
     for index in 0..<DirectCache.entries where table[index].stamp == stamp { drop(table + index) }
   }
 
-  /// Takes write permission away from every page whose bytes begin at a host pointer: from now on they hold decoded code.
+  /// Takes write permission away from every page whose bytes begin at a host pointer: from now on they hold decoded
+  /// code.
   func forbidWrites(toPageAt host: UInt64) {
     for index in 0..<DirectCache.entries * DirectCache.contexts
     where storage[index].writeTag != DirectEntry.never && storage[index].writeTag &+ storage[index].addend == host {

@@ -1,5 +1,5 @@
-/// The port through which the hardware walks: every reference is charged at the cache level that serves it, paging-structure caches and the nested
-/// TLB are used and filled, A and D bits are set.
+/// The port through which the hardware walks: every reference is charged at the cache level that serves it,
+/// paging-structure caches and the nested TLB are used and filled, A and D bits are set.
 struct HardwarePort: WalkPort {
   unowned(unsafe) let processor: Processor
   unowned(unsafe) let unit: TranslationUnit

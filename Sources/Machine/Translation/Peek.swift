@@ -55,10 +55,11 @@ extension Processor {
     return RecordedWalk(result: result, references: walk.port.references)
   }
 
-  /// Walks the guest's own tables in software, as a hypervisor does: guest-physical addresses are found in its frame map.
+  /// Walks the guest's own tables in software, as a hypervisor does: guest-physical addresses are found in its frame
+  /// map.
   ///
-  /// - Parameter settingBits: whether A and D are set as the hardware's walk would have set them. Nothing is charged; the hypervisor
-  ///   charges its work by `RecordedWalk.references`.
+  /// - Parameter settingBits: whether A and D are set as the hardware's walk would have set them. Nothing is charged;
+  ///   the hypervisor charges its work by `RecordedWalk.references`.
   public func walkGuest(
     _ address: GuestVirtual, _ access: Access, frames: FrameMap, settingBits: Bool
   ) -> RecordedWalk {

@@ -12,8 +12,8 @@ enum Refill {
 extension Processor {
   /// Brings a page from the second level into the first.
   ///
-  /// It does what `translateAny` does for such a page and nothing else, with a third of its instructions: working sets between the two
-  /// levels' reach come here at every access.
+  /// It does what `translateAny` does for such a page and nothing else, with a third of its instructions: working sets
+  /// between the two levels' reach come here at every access.
   ///
   /// Unless it is done, nothing has happened.
   @inline(__always)
@@ -24,7 +24,9 @@ extension Processor {
     let globalKey = TranslationKey.make(number, .page4K, tag: globalTag)
     let first = unit.data.array(for: .page4K)
     let set = first.pointee.set(of: number)
-    guard first.pointee.find(key, or: globalKey, inSet: set) < 0, !unit.data.mayHoldLarge(address) else { return .unclear }
+    guard first.pointee.find(key, or: globalKey, inSet: set) < 0, !unit.data.mayHoldLarge(address) else {
+      return .unclear
+    }
 
     let second = unit.second.array(for: .page4K)
     let found = second.pointee.find(key, or: globalKey, inSet: second.pointee.set(of: number))

@@ -1,5 +1,5 @@
-/// Which TLB entries serve which accesses, for one setting of the control bits: `TLBEntry.serves` asked beforehand for every combination of
-/// the bits that it depends on.
+/// Which TLB entries serve which accesses, for one setting of the control bits: `TLBEntry.serves` asked beforehand for
+/// every combination of the bits that it depends on.
 ///
 /// An entry's permission bits are its lowest six, so that one word has an answer for each of the 64 combinations.
 struct ServedAccess: @unchecked Sendable {

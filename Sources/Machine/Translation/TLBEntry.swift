@@ -1,7 +1,7 @@
 /// The key of a cached translation: page size, page number and tag in 64 bits.
 ///
-/// The tag is the VPID (3 bits) and the PCID (12 bits); a global page's tag has the top bit instead of a PCID, so that one look-up asks for two
-/// keys.
+/// The tag is the VPID (3 bits) and the PCID (12 bits); a global page's tag has the top bit instead of a PCID, so that
+/// one look-up asks for two keys.
 enum TranslationKey {
   static let tagMask: UInt64 = 0xffff
   static let vpidMask: UInt64 = 0x7000
@@ -21,15 +21,15 @@ enum TranslationKey {
     UInt64(size.rawValue) << 61 | number << 16 | tag
   }
 
-  /// The key of a paging-structure cache: the address bits that select the entry cached. Those above the ones that are translated go with
-  /// them, so that the halves of the address space do not share entries.
+  /// The key of a paging-structure cache: the address bits that select the entry cached. Those above the ones that are
+  /// translated go with them, so that the halves of the address space do not share entries.
   @inline(__always) static func table(_ address: UInt64, _ shift: UInt64, tag: UInt64) -> UInt64 {
     (address >> shift) << 16 & 0x1fff_ffff_ffff_0000 | tag
   }
 }
 
-/// The value of a TLB entry: the frame and what the tables said of it. The modelled entry, not a verdict: whether an access may use it is decided
-/// at every use from the control bits in force.
+/// The value of a TLB entry: the frame and what the tables said of it. The modelled entry, not a verdict: whether an
+/// access may use it is decided at every use from the control bits in force.
 struct TLBEntry {
   let rawValue: UInt64
 
@@ -70,8 +70,8 @@ struct TLBEntry {
   }
   @inline(__always) var isGlobal: Bool { rawValue & TLBEntry.globalBit != 0 }
 
-  /// Whether an access may use the entry as it stands: permitted by the guest's bits and the host's, and for a write already dirty.
-  /// Otherwise the walker is asked again, which finds the truth.
+  /// Whether an access may use the entry as it stands: permitted by the guest's bits and the host's, and for a write
+  /// already dirty. Otherwise the walker is asked again, which finds the truth.
   @inline(__always) func serves(_ access: Access, _ controls: PagingControls) -> Bool {
     guard controls.allows(access, to: permissions) else { return false }
     switch access.kind {

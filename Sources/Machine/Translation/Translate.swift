@@ -204,8 +204,8 @@ extension Processor {
     drop(where: TranslationKey.tagMask, equals: tag & TranslationKey.vpidMask | UInt64(pcid & 0xfff))
   }
 
-  /// Drops everything that was made for the running machine from guest-virtual addresses; what the second dimension's caches know stays (SDM vol. 3, 29.4.3.1:
-  /// guest-physical mappings outlive it).
+  /// Drops everything that was made for the running machine from guest-virtual addresses; what the second dimension's
+  /// caches know stays (SDM vol. 3, 29.4.3.1: guest-physical mappings outlive it).
   public func flushLinear() {
     counters.flushesAll &+= 1
     drop(where: TranslationKey.vpidMask, equals: tag & TranslationKey.vpidMask)
@@ -229,8 +229,8 @@ extension Processor {
     forgetFetchPage()
   }
 
-  /// Drops one page's entries of a PCID (or shadow tag), and its global ones where asked, with that context's paging-structure entries
-  /// (SDM vol. 3, 4.10.4.1: INVLPG drops all of them).
+  /// Drops one page's entries of a PCID (or shadow tag), and its global ones where asked, with that context's
+  /// paging-structure entries (SDM vol. 3, 4.10.4.1: INVLPG drops all of them).
   public func invalidatePage(_ address: GuestVirtual, pcid: UInt16, globals: Bool) {
     counters.flushesPage &+= 1
     let context = tag & TranslationKey.vpidMask | UInt64(pcid & 0xfff)
@@ -244,12 +244,13 @@ extension Processor {
     if isSplintered { dropSplinters(address.rawValue, tag: context, globals: globals) }
   }
 
-  /// Drops the splinters of the guest page that holds an address: INVLPG invalidates all of them (SDM vol. 3, 4.10.4.1).
+  /// Drops the splinters of the guest page that holds an address: INVLPG invalidates all of them (SDM vol. 3,
+  /// 4.10.4.1).
   private func dropSplinters(_ address: UInt64, tag: UInt64, globals: Bool) {
     let unit = translation
     var remaining = InlineArray<3, PageSet>(repeating: .nothing)
     func drop(from array: AssociativeArray, dropping: (AssociativeArray, Int) -> Void) {
-      array.forEach { way in
+      array.forEachFilled { way in
         let key = array.keys[way]
         let page = TLBEntry(rawValue: array.values[way]).pageSize
         guard let size = PageSize(rawValue: UInt8(key >> 61)), page > size else { return }

@@ -35,8 +35,8 @@ struct TranslationLookaside {
     arrays + Int(size.rawValue)
   }
 
-  /// The size of page that a translation of a size is held as: where there is no array for large pages, the piece of one that the next
-  /// smaller array can hold.
+  /// The size of page that a translation of a size is held as: where there is no array for large pages, the piece of
+  /// one that the next smaller array can hold.
   @inline(__always) func heldSize(_ size: PageSize) -> PageSize {
     if size == .page1G && !arrays[2].isPresent { return arrays[1].isPresent ? .page2M : .page4K }
     if size == .page2M && !arrays[1].isPresent { return .page4K }

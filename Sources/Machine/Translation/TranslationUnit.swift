@@ -1,4 +1,5 @@
-/// The translation hardware of one processor: TLBs, paging-structure caches, the nested TLB, and the data caches that walks and data go through.
+/// The translation hardware of one processor: TLBs, paging-structure caches, the nested TLB, and the data caches that
+/// walks and data go through.
 ///
 /// Safety: every buffer is owned here and freed in `deinit`.
 final class TranslationUnit {

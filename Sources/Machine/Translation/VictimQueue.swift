@@ -1,9 +1,11 @@
-/// Finds the least recently used way of a set that is too wide to be searched at every replacement: a fully associative TLB of 72 entries.
+/// Finds the least recently used way of a set that is too wide to be searched at every replacement: a fully associative
+/// TLB of 72 entries.
 ///
-/// The ways are sorted by their stamps once, and taken from the front as victims are needed. Stamps only grow, so a way whose stamp has not
-/// changed since the sorting is older than all that come after it, and older than all that were used or filled since; one whose stamp has
-/// changed is passed over. The answer is that of a search through all stamps, ties included: the ways with the newest stamp at the
-/// sorting stay out, so that what is filled later is younger than anything in the queue.
+/// The ways are sorted by their stamps once, and taken from the front as victims are needed. Stamps only grow, so a way
+/// whose stamp has not changed since the sorting is older than all that come after it, and older than all that were
+/// used or filled since; one whose stamp has changed is passed over. The answer is that of a search through all stamps,
+/// ties included: the ways with the newest stamp at the sorting stay out, so that what is filled later is younger than
+/// anything in the queue.
 ///
 /// Safety: the buffers have `ways` and two elements, and belong to the owner of the array, who calls `deallocate`.
 struct VictimQueue {

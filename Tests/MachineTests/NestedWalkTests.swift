@@ -120,6 +120,22 @@ struct NestedWalkTests {
     }
   }
 
+  @Test(arguments: [true, false])
+  func `a paging-structure cache remembers that its table is read-only`(isExtended: Bool) {
+    let machine = Self.machine(
+      isExtended: isExtended, fresh: false, keepsAccessedDirty: false, figures: .commonStructureCaches)
+    // Another page of the same table, whose entry wants A.
+    machine.guest.map(map(Self.address + 0x1000, to: Self.physical, .fresh))
+    let table = machine.guest.entry(Self.address, level: 2) & ~0xfff
+    Self.setNestedEntry(machine, table) { $0 & ~2 }
+    #expect(Self.execute(machine, write: false) == .limit)
+    machine[Slot.rbx] = Self.address + 0x1000
+    let fault = Self.nestedFault(Self.execute(machine, write: false))
+    #expect(machine.processor.counters.structureHits[1] > 0)
+    #expect(fault?.address.pageBase == GuestPhysical(table) && fault?.kind == .write)
+    #expect(machine.guest.entry(Self.address + 0x1000, level: 1) & 0x20 == 0)
+  }
+
   @Test func `an extended entry that is writable and not readable is a misconfiguration`() {
     let machine = Self.machine(isExtended: true, keepsAccessedDirty: true)
     Self.setNestedEntry(machine, Self.physical) { $0 & ~1 }

@@ -256,6 +256,32 @@ struct PermissionTests {
     #expect(fault.errorCode == 9 && fault.level == place.level)
   }
 
+  /// The fault of a supervisor's read, if any.
+  private static func fault(_ machine: TinyMachine) -> PageFault? {
+    guard case .fault(let fault) = machine.processor.peek(GuestVirtual(address), Access(.read, .supervisor)).result
+    else { return nil }
+    return fault
+  }
+
+  @Test(arguments: [true, false]) func `PS in a PDPTE is reserved where there are no 1 GiB pages`(hasThem: Bool) {
+    let guest = GuestMemory { map(Self.address, to: 0, size: .page1G) }
+    let names = FeatureSet.known.map(\.name).filter { hasThem || $0 != "pdpe1gb" }
+    let fault = Self.fault(TinyMachine(guest, features: FeatureSet(names: names)))
+    #expect(hasThem ? fault == nil : fault?.errorCode == 9 && fault?.level == 3)
+  }
+
+  @Test(arguments: [Vendor.intel, .amd]) func `AMD reserves bit 8 above the page directory`(vendor: Vendor) {
+    for level in 1...4 {
+      let guest = GuestMemory { map(Self.address, to: 0x1000) }
+      guest.setEntry(Self.address, level: level, guest.entry(Self.address, level: level) | 1 << 8)
+      let fault = Self.fault(TinyMachine(guest, profile: .flat(vendor: vendor)))
+      #expect(vendor == .amd && level >= 3 ? fault?.errorCode == 9 && fault?.level == UInt8(level) : fault == nil)
+    }
+    // In a PDPTE that maps a page it is G.
+    let guest = GuestMemory { map(Self.address, to: 0, size: .page1G, .global) }
+    #expect(Self.fault(TinyMachine(guest, profile: .flat(vendor: vendor))) == nil)
+  }
+
   @Test(arguments: [PageSize.page2M, .page1G])
   func `PAT in bit 12 of a large page is not reserved`(size: PageSize) {
     let machine = Self.machine(size)

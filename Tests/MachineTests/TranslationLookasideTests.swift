@@ -255,6 +255,20 @@ struct TranslationLookasideTests {
     #expect(bench.walks(0x80_0000) == 1)
   }
 
+  @Test func `a large page without an array is held in pieces, which INVLPG drops together`() {
+    let bench = Bench(.commonTLBs + [.tlbData2MEntries: 0, .tlbData2MWays: 0])
+    func misses(_ address: UInt64) -> UInt64 {
+      let before = bench.processor.counters.dataMisses
+      _ = bench.walks(address)
+      return bench.processor.counters.dataMisses - before
+    }
+    #expect(misses(0x80_0000) == 1 && misses(0x80_0ff8) == 0 && misses(0x90_0000) == 1 && misses(0x90_0000) == 0)
+    bench.invalidatePage(0x85_0000)
+    #expect(misses(0x80_0000) == 1 && misses(0x90_0000) == 1 && misses(0x80_0000) == 0)
+    bench.invalidatePage(Self.page)
+    #expect(misses(0x80_0000) == 0 && misses(0x90_0000) == 0)
+  }
+
   @Test func `INVLPG keeps the entries of other PCIDs`() {
     let bench = Bench()
     _ = bench.walks(Self.page)

@@ -14,6 +14,14 @@ public protocol Console: AnyObject {
 
   /// Whether no byte will ever arrive at `index`.
   func isExhausted(at index: Int) -> Bool
+
+  /// Whether `byte(at:)` waits until the byte is there or the input has ended, so that when a byte comes never decides
+  /// what a run does. Such a console is asked only for bytes that the guest waits for.
+  var waits: Bool { get }
+}
+
+extension Console {
+  public var waits: Bool { false }
 }
 
 /// A console in memory, for tests and for machines embedded in another program.

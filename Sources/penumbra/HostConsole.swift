@@ -19,6 +19,7 @@ final class HostConsole: Console {
   init(input: HostInput, output: Int32 = STDOUT_FILENO) {
     self.input = input
     self.output = output
+    input.beforeWaiting = { [unowned self] in flush() }
   }
 
   /// For how long nothing was shown.
@@ -39,6 +40,7 @@ final class HostConsole: Console {
   }
 
   func isExhausted(at index: Int) -> Bool { input.isExhausted(at: index) }
+  var waits: Bool { !input.isLive }
 
   /// Passes on what was written.
   func flush() {
@@ -63,4 +65,5 @@ final class CapturedConsole: Console {
   func write(_ byte: UInt8, at index: Int) { buffer.write(byte, at: index) }
   func byte(at index: Int) -> UInt8? { input.byte(at: index) }
   func isExhausted(at index: Int) -> Bool { input.isExhausted(at: index) }
+  var waits: Bool { !input.isLive }
 }

@@ -21,8 +21,10 @@ struct Run: ParsableCommand {
       let image = try GuestImage.find(guest)
       let file = try StatisticsFile(options.stats)
 
-      let console = HostConsole(input: HostInput())
+      let input = HostInput()
+      let console = HostConsole(input: input)
       let progress = ProgressLine(options.quiet ? nil : image.name)
+      if !options.quiet { input.whenWaitIsLong = { Diagnostics.sayThatInputIsAwaited(progress) } }
       console.beforeOutput = { progress.clear() }
       progress.isWelcome = { console.isAtLineStart && console.silence > .seconds(2) }
       Terminal.enter()

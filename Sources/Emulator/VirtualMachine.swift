@@ -16,6 +16,8 @@ public final class VirtualMachine {
   public let hypervisor: Hypervisor?
   public let bootPlan: BootPlan
   let profile: CostProfile
+  /// How many snapshots `run` took and went back to, as the configuration's `snapshotEvery` asks.
+  public private(set) var snapshotsTaken: UInt64 = 0
 
   /// Makes a machine with its guest loaded and ready to execute its first instruction.
   ///
@@ -124,6 +126,25 @@ public final class VirtualMachine {
   public func run(until condition: StopCondition = .end) -> RunOutcome {
     let cycles = min(configuration.maxCycles ?? .max, condition.cycles ?? .max)
     let instructions = min(configuration.maxInstructions ?? .max, condition.instructions ?? .max)
+    while true {
+      let pause = nextSnapshot
+      let outcome = run(cycles: cycles, instructions: min(instructions, pause))
+      guard pause < instructions, outcome == .limit(.instructions(pause)) else { return outcome }
+      restore(snapshot())
+      snapshotsTaken += 1
+    }
+  }
+
+  /// The number of instructions at which the next automatic snapshot is due; `.max` if none is.
+  private var nextSnapshot: UInt64 {
+    guard configuration.snapshotEvery != 0 else { return .max }
+    let retired = processor.state.retired
+    let (sum, overflow) = retired.addingReportingOverflow(
+      configuration.snapshotEvery - retired % configuration.snapshotEvery)
+    return overflow ? .max : sum
+  }
+
+  private func run(cycles: UInt64, instructions: UInt64) -> RunOutcome {
     let result =
       hypervisor?.run(clockLimit: cycles, retiredLimit: instructions)
       ?? processor.run(clockLimit: cycles, retiredLimit: instructions)

@@ -38,10 +38,10 @@ struct MachineOptions: ParsableArguments {
     completion: .list(["cycles", "instructions"]))
   var clock: String?
 
-  @Option(help: ArgumentHelp("Stop after so many instructions.", valueName: "n"))
+  @Option(help: ArgumentHelp("Stop after so many instructions, 1 or more.", valueName: "n"))
   var maxInstructions: String?
 
-  @Option(help: ArgumentHelp("Stop after so many cycles.", valueName: "n"))
+  @Option(help: ArgumentHelp("Stop after so many cycles, 1 or more.", valueName: "n"))
   var maxCycles: String?
 
   @Option(

@@ -79,7 +79,8 @@ extension Data {
 
 @Suite struct CommandLineTests {
   static let wrongUsage: [[String]] = [
-    ["frobnicate"], [], ["bench"], ["trace"], ["run"], ["run", "hello", "extra"], ["run", "hello", "--nonsense"], ["run", "hello", "--memory"],
+    ["frobnicate"], [], ["bench"], ["trace"], ["run"], ["run", "hello", "extra"], ["run", "hello", "--nonsense"],
+    ["run", "hello", "--memory"],
     ["run", "hello", "--memory", "lots"], ["run", "hello", "--paging", "shadow"],
     ["run", "hello", "--paging", "native,nested"], ["run", "hello", "--cpus", "2"], ["run", "hello", "--set", "x"],
     ["run", "hello", "--set", "colour=red"], ["run", "hello", "--format", "xml"], ["run", "hello", "--gdb", ":1"],
@@ -99,7 +100,10 @@ extension Data {
   }
 
   static let unknownVerbs: [([String], String)] = [
-    (["verify", "hello"], "penumbra: there is no verb verify; there are run, compare, bench, trace, guests, profiles\n"),
+    (
+      ["verify", "hello"],
+      "penumbra: there is no verb verify; there are run, compare, bench, trace, guests, profiles\n"
+    ),
     (["comapre"], "penumbra: there is no verb comapre; did you mean compare?\n"),
     (["bench", "nope", "--quiet"], "penumbra: there is no verb bench nope; there is context-switch\n"),
     (["profiles", "nope"], "penumbra: there is no verb profiles nope; there are list, show\n"),
@@ -146,7 +150,8 @@ extension Data {
   @Test("--version, --help at every level and the completion scripts end with 0")
   func help() throws {
     for arguments in [
-      ["--version"], ["--help"], ["help"], ["help", "run"], ["run", "--help"], ["compare", "--help"], ["bench", "--help"],
+      ["--version"], ["--help"], ["help"], ["help", "run"],
+      ["run", "--help"], ["compare", "--help"], ["bench", "--help"],
       ["bench", "context-switch", "--help"], ["guests", "--help"], ["profiles", "--help"],
       ["profiles", "show", "--help"],
       ["--generate-completion-script", "bash"],

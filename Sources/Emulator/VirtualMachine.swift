@@ -145,9 +145,12 @@ public final class VirtualMachine {
   }
 
   private func run(cycles: UInt64, instructions: UInt64) -> RunOutcome {
-    let result =
-      hypervisor?.run(clockLimit: cycles, retiredLimit: instructions)
-      ?? processor.run(clockLimit: cycles, retiredLimit: instructions)
+    var result: RunResult
+    repeat {
+      result =
+        hypervisor?.run(clockLimit: cycles, retiredLimit: instructions)
+        ?? processor.run(clockLimit: cycles, retiredLimit: instructions)
+    } while result == .waitsForNothing && inputCame()
     switch result {
     case .exit(let exit): return .unsupported("exit \(exit.reason.name) without a hypervisor")
     case .limit:
@@ -155,10 +158,17 @@ public final class VirtualMachine {
     case .stopRequested: return .interrupted
     case .shutdown(let shutdown): return .shutdown(shutdown)
     case .haltedForEver: return .haltedForEver
-    case .waitsForNothing: return .waitsForNothing
+    case .waitsForNothing: return processor.stopRequest.isRaised ? .interrupted : .waitsForNothing
     case .tripleFault: return .tripleFault("triple fault\(recentEvents)")
     case .unsupported(let what): return .unsupported("\(what)\(recentEvents)")
     }
+  }
+
+  /// Waits for somebody to type, for a guest that halted until then. The guest's time stands still.
+  private func inputCame() -> Bool {
+    guard devices.awaitInput() else { return false }
+    devices.advance(to: processor.guestTime)
+    return true
   }
 
   /// Makes a run in progress end at the next opportunity; may be called from a signal handler.

@@ -41,6 +41,13 @@ final class HostConsole: Console {
 
   func isExhausted(at index: Int) -> Bool { input.isExhausted(at: index) }
   var waits: Bool { !input.isLive }
+  func awaitByte(at index: Int) -> Bool { input.awaitByte(at: index) }
+
+  /// Ends the guest's last line if what Penumbra says would stand behind it on a terminal.
+  func endLine() {
+    guard !isAtLineStart, isatty(output) == 1, isatty(STDERR_FILENO) == 1 else { return }
+    Diagnostics.say("\n")
+  }
 
   /// Passes on what was written.
   func flush() {
@@ -66,4 +73,5 @@ final class CapturedConsole: Console {
   func byte(at index: Int) -> UInt8? { input.byte(at: index) }
   func isExhausted(at index: Int) -> Bool { input.isExhausted(at: index) }
   var waits: Bool { !input.isLive }
+  func awaitByte(at index: Int) -> Bool { input.awaitByte(at: index) }
 }

@@ -31,11 +31,18 @@ final class HostInput {
 
   /// The byte at an index; nil if there will be none, or at a terminal when it has not been typed.
   func byte(at index: Int) -> UInt8? {
+    if !isLive { return awaitByte(at: index) ? bytes[index] : nil }
+    if index >= bytes.count && !ended && isReady(in: 0) { read() }
+    return bytes.indices.contains(index) ? bytes[index] : nil
+  }
+
+  /// Waits for the byte at an index, at a terminal too. False if there will be none, or somebody wants to stop.
+  func awaitByte(at index: Int) -> Bool {
     while index >= bytes.count && !ended {
-      guard isReady(in: 0) || (!isLive && wait()) else { break }
+      guard isReady(in: 0) || wait() else { return false }
       read()
     }
-    return bytes.indices.contains(index) ? bytes[index] : nil
+    return bytes.indices.contains(index)
   }
 
   /// Whether no byte will ever arrive at an index.

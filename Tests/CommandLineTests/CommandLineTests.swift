@@ -162,6 +162,14 @@ extension Data {
     }
   }
 
+  @Test("the help of a verb tells what every key without an option is for")
+  func keys() throws {
+    let help = try Program("run", "--help").output.split(whereSeparator: \.isWhitespace).joined(separator: " ")
+    for key in ConfigurationKey.options {
+      #expect(help.contains("--\(key.name) ") || help.contains("\(key.name)=\(key.form): \(key.help)"), "\(key.name)")
+    }
+  }
+
   @Test("guests and profiles are listed on standard output without colour")
   func lists() throws {
     let guests = try Program("guests")

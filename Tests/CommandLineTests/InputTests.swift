@@ -79,6 +79,40 @@ import Testing
     try input.fileHandleForWriting.close()
   }
 
+  @Test("at a terminal a halted guest waits for what is typed, and the summary stands on a line of its own")
+  func terminal() throws {
+    let folder = try Folder()
+    try Data(EchoGuest.haltingImage).write(to: URL(fileURLWithPath: folder.guest))
+    var (master, slave): (Int32, Int32) = (-1, -1)
+    try #require(openpty(&master, &slave, nil, nil, nil) == 0)
+    defer { close(master) }
+    let process = Process()
+    process.executableURL = Program.url
+    process.arguments = ["run", folder.guest]
+    let terminal = FileHandle(fileDescriptor: slave)
+    (process.standardInput, process.standardOutput, process.standardError) = (terminal, terminal, terminal)
+    try process.run()
+    close(slave)
+    var seen = ""
+    func readOn(to end: String) {
+      var bytes = [UInt8](repeating: 0, count: 4096)
+      while !seen.hasSuffix(end) {
+        let count = read(master, &bytes, bytes.count)
+        guard count > 0 else { break }
+        seen += String(decoding: bytes[..<count], as: UTF8.self)
+      }
+    }
+    readOn(to: ">")
+    for key in ["x", "q"] {
+      #expect(Diagnostics.writeBytes(Array((key + "\n").utf8), to: master))
+      usleep(300_000)
+    }
+    readOn(to: "no end")
+    process.waitUntilExit()
+    #expect(process.terminationStatus == 113 << 1 & 0xff | 1)
+    #expect(seen.contains("q\r\npenumbra: the guest wrote 113"), "\(seen)")
+  }
+
   @Test("input that ends leaves a guest that polls for more to its limit")
   func ended() throws {
     let folder = try Folder()

@@ -118,6 +118,38 @@ import Testing
   }
 }
 
+/// A console at which somebody types a byte each time that the machine has nothing else to do.
+private final class TypingConsole: Console {
+  private let text: [UInt8]
+  private var typed = 0
+  private(set) var output = ""
+
+  init(_ text: String) { self.text = Array(text.utf8) }
+
+  func write(_ byte: UInt8, at index: Int) { output.unicodeScalars.append(Unicode.Scalar(byte)) }
+  func byte(at index: Int) -> UInt8? { index < typed ? text[index] : nil }
+  func isExhausted(at index: Int) -> Bool { false }
+
+  func awaitByte(at index: Int) -> Bool {
+    typed = min(index + 1, text.count)
+    return index < typed
+  }
+}
+
+@Suite struct WaitingGuestTests {
+  @Test("a guest that halted until somebody types goes on then", arguments: PagingKind.all)
+  func typed(_ paging: PagingKind) throws {
+    for (text, outcome) in [("abq", RunOutcome.shutdown(.debugExit(113))), ("ab", .waitsForNothing)] {
+      let console = TypingConsole(text)
+      let machine = try VirtualMachine(
+        try Configuration(pagings: [paging]), guest: GuestImage(name: "echo", bytes: EchoGuest.haltingImage),
+        console: console)
+      #expect(machine.run() == outcome)
+      #expect(console.output == ">" + text)
+    }
+  }
+}
+
 @Suite struct WalkStatisticsTests {
   @Test("walks are told by the level at which they begin and by their references", arguments: PagingKind.all)
   func histograms(_ paging: PagingKind) throws {

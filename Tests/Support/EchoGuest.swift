@@ -1,9 +1,15 @@
-/// A guest that has every device at work: the timer interrupts each millisecond, and each time it writes a dot and loads
+/// A guest that has many devices at work: the timer interrupts each millisecond, and each time it writes a dot and loads
 /// CR3; every third tick it waits for a byte of input and echoes it; between them it counts on 1024 pages. A `q` ends
 /// it, with the number of ticks as its status.
 public enum EchoGuest {
+  /// The guest's image.
+  public static var image: [UInt8] { elf(code) }
+
+  /// The image of another: it prints `>` and halts, and echoes what comes by interrupt; a `q` ends it.
+  public static var haltingImage: [UInt8] { elf(haltingCode) }
+
   /// A static ELF64, entered in 64-bit mode with the low 4 GiB identity-mapped.
-  public static var image: [UInt8] {
+  private static func elf(_ code: [UInt8]) -> [UInt8] {
     let address: UInt64 = 0x20_0000
     let headerSize = UInt64(64 + 56)
     var file: [UInt8] = [0x7f, 0x45, 0x4c, 0x46, 2, 1, 1] + Array(repeating: 0, count: 9)
@@ -93,5 +99,53 @@ public enum EchoGuest {
     0x90, 0x90, 0x90, 0x90, 0x90, 0x90,
     // The table: limit and base.
     0x0f, 0x02, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00,
+  ]
+
+  private static let haltingCode: [UInt8] = [
+    // The gate of vector 0x24 in the table after the code, and LIDT.
+    0x48, 0x8d, 0x3d, 0x89, 0x00, 0x00, 0x00,  // leaq 137(%rip), %rdi
+    0x48, 0x8d, 0x05, 0x53, 0x00, 0x00, 0x00,  // leaq 83(%rip), %rax
+    0x66, 0x89, 0x87, 0x40, 0x02, 0x00, 0x00,  // movw %ax, 576(%rdi)
+    0x8c, 0x8f, 0x42, 0x02, 0x00, 0x00,  // movw %cs, 578(%rdi)
+    0x66, 0xc7, 0x87, 0x44, 0x02, 0x00, 0x00, 0x00, 0x8e,  // movw $36352, 580(%rdi)
+    0x48, 0xc1, 0xe8, 0x10,  // shrq $16, %rax
+    0x66, 0x89, 0x87, 0x46, 0x02, 0x00, 0x00,  // movw %ax, 582(%rdi)
+    0x48, 0x8d, 0x05, 0x42, 0x00, 0x00, 0x00,  // leaq 66(%rip), %rax
+    0x48, 0x89, 0x78, 0x02,  // movq %rdi, 2(%rax)
+    0x0f, 0x01, 0x18,  // lidtq (%rax)
+    // The interrupt controller: vectors from 0x20, only the serial port.
+    0xb0, 0x11,  // movb $17, %al
+    0xe6, 0x20,  // outb %al, $32
+    0xb0, 0x20,  // movb $32, %al
+    0xe6, 0x21,  // outb %al, $33
+    0xb0, 0x04,  // movb $4, %al
+    0xe6, 0x21,  // outb %al, $33
+    0xb0, 0x01,  // movb $1, %al
+    0xe6, 0x21,  // outb %al, $33
+    0xb0, 0xef,  // movb $-17, %al
+    0xe6, 0x21,  // outb %al, $33
+    // A prompt; the receiver's interrupt; halt.
+    0x66, 0xba, 0xf8, 0x03,  // movw $1016, %dx
+    0xb0, 0x3e,  // movb $62, %al
+    0xee,  // outb %al, %dx
+    0xff, 0xc2,  // incl %edx
+    0xb0, 0x01,  // movb $1, %al
+    0xee,  // outb %al, %dx
+    0xfb,  // sti
+    0xf4,  // hlt
+    0xeb, 0xfd,  // jmp 0x5e
+    // A byte: echo it, end at a q, end the interrupt.
+    0x66, 0xba, 0xf8, 0x03,  // movw $1016, %dx
+    0xec,  // inb %dx, %al
+    0xee,  // outb %al, %dx
+    0x3c, 0x71,  // cmpb $113, %al
+    0x75, 0x02,  // jne 0x6d
+    0xe6, 0xf4,  // outb %al, $244
+    0xb0, 0x20,  // movb $32, %al
+    0xe6, 0x20,  // outb %al, $32
+    0x48, 0xcf,  // iretq
+    0x90, 0x90, 0x90, 0x90, 0x90,
+    // The table: limit and base.
+    0x4f, 0x02, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00,
   ]
 }

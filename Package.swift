@@ -85,10 +85,10 @@ let package = Package(
     tests("Devices", ["Machine"]),
     tests("Boot", ["Machine"]),
     tests("Hypervisor", ["Decoding", "Machine", "Support"]),
-    tests("Emulator", ["Devices", "Machine"]),
+    tests("Emulator", ["Devices", "Machine", "Support"]),
     tests("Tracing", ["Emulator", "Machine"]),
     tests("Reports", ["Emulator", "Guests", "Machine"]),
-    tests("CommandLine", of: "penumbra", ["Emulator"]),
+    tests("CommandLine", of: "penumbra", ["Emulator", "Support"]),
     tests("Fuzz", of: "Support", ["Decoding", "Devices", "Machine"]),
     .testTarget(name: "ArchitectureTests", swiftSettings: strict),
   ]

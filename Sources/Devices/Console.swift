@@ -14,6 +14,19 @@ public protocol Console: AnyObject {
 
   /// Whether no byte will ever arrive at `index`.
   func isExhausted(at index: Int) -> Bool
+
+  /// Whether `byte(at:)` waits until the byte is there or the input has ended, so that when a byte comes never decides
+  /// what a run does. Such a console is asked only for bytes that the guest waits for.
+  var waits: Bool { get }
+
+  /// Waits until the byte at `index` is there, for a machine that has nothing else to do. False if it will not come, or
+  /// waiting was ended.
+  func awaitByte(at index: Int) -> Bool
+}
+
+extension Console {
+  public var waits: Bool { false }
+  public func awaitByte(at index: Int) -> Bool { byte(at: index) != nil }
 }
 
 /// A console in memory, for tests and for machines embedded in another program.

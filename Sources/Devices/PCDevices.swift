@@ -79,6 +79,10 @@ public final class PCDevices: DeviceBus {
     current.serial.interruptsOnInput && !console.isExhausted(at: current.serial.consumed)
   }
 
+  /// Waits for input that can raise an interrupt, for a processor that nothing else can wake.
+  /// - Returns: whether it came; `advance(to:)` then makes it known.
+  public func awaitInput() -> Bool { awaitsInput && console.awaitByte(at: current.serial.consumed) }
+
   // MARK: DeviceBus
 
   public func advance(to now: UInt64) {

@@ -4,10 +4,19 @@
 /// until the guest reads it, and all that has arrived there counts as received, up to the FIFO's depth. So input that
 /// is available from the start reaches the guest at a pace that depends on nothing but the guest.
 ///
+/// A console that waits (`Console.waits`) is asked only when the guest waits too: it has enabled the receiver's
+/// interrupt, or it reads the line status over and over. A guest that only sends reads the line status once a byte, and
+/// must not be held up by input that never comes.
+///
 /// As in QEMU, and unlike on a PC's board, MCR's OUT2 does not gate the interrupt.
 public struct UART16550: Equatable, Sendable {
   /// Receiver FIFO's depth, in bytes.
   static let depth = 16
+
+  /// Readings of the line status in a row that tell a guest which waits for input from one that sends.
+  static let patience = 8
+  /// The same for readings in all, less the bytes sent: a guest may send while it waits.
+  static let longPatience = 4096
 
   /// Bits of the line status register.
   enum LineStatus {
@@ -33,6 +42,12 @@ public struct UART16550: Equatable, Sendable {
   /// Input bytes that the guest has taken from the console since the start.
   public private(set) var consumed = 0
 
+  /// Input bytes, from the start, that a console which waits has been asked for and had.
+  private var known = 0
+  /// Readings of the line status since any other access, and since the last byte received less the bytes sent.
+  private var looks = 0
+  private var surplusLooks = 0
+
   private var interruptEnable: UInt8 = 0
   private var lineControl: UInt8 = 0x03
   private var modemControl: UInt8 = 0x08
@@ -57,6 +72,7 @@ public struct UART16550: Equatable, Sendable {
 
   /// Reads the register at an offset from 0 to 7; input comes from the console.
   public mutating func read(_ offset: Int, from console: some Console) -> UInt8 {
+    if offset & 7 != 5 { looks = 0 }
     switch offset & 7 {
     case 0:
       if accessesDivisor { return UInt8(truncatingIfNeeded: divisor) }
@@ -82,6 +98,7 @@ public struct UART16550: Equatable, Sendable {
 
   /// Writes the register at an offset from 0 to 7; gives the byte that leaves on the line, if one does.
   public mutating func write(_ value: UInt8, to offset: Int) -> UInt8? {
+    looks = 0
     switch offset & 7 {
     case 0:
       if !accessesDivisor { return transmit(value) }
@@ -109,7 +126,7 @@ public struct UART16550: Equatable, Sendable {
   }
 
   /// Whether the interrupt output is high.
-  public func isAsserted(_ console: some Console) -> Bool { source(console) != nil }
+  public mutating func isAsserted(_ console: some Console) -> Bool { source(console) != nil }
 
   // MARK: Parts
 
@@ -118,13 +135,15 @@ public struct UART16550: Equatable, Sendable {
 
   private mutating func receive(from console: some Console) -> UInt8 {
     if !looped.isEmpty { return looped.removeFirst() }
-    guard !isLooped, let byte = console.byte(at: consumed) else { return 0 }
+    guard !isLooped, !console.waits || consumed < known, let byte = console.byte(at: consumed) else { return 0 }
     consumed &+= 1
+    surplusLooks = 0
     return byte
   }
 
   private mutating func transmit(_ value: UInt8) -> UInt8? {
     transmitterEmptyPending = true
+    surplusLooks = max(surplusLooks - 1, 0)
     guard isLooped else { return value }
     if looped.count < (fifoEnabled ? Self.depth : 1) {
       looped.append(value)
@@ -143,13 +162,22 @@ public struct UART16550: Equatable, Sendable {
     triggerLevel = enables ? [1, 4, 8, 14][Int(value >> 6)] : 1
   }
 
-  private func hasReceived(_ count: Int, _ console: some Console) -> Bool {
+  /// Whether so many bytes are there to be read.
+  /// - Parameter isAwaited: the guest waits for them.
+  private mutating func hasReceived(_ count: Int, _ console: some Console, isAwaited: Bool) -> Bool {
     if looped.count >= count { return true }
-    return !isLooped && console.byte(at: consumed &+ (count - looped.count - 1)) != nil
+    guard !isLooped else { return false }
+    let index = consumed &+ (count - looped.count - 1)
+    guard console.waits else { return console.byte(at: index) != nil }
+    if index >= known && isAwaited && console.byte(at: index) != nil { known = index &+ 1 }
+    return index < known
   }
 
-  private func lineStatus(_ console: some Console) -> UInt8 {
-    LineStatus.transmitterEmpty | (hasReceived(1, console) ? LineStatus.dataReady : 0)
+  private mutating func lineStatus(_ console: some Console) -> UInt8 {
+    looks = min(looks + 1, Self.patience)
+    surplusLooks = min(surplusLooks + 1, Self.longPatience)
+    let isAwaited = looks == Self.patience || surplusLooks == Self.longPatience
+    return LineStatus.transmitterEmpty | (hasReceived(1, console, isAwaited: isAwaited) ? LineStatus.dataReady : 0)
       | (overrun ? LineStatus.overrun : 0)
   }
 
@@ -168,11 +196,11 @@ public struct UART16550: Equatable, Sendable {
     modemDelta |= changed >> 4 & 0x0b | (changed & before) >> 4 & 0x04
   }
 
-  private func source(_ console: some Console) -> Source? {
+  private mutating func source(_ console: some Console) -> Source? {
     if interruptEnable & 0x04 != 0 && overrun { return .lineStatus }
-    if interruptEnable & 0x01 != 0 && hasReceived(1, console) {
+    if interruptEnable & 0x01 != 0 && hasReceived(1, console, isAwaited: true) {
       // The timeout of four characters counts as over at once.
-      return hasReceived(triggerLevel, console) ? .receivedData : .characterTimeout
+      return hasReceived(triggerLevel, console, isAwaited: false) ? .receivedData : .characterTimeout
     }
     if interruptEnable & 0x02 != 0 && transmitterEmptyPending { return .transmitterEmpty }
     if interruptEnable & 0x08 != 0 && modemDelta != 0 { return .modemStatus }

@@ -51,7 +51,8 @@ public struct Configuration: Equatable, Sendable {
   /// The greatest number of instructions that a block of decoded code holds, 1 to 64. It changes speed and nothing
   /// else.
   public var blockLength = 64
-  /// Instructions between automatic snapshots; 0: none.
+  /// Instructions between automatic snapshots, each of which the run goes back to at once; 0: none. Results must be the
+  /// same with and without: that is what it is for.
   public var snapshotEvery: UInt64 = 0
   /// Shadow paging: how many roots are kept for address spaces that the guest may come back to, 1 to 64.
   public var shadowRoots = 4

@@ -51,8 +51,8 @@ extension ConfigurationKey {
       $0.initrd = $1.isEmpty ? nil : try InputFile.read($1, what: "initrd")
     },
     choice("clock", \.clock, "what the guest's TSC and timers count"),
-    limit("max-instructions", \.maxInstructions, "stop after so many instructions; 0 or none: never"),
-    limit("max-cycles", \.maxCycles, "stop after so many cycles; 0 or none: never"),
+    limit("max-instructions", \.maxInstructions, "stop after so many instructions, 1 or more; none: never"),
+    limit("max-cycles", \.maxCycles, "stop after so many cycles, 1 or more; none: never"),
     ConfigurationKey("cpu-features", "+NAME,-NAME,...", "changes of the profile's CPU features") {
       .text($0.featureEdits.map { ($0.adds ? "+" : "-") + $0.name }.joined(separator: ","))
     } set: {
@@ -67,7 +67,10 @@ extension ConfigurationKey {
     } set: {
       $0.blockLength = Int(try number("block.length", $1, in: 1...64))
     },
-    ConfigurationKey("snapshot.every", "N", "instructions between automatic snapshots; 0: none") {
+    ConfigurationKey(
+      "snapshot.every", "N",
+      "go back to a snapshot taken that moment, every N instructions; proves that snapshots change no result; 0: never"
+    ) {
       .number($0.snapshotEvery)
     } set: {
       $0.snapshotEvery = try number("snapshot.every", $1, in: 0...UInt64.max)
@@ -116,8 +119,11 @@ extension ConfigurationKey {
     ConfigurationKey(name, "N", help) {
       $0[keyPath: path].map(ConfigurationValue.number) ?? .none
     } set: {
-      let value = $1 == "none" ? 0 : try number(name, $1, in: 0...UInt64.max)
-      $0[keyPath: path] = value == 0 ? nil : value
+      let value = $1 == "none" ? nil : try number(name, $1, in: 0...UInt64.max)
+      guard value != 0 else {
+        throw SetupError.usage("\(name): 0 is no limit that a run can reach; none means no limit")
+      }
+      $0[keyPath: path] = value
     }
   }
 

@@ -56,9 +56,14 @@ extension VirtualMachine {
     walks.shadowReferences = isShadowed ? first : 0
     walks.hostReferences = second
     for references in 0..<40 where counters.referencesPerWalk[references] != 0 {
-      walks.byLevel["\(references)"] = counters.referencesPerWalk[references]
+      walks.byReferences["\(references)"] = counters.referencesPerWalk[references]
     }
-    for level in 1...3 { walks.pagingStructureCacheHits += counters.structureHits[level] }
+    for level in 1...3 where counters.structureHits[level] != 0 {
+      walks.byLevel["\(level)"] = counters.structureHits[level]
+      walks.pagingStructureCacheHits += counters.structureHits[level]
+    }
+    let fromRoot = counters.walks - walks.pagingStructureCacheHits
+    if fromRoot != 0 { walks.byLevel["root"] = fromRoot }
     walks.nestedTLBHits = counters.nestedTLBHits
     statistics.walks = walks
   }

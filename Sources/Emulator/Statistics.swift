@@ -103,8 +103,11 @@ public struct Statistics: Codable, Equatable, Sendable {
     public var guestReferences: UInt64 = 0
     public var hostReferences: UInt64 = 0
     public var shadowReferences: UInt64 = 0
-    /// Walks by the number of references that they took, in decimal: `4`, `24`.
+    /// Walks by the level of the table that they began with: `1`, `2` or `3` where a paging-structure cache led there,
+    /// `root` where none did.
     public var byLevel: [String: UInt64] = [:]
+    /// Walks by the number of references that they took, in decimal: `4`, `24`; `39` stands for more too.
+    public var byReferences: [String: UInt64] = [:]
     public var pagingStructureCacheHits: UInt64 = 0
     public var nestedTLBHits: UInt64 = 0
 

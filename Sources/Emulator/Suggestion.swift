@@ -1,5 +1,5 @@
 /// `; did you mean X?` for the nearest of the known names, or nothing where none is near.
-func suggestion(_ name: String, _ known: some Sequence<String>) -> String {
+public func suggestion(_ name: String, _ known: some Sequence<String>) -> String {
   let wanted = Array(name.lowercased().utf8.prefix(64))
   var best: (distance: Int, name: String)?
   for candidate in known {

@@ -16,6 +16,8 @@ public final class VirtualMachine {
   public let hypervisor: Hypervisor?
   public let bootPlan: BootPlan
   let profile: CostProfile
+  /// How many snapshots `run` took and went back to, as the configuration's `snapshotEvery` asks.
+  public private(set) var snapshotsTaken: UInt64 = 0
 
   /// Makes a machine with its guest loaded and ready to execute its first instruction.
   ///
@@ -124,9 +126,31 @@ public final class VirtualMachine {
   public func run(until condition: StopCondition = .end) -> RunOutcome {
     let cycles = min(configuration.maxCycles ?? .max, condition.cycles ?? .max)
     let instructions = min(configuration.maxInstructions ?? .max, condition.instructions ?? .max)
-    let result =
-      hypervisor?.run(clockLimit: cycles, retiredLimit: instructions)
-      ?? processor.run(clockLimit: cycles, retiredLimit: instructions)
+    while true {
+      let pause = nextSnapshot
+      let outcome = run(cycles: cycles, instructions: min(instructions, pause))
+      guard pause < instructions, outcome == .limit(.instructions(pause)) else { return outcome }
+      restore(snapshot())
+      snapshotsTaken += 1
+    }
+  }
+
+  /// The number of instructions at which the next automatic snapshot is due; `.max` if none is.
+  private var nextSnapshot: UInt64 {
+    guard configuration.snapshotEvery != 0 else { return .max }
+    let retired = processor.state.retired
+    let (sum, overflow) = retired.addingReportingOverflow(
+      configuration.snapshotEvery - retired % configuration.snapshotEvery)
+    return overflow ? .max : sum
+  }
+
+  private func run(cycles: UInt64, instructions: UInt64) -> RunOutcome {
+    var result: RunResult
+    repeat {
+      result =
+        hypervisor?.run(clockLimit: cycles, retiredLimit: instructions)
+        ?? processor.run(clockLimit: cycles, retiredLimit: instructions)
+    } while result == .waitsForNothing && inputCame()
     switch result {
     case .exit(let exit): return .unsupported("exit \(exit.reason.name) without a hypervisor")
     case .limit:
@@ -134,10 +158,17 @@ public final class VirtualMachine {
     case .stopRequested: return .interrupted
     case .shutdown(let shutdown): return .shutdown(shutdown)
     case .haltedForEver: return .haltedForEver
-    case .waitsForNothing: return .waitsForNothing
+    case .waitsForNothing: return processor.stopRequest.isRaised ? .interrupted : .waitsForNothing
     case .tripleFault: return .tripleFault("triple fault\(recentEvents)")
     case .unsupported(let what): return .unsupported("\(what)\(recentEvents)")
     }
+  }
+
+  /// Waits for somebody to type, for a guest that halted until then. The guest's time stands still.
+  private func inputCame() -> Bool {
+    guard devices.awaitInput() else { return false }
+    devices.advance(to: processor.guestTime)
+    return true
   }
 
   /// Makes a run in progress end at the next opportunity; may be called from a signal handler.

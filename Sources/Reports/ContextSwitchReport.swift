@@ -1,4 +1,5 @@
 import Emulator
+import Foundation
 import Machine
 
 /// What a context switch costs, by cause: for each measurement, the measured region of a run in which tasks have spaces
@@ -44,8 +45,8 @@ public struct ContextSwitchReport {
     func cycles(of cause: Cause) -> Int128 { causes.first { $0.cause == cause }?.cycles ?? 0 }
   }
 
-  /// Digits after the point in a table.
-  static let decimals = 1
+  /// Digits after the point in a table, and in CSV and JSON.
+  static let decimals = 1, fineDecimals = 3
 
   let profile: String
   let unverified: Int
@@ -95,17 +96,30 @@ public struct ContextSwitchReport {
     return text + "\n\n" + table.text(style)
   }
 
-  /// Cycles of all switches together, so that nothing is rounded: divide by `switches`.
+  /// The causes that any measurement has.
+  private var shownCauses: [Cause] { groups.flatMap(\.causes) }
+
+  /// Cycles of one switch, in units of the last digit of CSV and JSON; the parts add up to the total.
+  private func fine(_ measurement: Measurement, _ causes: [Cause]) -> (parts: [Int128], total: Int128) {
+    Apportionment.divide(causes.map(measurement.cycles), by: measurement.switches, decimals: Self.fineDecimals)
+  }
+
+  /// Cycles of one switch, as the table has them, and after them the whole cycles of all switches, of which nothing is
+  /// rounded.
   private var csv: String {
-    let causes = groups.flatMap(\.causes)
+    let causes = shownCauses
     var csv = CommaSeparatedValues()
-    csv.add(["processes", "pages", "kernel", "paging", "switches", "cycles"] + causes.map(\.name))
+    csv.add(
+      ["processes", "pages", "kernel", "paging", "switches", "cycles"] + causes.map(\.name) + ["totalCycles"]
+        + causes.map { "total." + $0.name })
     for measurement in measurements {
+      let shares = fine(measurement, causes)
       csv.add(
         [
           "\(measurement.processes)", "\(measurement.pages)", measurement.variant.rawValue, measurement.paging.name,
-          "\(measurement.switches)", "\(measurement.total)",
-        ] + causes.map { "\(measurement.cycles(of: $0))" })
+          "\(measurement.switches)",
+        ] + ([shares.total] + shares.parts).map { NumberFormat.plain($0, decimals: Self.fineDecimals) }
+          + ["\(measurement.total)"] + causes.map { "\(measurement.cycles(of: $0))" })
     }
     return csv.text
   }
@@ -117,12 +131,15 @@ public struct ContextSwitchReport {
       var kernel: String
       var paging: String
       var switches: UInt64
+      /// Of one switch.
+      var cycles: Decimal
+      var causes: [String: Decimal]
       /// Of all switches together.
-      var cycles: Int64
-      var causes: [String: Int64]
+      var totalCycles: Int64
+      var totalCauses: [String: Int64]
     }
 
-    let schema = "penumbra.bench.context-switch/1"
+    let schema = "penumbra.bench.context-switch/2"
     var profile: String
     var unverified: Int
     var measurements: [Row]
@@ -131,13 +148,23 @@ public struct ContextSwitchReport {
       profile = report.profile
       unverified = report.unverified
       measurements = report.measurements.map { measurement in
-        Row(
+        let causes = measurement.causes.map(\.cause)
+        let shares = report.fine(measurement, causes)
+        func named<Value>(_ values: [Value]) -> [String: Value] {
+          Dictionary(uniqueKeysWithValues: zip(causes.map(\.name), values))
+        }
+        return Row(
           processes: measurement.processes, pages: measurement.pages, kernel: measurement.variant.rawValue,
-          paging: measurement.paging.name, switches: measurement.switches,
-          cycles: Int64(clamping: measurement.total),
-          causes: Dictionary(
-            uniqueKeysWithValues: measurement.causes.map { ($0.cause.name, Int64(clamping: $0.cycles)) }))
+          paging: measurement.paging.name, switches: measurement.switches, cycles: Document.decimal(shares.total),
+          causes: named(shares.parts.map(Document.decimal)), totalCycles: Int64(clamping: measurement.total),
+          totalCauses: named(causes.map { Int64(clamping: measurement.cycles(of: $0)) }))
       }
+    }
+
+    private static func decimal(_ units: Int128) -> Decimal {
+      Decimal(
+        sign: units < 0 ? .minus : .plus, exponent: -fineDecimals,
+        significand: Decimal(UInt64(clamping: units.magnitude)))
     }
   }
 }

@@ -35,8 +35,8 @@ public enum Listings {
       }
       let features = FeatureSet.known.filter { profile.features.contains($0.name) }.map(\.name)
       return "\(profile.name) (\(profile.vendor.rawValue)): \(profile.summary)\n"
-        + "features: \(profile.features.joined(separator: " "))\n"
-        + "of these shown to the guest: \(features.joined(separator: " "))\n\n" + table.text(style)
+        + wrapped("features:", profile.features) + wrapped("of these shown to the guest:", features) + "\n"
+        + table.text(style)
         + "\nflags: P primary source, S secondary source, U unverified, D derived or chosen by the model\n"
     case .csv:
       var csv = CommaSeparatedValues()
@@ -49,6 +49,16 @@ public enum Listings {
     case .json:
       return try DeterministicJSON.encode(ProfileDocument(profile))
     }
+  }
+
+  /// Words after a heading, in lines of at most 100 columns.
+  private static func wrapped(_ heading: String, _ words: [String]) -> String {
+    var lines = [heading]
+    for word in words {
+      if lines[lines.count - 1].count + 1 + word.count > 100 { lines.append(" ") }
+      lines[lines.count - 1] += " " + word
+    }
+    return lines.joined(separator: "\n") + "\n"
   }
 
   private struct ProfileDocument: Encodable {

@@ -29,10 +29,15 @@ public enum NumberFormat {
   }
 
   /// A whole number of units of 10^-decimals: 12345 with 2 decimals is `123.45`.
-  static func decimal(_ units: Int128, decimals: Int) -> String {
+  static func decimal(_ units: Int128, decimals: Int) -> String { decimal(units, decimals) { grouped($0) } }
+
+  /// The same for programs, without separators: `12345.67`.
+  static func plain(_ units: Int128, decimals: Int) -> String { decimal(units, decimals) { "\($0)" } }
+
+  private static func decimal(_ units: Int128, _ decimals: Int, _ digitsOfWhole: (Int128) -> String) -> String {
     let unit = Int128(powerOfTen(decimals))
     let magnitude = Int128(units.magnitude)
-    let whole = (units < 0 ? "-" : "") + grouped(magnitude / unit)
+    let whole = (units < 0 ? "-" : "") + digitsOfWhole(magnitude / unit)
     guard decimals > 0 else { return whole }
     let digits = String(magnitude % unit)
     return whole + "." + String(repeating: "0", count: decimals - digits.count) + digits

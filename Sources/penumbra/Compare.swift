@@ -36,6 +36,7 @@ struct Compare: ParsableCommand {
       for one in configuration.eachPaging {
         let console = CapturedConsole(input: input)
         let progress = ProgressLine(options.quiet ? nil : "\(image.name), \(one.paging.name)")
+        if !options.quiet { input.whenWaitIsLong = { Diagnostics.sayThatInputIsAwaited(progress) } }
         runs.append(try GuestRun(one, image, console, progress))
         outputs.append(console.output)
         if Interruption.wasRequested { break }

@@ -11,6 +11,12 @@ enum Diagnostics {
   /// Writes a table to standard output.
   static func show(_ text: String) { writeAll(text, to: STDOUT_FILENO) }
 
+  /// Tells why nothing happens: a guest waits for a pipe that stays silent.
+  static func sayThatInputIsAwaited(_ progress: ProgressLine) {
+    progress.clear()
+    say("penumbra: the guest waits for standard input, which stays silent; `< /dev/null` gives it none\n")
+  }
+
   /// Does a verb's work; an error of the set-up is told in one line and becomes its exit status.
   static func report(_ work: () throws -> Void) throws {
     do {

@@ -19,6 +19,7 @@ final class HostConsole: Console {
   init(input: HostInput, output: Int32 = STDOUT_FILENO) {
     self.input = input
     self.output = output
+    input.beforeWaiting = { [unowned self] in flush() }
   }
 
   /// For how long nothing was shown.
@@ -39,6 +40,14 @@ final class HostConsole: Console {
   }
 
   func isExhausted(at index: Int) -> Bool { input.isExhausted(at: index) }
+  var waits: Bool { !input.isLive }
+  func awaitByte(at index: Int) -> Bool { input.awaitByte(at: index) }
+
+  /// Ends the guest's last line if what Penumbra says would stand behind it on a terminal.
+  func endLine() {
+    guard !isAtLineStart, isatty(output) == 1, isatty(STDERR_FILENO) == 1 else { return }
+    Diagnostics.say("\n")
+  }
 
   /// Passes on what was written.
   func flush() {
@@ -63,4 +72,6 @@ final class CapturedConsole: Console {
   func write(_ byte: UInt8, at index: Int) { buffer.write(byte, at: index) }
   func byte(at index: Int) -> UInt8? { input.byte(at: index) }
   func isExhausted(at index: Int) -> Bool { input.isExhausted(at: index) }
+  var waits: Bool { !input.isLive }
+  func awaitByte(at index: Int) -> Bool { input.awaitByte(at: index) }
 }

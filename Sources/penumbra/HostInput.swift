@@ -3,49 +3,76 @@ import Foundation
 /// Standard input as a guest's serial line reads it. What was read is kept, so that a snapshot can go back and several
 /// runs can read the same.
 ///
-/// A file or a pipe is consumed on demand: the guest gets a byte when it asks for it, whenever the host delivers it, so
-/// that runs are alike. A pipe that stays silent, as one that nobody writes to, must not hold up a guest that only
-/// looks whether there is input: after `patience` it is treated like a terminal, whose bytes arrive when they are
-/// typed.
+/// A file or a pipe is consumed on demand: whoever asks for a byte waits until it is there or the input has ended,
+/// however long the host takes, so that runs are alike. A terminal's bytes arrive when they are typed.
 final class HostInput {
-  /// How long a pipe may stay silent, in milliseconds.
-  private static let patience: Int32 = 250
+  /// Milliseconds between two looks at whether somebody wants to stop.
+  private static let period: Int32 = 100
+  /// Looks in vain until a person is told.
+  private static let patience = 20
 
   private let stream: Int32
   private var bytes: [UInt8] = []
   private var ended = false
+  private let isInterrupted: () -> Bool
   /// Bytes arrive in their own time; nobody waits for them.
-  private(set) var isLive: Bool
+  let isLive: Bool
+  /// Called before a wait.
+  var beforeWaiting: () -> Void = {}
+  /// Called once, when a wait has become long.
+  var whenWaitIsLong: () -> Void = {}
 
-  init(_ stream: Int32 = STDIN_FILENO) {
+  /// - Parameter isInterrupted: whether waiting is to end without a byte.
+  init(_ stream: Int32 = STDIN_FILENO, isInterrupted: @escaping () -> Bool = { Interruption.wasRequested }) {
     self.stream = stream
+    self.isInterrupted = isInterrupted
     isLive = isatty(stream) == 1
   }
 
-  /// The byte at an index, or nil when it has not arrived.
+  /// The byte at an index; nil if there will be none, or at a terminal when it has not been typed.
   func byte(at index: Int) -> UInt8? {
-    while index >= bytes.count && !ended {
-      guard fill() else { break }
-    }
+    if !isLive { return awaitByte(at: index) ? bytes[index] : nil }
+    if index >= bytes.count && !ended && isReady(in: 0) { read() }
     return bytes.indices.contains(index) ? bytes[index] : nil
+  }
+
+  /// Waits for the byte at an index, at a terminal too. False if there will be none, or somebody wants to stop.
+  func awaitByte(at index: Int) -> Bool {
+    while index >= bytes.count && !ended {
+      guard isReady(in: 0) || wait() else { return false }
+      read()
+    }
+    return bytes.indices.contains(index)
   }
 
   /// Whether no byte will ever arrive at an index.
   func isExhausted(at index: Int) -> Bool { ended && index >= bytes.count }
 
-  /// Reads what there is. False when nothing came.
-  private func fill() -> Bool {
+  private func isReady(in milliseconds: Int32) -> Bool {
     var request = pollfd(fd: stream, events: Int16(POLLIN), revents: 0)
-    let ready = poll(&request, 1, isLive ? 0 : HostInput.patience)
-    if ready == 0 { isLive = true }
-    guard ready > 0 else { return false }
-    var chunk = [UInt8](repeating: 0, count: 4096)
-    let count = read(stream, &chunk, chunk.count)
-    if count > 0 {
-      bytes += chunk[..<count]
-      return true
+    return poll(&request, 1, milliseconds) > 0
+  }
+
+  /// Waits until there is something to read. False when somebody wants to stop.
+  private func wait() -> Bool {
+    beforeWaiting()
+    var looks = 0
+    while !isInterrupted() {
+      if isReady(in: Self.period) { return true }
+      looks += 1
+      if looks == Self.patience {
+        whenWaitIsLong()
+        whenWaitIsLong = {}
+      }
     }
-    if count == 0 || (errno != EINTR && errno != EAGAIN) { ended = true }
     return false
+  }
+
+  /// Reads what there is.
+  private func read() {
+    var chunk = [UInt8](repeating: 0, count: 4096)
+    let count = Foundation.read(stream, &chunk, chunk.count)
+    if count > 0 { bytes += chunk[..<count] }
+    if count == 0 || (count < 0 && errno != EINTR && errno != EAGAIN) { ended = true }
   }
 }

@@ -38,10 +38,10 @@ struct MachineOptions: ParsableArguments {
     completion: .list(["cycles", "instructions"]))
   var clock: String?
 
-  @Option(help: ArgumentHelp("Stop after so many instructions.", valueName: "n"))
+  @Option(help: ArgumentHelp("Stop after so many instructions, 1 or more.", valueName: "n"))
   var maxInstructions: String?
 
-  @Option(help: ArgumentHelp("Stop after so many cycles.", valueName: "n"))
+  @Option(help: ArgumentHelp("Stop after so many cycles, 1 or more.", valueName: "n"))
   var maxCycles: String?
 
   @Option(
@@ -53,11 +53,22 @@ struct MachineOptions: ParsableArguments {
     name: .customLong("set"), parsing: .unconditionalSingleValue,
     help: ArgumentHelp(
       "Set a key of the configuration; repeatable.",
-      discussion: "Keys: " + ConfigurationKey.options.map(\.name).joined(separator: ", ")
-        + ", and profile.FIGURE for any figure that `penumbra profiles show` lists.",
+      discussion: keys,
       valueName: "key=value"),
     completion: .list(ConfigurationKey.all.map { $0.name + "=" }))
   var assignments: [String] = []
+
+  /// The keys that have no option of their own, each with what it means.
+  private static var keys: String {
+    let named = [
+      "paging", "profile", "memory", "cpus", "host-page", "append", "initrd", "clock", "max-instructions", "max-cycles",
+      "cpu-features",
+    ]
+    let others = ConfigurationKey.options.filter { !named.contains($0.name) }
+    return "Keys: " + named.joined(separator: ", ") + ", which have options of their own;\n"
+      + others.map { "\($0.name)=\($0.form): \($0.help)\n" }.joined()
+      + "profile.FIGURE=N: any figure that `penumbra profiles show` lists."
+  }
 
   @Option(
     name: .customLong("config"), parsing: .singleValue,

@@ -12,4 +12,12 @@ import ArgumentParser
       """,
     version: "0.1.0",
     subcommands: [Run.self, Compare.self, Bench.self, TraceVerb.self, Guests.self, Profiles.self])
+
+  static func main() {
+    if let problem = VerbCheck.problem(CommandLine.arguments.dropFirst()) {
+      Diagnostics.say(problem)
+      exit(withError: ExitCode(64))
+    }
+    main(nil)
+  }
 }

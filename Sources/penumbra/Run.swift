@@ -21,8 +21,16 @@ struct Run: ParsableCommand {
       let image = try GuestImage.find(guest)
       let file = try StatisticsFile(options.stats)
 
-      let console = HostConsole(input: HostInput())
+      let input = HostInput()
+      let console = HostConsole(input: input)
       let progress = ProgressLine(options.quiet ? nil : image.name)
+      // Whoever sits at the terminal sees what the guest asks for.
+      if !options.quiet && !input.isLive {
+        input.whenWaitIsLong = {
+          console.endLine()
+          Diagnostics.sayThatInputIsAwaited(progress)
+        }
+      }
       console.beforeOutput = { progress.clear() }
       progress.isWelcome = { console.isAtLineStart && console.silence > .seconds(2) }
       Terminal.enter()
@@ -32,6 +40,7 @@ struct Run: ParsableCommand {
         return !console.isBroken
       }
       console.flush()
+      console.endLine()
       if !options.quiet {
         Diagnostics.say(
           RunSummary.text(run.statistics, detailed: options.verbose, Diagnostics.style(STDERR_FILENO)))

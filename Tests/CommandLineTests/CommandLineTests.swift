@@ -79,7 +79,8 @@ extension Data {
 
 @Suite struct CommandLineTests {
   static let wrongUsage: [[String]] = [
-    ["frobnicate"], ["run"], ["run", "hello", "extra"], ["run", "hello", "--nonsense"], ["run", "hello", "--memory"],
+    ["frobnicate"], [], ["bench"], ["trace"], ["run"], ["run", "hello", "extra"], ["run", "hello", "--nonsense"],
+    ["run", "hello", "--memory"],
     ["run", "hello", "--memory", "lots"], ["run", "hello", "--paging", "shadow"],
     ["run", "hello", "--paging", "native,nested"], ["run", "hello", "--cpus", "2"], ["run", "hello", "--set", "x"],
     ["run", "hello", "--set", "colour=red"], ["run", "hello", "--format", "xml"], ["run", "hello", "--gdb", ":1"],
@@ -96,6 +97,33 @@ extension Data {
     #expect(program.status == 64, "\(arguments): \(program.errors)")
     #expect(program.output == "")
     #expect(!program.errors.isEmpty)
+  }
+
+  static let unknownVerbs: [([String], String)] = [
+    (
+      ["verify", "hello"],
+      "penumbra: there is no verb verify; there are run, compare, bench, trace, guests, profiles\n"
+    ),
+    (["comapre"], "penumbra: there is no verb comapre; did you mean compare?\n"),
+    (["bench", "nope", "--quiet"], "penumbra: there is no verb bench nope; there is context-switch\n"),
+    (["profiles", "nope"], "penumbra: there is no verb profiles nope; there are list, show\n"),
+    (["trace", "a\nb"], "penumbra: there is no verb trace a\\u{a}b; there are record, info, diff\n"),
+  ]
+
+  @Test("an unknown verb is named, with those that there are", arguments: unknownVerbs)
+  func unknownVerb(arguments: [String], message: String) throws {
+    let program = try Program(arguments)
+    #expect(program.status == 64)
+    #expect(program.output == "")
+    #expect(program.errors == message)
+  }
+
+  @Test("no verb at all is wrong usage, with the help on standard error", arguments: [[], ["bench"], ["trace"]])
+  func noVerb(arguments: [String]) throws {
+    let program = try Program(arguments)
+    #expect(program.status == 64)
+    #expect(program.output == "")
+    #expect(program.errors.contains("USAGE: \((["penumbra"] + arguments).joined(separator: " "))"))
   }
 
   static let wrongInput: [([String], String)] = [
@@ -122,7 +150,8 @@ extension Data {
   @Test("--version, --help at every level and the completion scripts end with 0")
   func help() throws {
     for arguments in [
-      ["--version"], ["--help"], ["run", "--help"], ["compare", "--help"], ["bench", "--help"],
+      ["--version"], ["--help"], ["help"], ["help", "run"],
+      ["run", "--help"], ["compare", "--help"], ["bench", "--help"],
       ["bench", "context-switch", "--help"], ["guests", "--help"], ["profiles", "--help"],
       ["profiles", "show", "--help"],
       ["--generate-completion-script", "bash"],
@@ -130,6 +159,14 @@ extension Data {
       let program = try Program(arguments)
       #expect(program.status == 0, "\(arguments)")
       #expect(!program.output.isEmpty, "\(arguments)")
+    }
+  }
+
+  @Test("the help of a verb tells what every key without an option is for")
+  func keys() throws {
+    let help = try Program("run", "--help").output.split(whereSeparator: \.isWhitespace).joined(separator: " ")
+    for key in ConfigurationKey.options {
+      #expect(help.contains("--\(key.name) ") || help.contains("\(key.name)=\(key.form): \(key.help)"), "\(key.name)")
     }
   }
 

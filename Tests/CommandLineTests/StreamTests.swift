@@ -49,31 +49,37 @@ private final class TestPipe {
     #expect(!input.isLive)
   }
 
-  @Test("a pipe that stays silent does not hold up a guest that only looks")
-  func silentPipe() {
-    let pipe = TestPipe()
-    let input = HostInput(pipe.reading)
-    #expect(input.byte(at: 0) == nil)
-    #expect(input.isLive)
-    #expect(!input.isExhausted(at: 0))
-    let start = ContinuousClock.now
-    for _ in 0..<100 { _ = input.byte(at: 0) }
-    #expect(start.duration(to: .now) < .milliseconds(200), "only the first look waits")
-    pipe.write("x")
-    #expect(input.byte(at: 0) == 120)
-  }
-
-  @Test("a pipe that is slow to begin is waited for")
+  @Test("a pipe is waited for, however long it is silent", .timeLimit(.minutes(1)))
   func slowPipe() {
     let pipe = TestPipe()
     let writing = pipe.writing
     Thread.detachNewThread {
-      usleep(50_000)
+      usleep(600_000)
       _ = Diagnostics.writeBytes([65], to: writing)
     }
     let input = HostInput(pipe.reading)
+    var waits = 0
+    input.beforeWaiting = { waits += 1 }
     #expect(input.byte(at: 0) == 65)
-    #expect(!input.isLive)
+    #expect(!input.isLive && waits == 1)
+    #expect(input.byte(at: 0) == 65 && waits == 1, "nobody waits for what is there")
+  }
+
+  @Test("waiting ends when somebody wants to stop, and a person is told once that it is long", .timeLimit(.minutes(1)))
+  func stopped() {
+    let pipe = TestPipe()
+    var looks = 0
+    let input = HostInput(
+      pipe.reading,
+      isInterrupted: {
+        looks += 1
+        return looks > 25
+      })
+    var notices = 0
+    input.whenWaitIsLong = { notices += 1 }
+    #expect(input.byte(at: 0) == nil)
+    #expect(!input.isExhausted(at: 0))
+    #expect(looks == 26 && notices == 1)
   }
 
   @Test("a closed stream is at its end")
@@ -113,17 +119,21 @@ private final class TestPipe {
     #expect(pipe.contents() == "abcd\n")
   }
 
-  @Test("a prompt is shown before somebody at a live line is asked")
+  @Test("a prompt is shown before input is waited for", .timeLimit(.minutes(1)))
   func prompt() {
     let quiet = TestPipe()
-    let input = HostInput(quiet.reading)
-    _ = input.byte(at: 0)
     let pipe = TestPipe()
+    var shown = ""
+    let input = HostInput(
+      quiet.reading,
+      isInterrupted: {
+        shown = pipe.contents()
+        return true
+      })
     let console = HostConsole(input: input, output: pipe.writing)
     console.write(UInt8(ascii: ">"), at: 0)
-    usleep(30_000)
-    #expect(console.byte(at: 0) == nil)
-    #expect(pipe.contents() == ">")
+    #expect(console.waits && console.byte(at: 0) == nil)
+    #expect(shown == ">")
   }
 
   @Test("what is shown is announced, so that a progress line can go away")

@@ -22,6 +22,58 @@ import Testing
     #expect(board.devices.state.serial.consumed == 2)
   }
 
+  @Test func `a console that waits is asked only for bytes that the guest waits for`() {
+    let console = WaitingConsole("ab")
+    let devices = PCDevices(console: console)
+    func input(_ offset: UInt16) -> UInt8 { UInt8(devices.readPort(base + offset, width: 1, now: 0)) }
+    func send(_ offset: UInt16, _ value: UInt32) { devices.writePort(base + offset, width: 1, value: value, now: 0) }
+    func sendText() {
+      for _ in 0..<100 {
+        #expect(input(5) & 0x60 == 0x60)
+        send(0, 0x2e)
+      }
+    }
+
+    // Drivers read the data register when they start, and the line status once a byte, twice after a flush.
+    #expect(input(0) == 0)
+    sendText()
+    #expect(input(5) == 0x60)
+    sendText()
+    #expect(console.asked == 0)
+
+    for _ in 0..<7 { #expect(input(5) == 0x60) }
+    #expect(console.asked == 0)
+    #expect(input(5) == 0x61)
+    #expect(input(5) == 0x61)
+    sendText()
+    #expect(input(0) == 0x61)
+    #expect(input(5) == 0x60)
+    #expect(console.asked == 1)
+
+    // The second byte, by interrupt; no more is asked for than the one.
+    send(2, 0x81)
+    send(1, 0x01)
+    #expect(console.asked == 2)
+    #expect(input(2) == 0xcc)
+    #expect(input(5) == 0x61)
+    #expect(input(0) == 0x62)
+    #expect(input(5) == 0x60)
+    #expect(console.asked == 3)
+  }
+
+  @Test func `a guest that looks for input between the bytes that it sends gets it in the end`() {
+    let console = WaitingConsole("k")
+    let devices = PCDevices(console: console)
+    var looks = 0
+    while devices.readPort(base + 5, width: 1, now: 0) & 1 == 0, looks < 10_000 {
+      looks += 1
+      _ = devices.readPort(base + 5, width: 1, now: 0)
+      devices.writePort(base, width: 1, value: 0x2e, now: 0)
+    }
+    #expect(looks == 4095)
+    #expect(devices.readPort(base, width: 1, now: 0) == 0x6b)
+  }
+
   @Test func `DLAB shows the divisor in the place of data and interrupt enable`() {
     let board = Board(input: "x")
     board.out(base + 1, 0x05)
@@ -158,4 +210,22 @@ import Testing
     board.out(base + 4, 0xff)
     #expect(board.input(base + 4) == 0x1f)
   }
+}
+
+/// A console whose input has to be waited for; it notes how much of it was.
+private final class WaitingConsole: Console {
+  private let bytes: [UInt8]
+  private(set) var asked = 0
+
+  init(_ text: String) { bytes = Array(text.utf8) }
+
+  func write(_ byte: UInt8, at index: Int) {}
+
+  func byte(at index: Int) -> UInt8? {
+    asked = max(asked, index + 1)
+    return bytes.indices.contains(index) ? bytes[index] : nil
+  }
+
+  func isExhausted(at index: Int) -> Bool { asked > bytes.count && index >= bytes.count }
+  var waits: Bool { true }
 }

@@ -1,4 +1,5 @@
 import Emulator
+import Foundation
 import Guests
 import Machine
 import Testing
@@ -49,23 +50,42 @@ import Testing
     #expect(rows.first?.split(separator: " ") == ["2", "4", "plain", "native", "166.3", "-0.7", "33.7", "133.3"])
   }
 
-  @Test("CSV has whole cycles of all switches, which add up to the total")
+  @Test("CSV has cycles of a switch, and whole cycles of all switches that add up to their total")
   func csv() throws {
     let lines = try report.text(.csv).split(separator: "\n").map { $0.split(separator: ",").map(String.init) }
+    let causes = ["tlb.l2", "walk.guest", "walk.host", "switch.cr3"]
     #expect(
       lines[0]
-        == [
-          "processes", "pages", "kernel", "paging", "switches", "cycles", "tlb.l2", "walk.guest", "walk.host",
-          "switch.cr3",
-        ])
-    #expect(lines[1] == ["2", "4", "plain", "native", "3", "499", "-2", "100", "1", "400"])
+        == ["processes", "pages", "kernel", "paging", "switches", "cycles"] + causes + ["totalCycles"]
+        + causes.map { "total." + $0 })
+    #expect(
+      lines[1] == [
+        "2", "4", "plain", "native", "3", "166.333", "-0.666", "33.333", "0.333", "133.333", "499", "-2", "100", "1",
+        "400",
+      ])
   }
 
-  @Test("JSON has the same integers")
+  @Test("JSON has the same figures, as numbers")
   func json() throws {
+    struct Document: Decodable {
+      struct Row: Decodable {
+        var switches: Int
+        var cycles: Double
+        var causes: [String: Double]
+        var totalCycles: Int
+        var totalCauses: [String: Int]
+      }
+      var schema: String
+      var measurements: [Row]
+    }
     let text = try report.text(.json)
-    #expect(text.contains("\"schema\" : \"penumbra.bench.context-switch/1\""))
-    #expect(text.contains("\"tlb.l2\" : -2"))
+    let document = try JSONDecoder().decode(Document.self, from: Data(text.utf8))
+    #expect(document.schema == "penumbra.bench.context-switch/2")
+    let row = document.measurements[0]
+    #expect(row.switches == 3 && row.cycles == 166.333 && row.totalCycles == 499)
+    #expect(row.causes == ["tlb.l2": -0.666, "walk.guest": 33.333, "walk.host": 0.333, "switch.cr3": 133.333])
+    #expect(row.totalCauses == ["tlb.l2": -2, "walk.guest": 100, "walk.host": 1, "switch.cr3": 400])
+    #expect(text.contains("\"tlb.l2\" : -0.666"), "the digits are the decimal ones")
   }
 }
 

@@ -134,7 +134,7 @@ extension Processor {
     let alone =
       s.pointee.interruptShadow == s.pointee.retired || s.pointee.systemFlags & Flag.trap != 0
       || !controls.grants.isEmpty
-    let trap = s.pointee.systemFlags & Flag.trap != 0
+    singleStep = s.pointee.systemFlags & Flag.trap != 0
     stop = .none
     leave = .completed
     let retiredBefore = s.pointee.retired
@@ -161,14 +161,17 @@ extension Processor {
     restorePatched()
     switch leave {
     case .due, .completed:
-      if !controls.grants.isEmpty && s.pointee.retired != retiredBefore { return finishAssisted() }
-      if trap && s.pointee.retired != retiredBefore { return singleStepTrap() }
-      return nil
+      guard s.pointee.retired != retiredBefore else { return nil }
+      noteDebugTraps()
+      return controls.grants.isEmpty ? deliverDebugTrap() : finishAssisted()
     case .stopped:
       // A repeated string instruction traps after every element (SDM vol. 2, REP).
-      if trap, controls.grants.isEmpty, case .again = stop {
-        stop = .none
-        return singleStepTrap()
+      if case .again = stop {
+        noteDebugTraps()
+        if controls.grants.isEmpty {
+          stop = .none
+          return deliverDebugTrap()
+        }
       }
       return handleStop()
     }
@@ -192,10 +195,16 @@ extension Processor {
     }
   }
 
-  /// #DB after an instruction that was executed with TF set (SDM vol. 3, 17.3.1.4).
-  private func singleStepTrap() -> RunResult? {
-    s.pointee.debugRegisters[6] |= 1 << 14
-    return deliverEvent(.exception(.debug))
+  /// Notes that an instruction, or an element of a repeated one, is followed by a single-step trap (SDM vol. 3,
+  /// 17.3.1.4). MOV SS and POP SS are not (6.8.3).
+  private func noteDebugTraps() {
+    if singleStep && s.pointee.stackShadow != s.pointee.retired { s.pointee.pendingDebug |= DR6.singleStep }
+  }
+
+  /// Delivers the debug trap that is due, if one is.
+  private func deliverDebugTrap() -> RunResult? {
+    guard let trap = takeDebugTrap() else { return nil }
+    return deliverEvent(trap)
   }
 
   /// The instruction that was executed again for the hypervisor is done.
@@ -226,6 +235,8 @@ extension Processor {
     s.pointee.rip = s.pointee.codeSize == .bits64 ? rip : rip & 0xffff_ffff
     s.pointee.retired &+= 1
     s.pointee.executed &+= UInt64(exit.instructionCycles)
+    // None of the instructions that exit changes TF.
+    if s.pointee.systemFlags & Flag.trap != 0 { s.pointee.pendingDebug |= DR6.singleStep }
   }
 
   /// Sets how far the dispatch loop may run: to the limits, the next device, the next look at the stop request.

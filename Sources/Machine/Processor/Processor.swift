@@ -44,6 +44,9 @@ public final class Processor {
   var currentOperation: UnsafeMutablePointer<Operation>?
   /// Why the dispatch loop was left by a branch.
   var leave = Leave.completed
+  /// Whether a single-step trap follows the instruction in execution: TF as it was before, unless the instruction
+  /// decides otherwise.
+  var singleStep = false
   /// One instruction is run by itself: nothing after it may be entered.
   var isAlone = false
   /// The limits of the run in progress.

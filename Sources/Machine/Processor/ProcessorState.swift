@@ -28,6 +28,11 @@
   public var cpl: UInt8
   /// Interrupts are held off for one instruction after STI and MOV SS while `retired` has this value.
   public var interruptShadow: UInt64
+  /// Single-step traps are held off behind MOV SS and POP SS, not behind STI, while `retired` has this value.
+  public var stackShadow: UInt64
+  /// Causes of the debug trap that is due at the next instruction boundary, as bits of DR6 (the VMCS's pending debug
+  /// exceptions).
+  public var pendingDebug: UInt64
   /// In HLT, waiting for an interrupt.
   public var isHalted: Bool
   /// A triple fault has happened; nothing runs any more.
@@ -79,6 +84,8 @@
     systemFlags = Flag.one
     cpl = 0
     interruptShadow = .max
+    stackShadow = .max
+    pendingDebug = 0
     isHalted = false
     isShutDown = false
     segments = InlineArray(repeating: Segment(selector: 0, base: 0, limit: 0xffff, attributes: 0x93))

@@ -154,6 +154,31 @@ struct SelfModifyingCodeTests {
     #expect(machine.processor.recentlyDelivered.last?.rip == 0x1fff && machine[Slot.rax] == 7)
   }
 
+  // MARK: Bytes that are no instruction
+
+  @Test(arguments: [0x103e, 0x1fff] as [UInt64])
+  func `bytes that were no instruction are decoded anew when the later ones change`(rip: UInt64) {
+    // 66 27 (DAA) is no instruction of 64-bit mode, 66 90 is a NOP; 0f 0a is none, 0f a2 is CPUID.
+    for (bytes, second) in [([0x66, 0x27], 0x90), ([0x0f, 0x0a], 0xa2)] as [([UInt8], UInt8)] {
+      let machine = Self.machine(bytes, at: rip == 0x103e ? 0x103f : rip)
+      let start = machine.processor.state.rip
+      machine.run(1)
+      #expect(machine.lastException == .invalidOpcode)
+      // mov byte [rbx], al
+      machine.guest.write([0x88, 0x03], atPhysical: 0x1800)
+      machine.update { state in
+        state.rip = 0x1800
+        state.isHalted = false
+        state.slots[Int(Slot.rbx)] = start + 1
+        state.slots[Int(Slot.rax)] = UInt64(second)
+      }
+      machine.run(1)
+      machine.update { $0.rip = start }
+      machine.run(1)
+      #expect(machine.processor.state.rip == start + 2, "\(bytes) at \(start)")
+    }
+  }
+
   // MARK: Large pages
 
   @Test func `code on a large page that is written is seen, near and far`() {

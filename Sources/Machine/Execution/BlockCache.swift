@@ -21,6 +21,8 @@ final class BlockCache {
   private var used = BlockCache.chunkBytes
   private let scratch: UnsafeMutablePointer<Operation>
   private static let scratchCapacity = 64 * 4 + 8
+  /// Bytes (SDM vol. 2, 2.3.11).
+  private static let longestInstruction = 15
 
   /// The last block found for an address, by a few of its bits.
   private static let jumpEntries = 1 << 12
@@ -98,6 +100,8 @@ final class BlockCache {
     var instructions = 0
     var crossing = UInt64.max
     var ended = false
+    // How far the decoder looked.
+    var end = start
     let mask: UInt64 = size == .bits64 ? .max : size == .bits32 ? 0xffff_ffff : 0xffff
 
     while instructions < limit && !ended && offset < 4096 {
@@ -114,14 +118,12 @@ final class BlockCache {
       case .decoded(let bytes, let count):
         length = bytes
         operations += count
-      case .truncated, .invalid:
-        at.pointee = Operation(.invalidOpcode, length: 1)
+      case .truncated, .invalid, .tooLong:
+        // Any of the bytes may make it another instruction when it changes.
+        at.pointee = Operation(result == .tooLong ? .tooLong : .invalidOpcode, length: 1)
         length = 1
         operations += 1
-      case .tooLong:
-        at.pointee = Operation(.tooLong, length: 1)
-        length = 1
-        operations += 1
+        end = offset + UInt64(BlockCache.longestInstruction)
       case .unsupported(_, let bytes):
         at.pointee = Operation(.unsupported, length: UInt8(truncatingIfNeeded: bytes))
         length = bytes
@@ -130,6 +132,7 @@ final class BlockCache {
       for index in 0..<(scratch + operations - at) { at[index].indexInBlock = UInt8(instructions) }
       instructions += 1
       offset += UInt64(length)
+      end = max(end, offset)
       ended = traits[Int(scratch[operations - 1].handler.rawValue)].endsBlock
     }
     let next = (rip &+ (offset &- start)) & mask
@@ -144,9 +147,8 @@ final class BlockCache {
     let block = try place(
       rip: rip, key: key, operations: operations, instructions: instructions,
       byteCount: Int(min(offset, 4096) - start), crossing: crossing)
-    markLines(page, from: start, count: Int(min(offset, 4096) - start))
-    // Bytes that turn out to be no instruction may end on the first page after all.
-    if crossing != .max && offset > 4096 { markLines(crossing, from: 0, count: Int(offset - 4096)) }
+    markLines(page, from: start, count: Int(min(end, 4096) - start))
+    if crossing != .max && end > 4096 { markLines(crossing, from: 0, count: Int(end - 4096)) }
     return block
   }
 
@@ -155,7 +157,7 @@ final class BlockCache {
   ) -> DecodeResult {
     guard memory.contains(HostPhysical(page)) else { return .invalid }
     let bytes = (memory.base + Int(page + offset)).assumingMemoryBound(to: UInt8.self)
-    let count = Int(min(15, 4096 - offset))
+    let count = min(BlockCache.longestInstruction, Int(4096 - offset))
     return decoder.decode(bytes, count: count, rip: rip, size: size, into: into)
   }
 
@@ -165,12 +167,13 @@ final class BlockCache {
   ) -> DecodeResult {
     guard memory.contains(HostPhysical(page)), memory.contains(HostPhysical(second)) else { return .invalid }
     let here = Int(4096 - offset)
-    return withUnsafeTemporaryAllocation(of: UInt8.self, capacity: 15) { bytes in
-      for index in 0..<15 {
+    let count = BlockCache.longestInstruction
+    return withUnsafeTemporaryAllocation(of: UInt8.self, capacity: count) { bytes in
+      for index in 0..<count {
         let at = index < here ? page + offset + UInt64(index) : second + UInt64(index - here)
         bytes[index] = (memory.base + Int(at)).load(as: UInt8.self)
       }
-      return decoder.decode(bytes.baseAddress!, count: 15, rip: rip, size: size, into: into)
+      return decoder.decode(bytes.baseAddress!, count: count, rip: rip, size: size, into: into)
     }
   }
 

@@ -321,6 +321,17 @@ final class BlockCache {
     jumps.update(repeating: nil, count: BlockCache.jumpEntries)
   }
 
+  /// How long an instruction is; nil where the bytes are none. Not while the dispatch loop is running.
+  func length(of bytes: [UInt8], rip: UInt64, size: CodeSize) -> Int? {
+    let result = bytes.withUnsafeBufferPointer {
+      $0.baseAddress.map { decoder.decode($0, count: bytes.count, rip: rip, size: size, into: scratch) }
+    }
+    switch result {
+    case .decoded(let length, _), .unsupported(_, let length): return length
+    case .truncated, .invalid, .tooLong, nil: return nil
+    }
+  }
+
   /// What stands at an address, in words.
   func disassemble(_ bytes: [UInt8], rip: UInt64, size: CodeSize) -> String? {
     bytes.withUnsafeBufferPointer {

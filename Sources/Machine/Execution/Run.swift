@@ -258,7 +258,14 @@ extension Processor {
   }
 
   private func describeUnsupported(_ what: String) -> String {
+    let reason = what.isEmpty ? "unsupported instruction" : "unsupported: \(what)"
+    return "\(reason): \(describeInstruction())"
+  }
+
+  /// The instruction at RIP, its bytes and RIP, for a message in one line.
+  public func describeInstruction() -> String {
     let size = s.pointee.codeSize
+    let place = "at RIP 0x\(String(s.pointee.rip, radix: 16))"
     let linear = size == .bits64 ? s.pointee.rip : (s.pointee.rip &+ s.pointee[.cs].base) & 0xffff_ffff
     var bytes: [UInt8] = []
     for offset in 0..<15 {
@@ -268,9 +275,10 @@ extension Processor {
       else { break }
       bytes.append(memory.read(mapping.host.address, count: 1)[0])
     }
-    let hex = bytes.map { ($0 < 16 ? "0" : "") + String($0, radix: 16) }.joined(separator: " ")
+    guard !bytes.isEmpty else { return "code that cannot be read \(place)" }
     let text = blocks.disassemble(bytes, rip: s.pointee.rip, size: size) ?? "unknown instruction"
-    let reason = what.isEmpty ? "unsupported instruction" : "unsupported: \(what)"
-    return "\(reason): \(text) (bytes \(hex)) at RIP 0x\(String(s.pointee.rip, radix: 16))"
+    let length = blocks.length(of: bytes, rip: s.pointee.rip, size: size) ?? bytes.count
+    let hex = bytes.prefix(length).map { ($0 < 16 ? "0" : "") + String($0, radix: 16) }.joined(separator: " ")
+    return "\(text) (bytes \(hex)) \(place)"
   }
 }

@@ -78,6 +78,8 @@ public final class Processor {
   var grantedStores: [VMExit.Stored] = []
   /// The last events delivered, newest last, for messages.
   var recentEvents: [(event: Event, rip: UInt64)] = []
+  /// The last exceptions raised, newest last, whatever became of their delivery.
+  var raisedExceptions: [RaisedException] = []
 
   /// Counters of slow paths.
   public internal(set) var counters = Counters()
@@ -132,6 +134,9 @@ public final class Processor {
 
   /// The last events delivered to the guest, newest last, with RIP before them.
   public var recentlyDelivered: [(event: Event, rip: UInt64)] { recentEvents }
+
+  /// The last exceptions that the guest raised, newest last, those that could not be delivered included.
+  public var recentlyRaised: [RaisedException] { raisedExceptions }
 
   /// Charges cycles to a cause. Apart from the base costs of whole blocks this is the only way that time passes.
   @inline(__always) public func charge(_ cause: Cause, _ cycles: UInt64) {

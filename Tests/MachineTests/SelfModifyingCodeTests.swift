@@ -179,6 +179,51 @@ struct SelfModifyingCodeTests {
     }
   }
 
+  // MARK: Many changes
+
+  @Test func `a change of code drops what ends on its frame, and only that`() {
+    // An instruction across two pages, and many blocks elsewhere: the second page's change reaches the first's block.
+    let machine = Self.crossing()
+    for offset in stride(from: 0x1100, to: 0x1700, by: 4) as StrideTo<UInt64> {
+      machine.guest.write([0x90, 0xf4], atPhysical: offset)
+      machine.update {
+        $0.rip = offset
+        $0.isHalted = false
+      }
+      machine.run(1)
+    }
+    for value in [0x55, 0x66, 0x77] as [UInt8] {
+      machine.guest.write([0xc6, 0x04, 0x25, 0x01, 0x20, 0x00, 0x00, value], atPhysical: 0x1800)
+      machine.processor.hostMemoryChanged(at: HostPhysical(0x1800), count: 8)
+      machine.update {
+        $0.rip = 0x1800
+        $0.isHalted = false
+      }
+      machine.run(1)
+      Self.again(machine)
+      #expect(machine[Slot.rax] == 0x4433_0011 | UInt64(value) << 8)
+    }
+  }
+
+  @Test func `the price of a change does not grow with the changes before it`() {
+    // mov [rdi + 1], ebx; call rdi; dec ebx; jnz back; hlt, and at RDI: mov eax, imm32; ret.
+    func seconds(_ rounds: UInt64) -> Double {
+      let machine = Self.machine([0x89, 0x5f, 0x01, 0xff, 0xd7, 0xff, 0xcb, 0x75, 0xf7, 0xf4])
+      machine.guest.write([0xb8, 0, 0, 0, 0, 0xc3], atPhysical: 0x2000)
+      machine[Slot.rdi] = 0x2000
+      machine[Slot.rbx] = rounds
+      let start = ContinuousClock.now
+      #expect(machine.run(1_000_000) == .haltedForEver)
+      #expect(machine[Slot.rax] == 1)
+      return (ContinuousClock.now - start) / .seconds(1)
+    }
+    _ = seconds(1000)
+    // Quadratic it was 16 times as much for four times as many; the limit leaves room for a busy machine.
+    let few = (0..<3).map { _ in seconds(4000) }.min() ?? 0
+    let many = (0..<3).map { _ in seconds(16000) }.min() ?? 0
+    #expect(many < few * 8)
+  }
+
   // MARK: Large pages
 
   @Test func `code on a large page that is written is seen, near and far`() {

@@ -14,9 +14,10 @@ struct Block {
   var length: Int
   /// Bytes of code on the first page.
   var byteCount: Int
-  /// Chains of the hash bucket and of the frame.
+  /// Chains of the hash bucket, of the frame, and of the second page's frame.
   var nextInBucket: UnsafeMutablePointer<Block>?
   var nextInFrame: UnsafeMutablePointer<Block>?
+  var nextInSecondFrame: UnsafeMutablePointer<Block>?
   var isDropped: Bool
 }
 

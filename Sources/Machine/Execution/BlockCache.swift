@@ -17,6 +17,8 @@ final class BlockCache {
   private let heads: UnsafeMutablePointer<UnsafeMutablePointer<Block>?>
   /// Blocks by guest frame of their first page; frames without code have none.
   private var frames: [UInt64: UnsafeMutablePointer<Block>] = [:]
+  /// Blocks whose one instruction goes on in a second page, by the frame of that.
+  private var secondFrames: [UInt64: UnsafeMutablePointer<Block>] = [:]
   private var chunks: [UnsafeMutableRawPointer] = []
   private var used = BlockCache.chunkBytes
   private let scratch: UnsafeMutablePointer<Operation>
@@ -71,7 +73,7 @@ final class BlockCache {
     }
     var next = heads[bucket(rip, key)]
     while let block = next {
-      if block.pointee.rip == rip && block.pointee.key == key && !block.pointee.isDropped {
+      if block.pointee.rip == rip && block.pointee.key == key {
         jumps[slot] = block
         return block
       }
@@ -251,12 +253,16 @@ final class BlockCache {
     let hash = bucket(rip, key)
     block.initialize(
       to: Block(
-        rip: rip, key: key, secondPage: crossing, cycles: cycles, instructions: UInt64(instructions), accesses: accesses,
-        length: operations, byteCount: byteCount, nextInBucket: heads[hash], nextInFrame: frames[key.page >> 12],
-        isDropped: false))
+        rip: rip, key: key, secondPage: crossing, cycles: cycles, instructions: UInt64(instructions),
+        accesses: accesses, length: operations, byteCount: byteCount, nextInBucket: heads[hash],
+        nextInFrame: frames[key.page >> 12], nextInSecondFrame: nil, isDropped: false))
     block.operations.initialize(from: scratch, count: operations)
     heads[hash] = block
     frames[key.page >> 12] = block
+    if crossing != .max {
+      block.pointee.nextInSecondFrame = secondFrames[crossing >> 12]
+      secondFrames[crossing >> 12] = block
+    }
     return block
   }
 
@@ -292,19 +298,32 @@ final class BlockCache {
       next = block.pointee.nextInFrame
     }
     // Blocks that begin on another page and end on this one.
-    for (_, head) in frames {
-      var next: UnsafeMutablePointer<Block>? = head
-      while let block = next {
-        if block.pointee.secondPage >> 12 == frame { poison(block) }
-        next = block.pointee.nextInFrame
-      }
+    next = secondFrames.removeValue(forKey: frame)
+    while let block = next {
+      poison(block)
+      next = block.pointee.nextInSecondFrame
     }
   }
 
+  /// Makes a block stale and unfindable. It stays in the chains of its frames until those are dropped.
   private func poison(_ block: UnsafeMutablePointer<Block>) {
     guard !block.pointee.isDropped else { return }
     block.pointee.isDropped = true
     for index in 0..<block.pointee.length - 1 { block.operations[index].handler = .stale }
+    let hash = bucket(block.pointee.rip, block.pointee.key)
+    guard let head = heads[hash] else { return }
+    if head == block {
+      heads[hash] = block.pointee.nextInBucket
+      return
+    }
+    var before = head
+    while let next = before.pointee.nextInBucket {
+      if next == block {
+        before.pointee.nextInBucket = block.pointee.nextInBucket
+        return
+      }
+      before = next
+    }
   }
 
   /// Whether so much has been decoded that it is time to begin anew.
@@ -313,10 +332,14 @@ final class BlockCache {
   /// Forgets everything. Not while the dispatch loop is running.
   func dropAll() {
     for frame in frames.keys { memory.codeLines[Int(frame)] = 0 }
+    for frame in secondFrames.keys where memory.contains(HostPhysical(frame << 12)) {
+      memory.codeLines[Int(frame)] = 0
+    }
     for chunk in chunks { chunk.deallocate() }
     chunks = []
     used = BlockCache.chunkBytes
     frames = [:]
+    secondFrames = [:]
     heads.update(repeating: nil, count: BlockCache.buckets)
     jumps.update(repeating: nil, count: BlockCache.jumpEntries)
   }

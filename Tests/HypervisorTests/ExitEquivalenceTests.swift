@@ -110,6 +110,37 @@ import Testing
     }
   }
 
+  @Test func `breakpoints hit alike on instructions that the hypervisor completes`() throws {
+    // OUT to a watched port, a store to a watched page-table entry, a repeated OUTS; the handler counts in RBP.
+    try expectSame(
+      Code {
+        $0.raw(0xe6, 0x11)
+        $0.store(Place.entry(of: Place.window), Place.data | 3)
+        $0.rcx(3)
+        $0.rdx(0x11)
+        $0.bytes += [0x48, 0xbe, 0, 0, 3, 0, 0, 0, 0, 0]
+        $0.raw(0xf3, 0x6e)
+        $0.load(0x20_0010)
+        $0.raw(0x90)
+      }, handler: [0x48, 0xff, 0xc5, 0x48, 0xcf],
+      prepare: { guest in
+        var state = guest.processor.state
+        state.cr4 |= CR4.debuggingExtensions
+        state.debugRegisters[0] = 0x11
+        state.debugRegisters[1] = Place.entry(of: Place.window)
+        state.debugRegisters[2] = 0x20_0010
+        // Ports; writes of eight bytes; reads and writes of eight bytes.
+        state.debugRegisters[7] = 0x400 | 0x15 | 0x2 << 16 | 0x9 << 20 | 0xb << 24
+        guest.processor.state = state
+        guest.processor.refresh()
+      },
+      check: { guest in
+        #expect(guest.processor.state.slots[Int(Slot.rbp)] == 6)
+        #expect(guest.processor.state.debugRegisters[6] & 0xf00f == 4)
+      }
+    )
+  }
+
   @Test func `PCIDs keep translations apart`() throws {
     try expectSame(
       Code {

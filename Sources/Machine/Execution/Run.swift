@@ -63,8 +63,10 @@ extension Processor {
     }
   }
 
-  /// Interrupts and the hypervisor's injection, before the next instruction.
+  /// Traps, interrupts and the hypervisor's injection, before the next instruction.
   private func takeEvents() -> RunResult? {
+    // Breakpoints that the delivery of an event has touched.
+    if controls.injection == nil, controls.grants.isEmpty, let trap = takeDebugTrap() { return deliverEvent(trap) }
     if let event = controls.injection {
       controls.injection = nil
       counters.injections &+= 1
@@ -101,7 +103,11 @@ extension Processor {
     stamp = s.pointee.retired
     currentOperation = nil
     codeSize = s.pointee.codeSize
-    return deliverOrEscalate(event) ? nil : handleStop()
+    // What an instruction touched that faulted it touches again.
+    matchedBreakpoints = 0
+    guard deliverOrEscalate(event) else { return handleStop() }
+    s.pointee.pendingDebug |= matchedBreakpoints
+    return nil
   }
 
   /// Waits in HLT for the next thing that a device does.
@@ -130,10 +136,16 @@ extension Processor {
   /// Runs guest code to the next point where the loop above has to look.
   private func runStretch() -> RunResult? {
     setDeadlines()
-    // One instruction alone: after STI or MOV SS, with TF set, for the hypervisor, or because a deadline is near.
+    if hasBreakpoints, let fault = instructionBreakpoint() { return deliverEvent(fault) }
+    // One instruction alone: after STI or MOV SS, with TF or breakpoints set, for the hypervisor, or because a deadline
+    // is near.
     let alone =
-      s.pointee.interruptShadow == s.pointee.retired || s.pointee.systemFlags & Flag.trap != 0
+      s.pointee.interruptShadow == s.pointee.retired || s.pointee.systemFlags & Flag.trap != 0 || hasBreakpoints
       || !controls.grants.isEmpty
+    // RF is cleared as the instruction begins (SDM vol. 3, 17.3.1.1).
+    let resume = s.pointee.systemFlags & Flag.resume
+    s.pointee.systemFlags &= ~Flag.resume
+    matchedBreakpoints = 0
     singleStep = s.pointee.systemFlags & Flag.trap != 0
     stop = .none
     leave = .completed
@@ -143,7 +155,10 @@ extension Processor {
       let wasDue = s.pointee.executed >= s.pointee.executedDeadline
       var next = try block(at: s.pointee.rip, single: alone)
       // The fetch took the clock to a deadline: whoever waits for that comes before the instruction, as in `follow`.
-      if !wasDue && s.pointee.executed >= s.pointee.executedDeadline { return nil }
+      if !wasDue && s.pointee.executed >= s.pointee.executedDeadline {
+        s.pointee.systemFlags |= resume
+        return nil
+      }
       let isDue =
         s.pointee.executed &+ next.pointee.cycles >= s.pointee.executedDeadline
         || s.pointee.retired &+ next.pointee.instructions > s.pointee.retiredDeadline
@@ -161,18 +176,24 @@ extension Processor {
     restorePatched()
     switch leave {
     case .due, .completed:
-      guard s.pointee.retired != retiredBefore else { return nil }
+      guard s.pointee.retired != retiredBefore else {
+        s.pointee.systemFlags |= resume
+        return nil
+      }
       noteDebugTraps()
       return controls.grants.isEmpty ? deliverDebugTrap() : finishAssisted()
     case .stopped:
       // A repeated string instruction traps after every element (SDM vol. 2, REP).
       if case .again = stop {
         noteDebugTraps()
+        // An event between two elements finds RF set.
+        s.pointee.systemFlags |= Flag.resume
         if controls.grants.isEmpty {
           stop = .none
           return deliverDebugTrap()
         }
       }
+      if case .exit = stop, s.pointee.retired == retiredBefore { s.pointee.systemFlags |= resume }
       return handleStop()
     }
   }
@@ -195,9 +216,11 @@ extension Processor {
     }
   }
 
-  /// Notes that an instruction, or an element of a repeated one, is followed by a single-step trap (SDM vol. 3,
-  /// 17.3.1.4). MOV SS and POP SS are not (6.8.3).
+  /// Notes the traps that follow an instruction or an element of a repeated one: of breakpoints (SDM vol. 3, 17.3.1.2),
+  /// and single-step (17.3.1.4), which MOV SS and POP SS have none of (6.8.3).
   private func noteDebugTraps() {
+    s.pointee.pendingDebug |= matchedBreakpoints
+    matchedBreakpoints = 0
     if singleStep && s.pointee.stackShadow != s.pointee.retired { s.pointee.pendingDebug |= DR6.singleStep }
   }
 
@@ -237,6 +260,9 @@ extension Processor {
     s.pointee.executed &+= UInt64(exit.instructionCycles)
     // None of the instructions that exit changes TF.
     if s.pointee.systemFlags & Flag.trap != 0 { s.pointee.pendingDebug |= DR6.singleStep }
+    s.pointee.pendingDebug |= matchedBreakpoints
+    matchedBreakpoints = 0
+    s.pointee.systemFlags &= ~Flag.resume
   }
 
   /// Sets how far the dispatch loop may run: to the limits, the next device, the next look at the stop request.

@@ -47,6 +47,13 @@ public final class Processor {
   /// Whether a single-step trap follows the instruction in execution: TF as it was before, unless the instruction
   /// decides otherwise.
   var singleStep = false
+  /// Whether a breakpoint is enabled, whether alignment is checked, and whether data accesses have to be looked at for
+  /// either (`Breakpoints.swift`).
+  var hasBreakpoints = false
+  var checksAlignment = false
+  var watchesAccesses = false
+  /// Data and port breakpoints that the instruction in execution has touched, as bits of DR6.
+  var matchedBreakpoints: UInt64 = 0
   /// One instruction is run by itself: nothing after it may be entered.
   var isAlone = false
   /// The limits of the run in progress.

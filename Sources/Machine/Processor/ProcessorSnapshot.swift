@@ -43,5 +43,6 @@ extension Processor {
     raisedExceptions = snapshot.raisedExceptions
     stop = .none
     grantedStores = []
+    matchedBreakpoints = 0
   }
 }

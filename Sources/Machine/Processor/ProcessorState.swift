@@ -28,7 +28,7 @@
   public var cpl: UInt8
   /// Interrupts are held off for one instruction after STI and MOV SS while `retired` has this value.
   public var interruptShadow: UInt64
-  /// Single-step traps are held off behind MOV SS and POP SS, not behind STI, while `retired` has this value.
+  /// Debug exceptions are held off behind MOV SS and POP SS, not behind STI, while `retired` has this value.
   public var stackShadow: UInt64
   /// Causes of the debug trap that is due at the next instruction boundary, as bits of DR6 (the VMCS's pending debug
   /// exceptions).

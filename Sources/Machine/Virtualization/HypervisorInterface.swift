@@ -36,7 +36,7 @@ extension Processor {
   /// hypervisor injects it after an instruction that it completed.
   public func takeDebugTrap() -> Event? {
     guard s.pointee.pendingDebug != 0, s.pointee.stackShadow != s.pointee.retired else { return nil }
-    s.pointee.debugRegisters[6] |= s.pointee.pendingDebug
+    report(s.pointee.pendingDebug)
     s.pointee.pendingDebug = 0
     return .exception(.debug)
   }

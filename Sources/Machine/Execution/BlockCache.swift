@@ -1,7 +1,8 @@
 /// Decoded code by host-physical page, offset and mode.
 ///
-/// A block whose bytes change is not removed: all its operations become `stale`, so that whoever runs it or links to it leaves at the next instruction and
-/// looks the code up anew. Memory of such blocks is had back when everything is dropped.
+/// A block whose bytes change is not removed: all its operations become `stale`, so that whoever runs it or links to it
+/// leaves at the next instruction and looks the code up anew. Memory of such blocks is had back when everything is
+/// dropped.
 ///
 /// Safety: blocks lie in chunks that only `dropAll` frees, and that is called from outside the dispatch loop only.
 final class BlockCache {
@@ -89,7 +90,8 @@ final class BlockCache {
   /// - Parameters:
   ///   - page: host address of the page that holds the first byte.
   ///   - linear: the linear address of the first byte.
-  ///   - secondPage: asked for the host address of the next linear page, when the first instruction goes on there; its failure is passed on.
+  ///   - secondPage: asked for the host address of the next linear page, when the first instruction goes on there; its
+  ///     failure is passed on.
   func build(
     rip: UInt64, linear: UInt64, page: UInt64, size: CodeSize, single: Bool,
     secondPage: () throws(Stopped) -> UInt64

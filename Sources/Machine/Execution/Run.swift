@@ -252,7 +252,8 @@ extension Processor {
     return .exit(exit)
   }
 
-  /// Moves past the instruction that exited, which the hypervisor has completed itself: it counts as retired, at its base cost.
+  /// Moves past the instruction that exited, which the hypervisor has completed itself: it counts as retired, at its
+  /// base cost.
   public func skipInstruction(_ exit: VMExit) {
     let rip = s.pointee.rip &+ UInt64(exit.instructionLength)
     s.pointee.rip = s.pointee.codeSize == .bits64 ? rip : rip & 0xffff_ffff

@@ -23,8 +23,8 @@ extension Processor {
     if register == .ss { holdOffEvents() }
   }
 
-  /// Behind MOV SS and POP SS neither interrupts nor debug traps come before the next instruction, which loads the stack
-  /// pointer, is done (SDM vol. 3, 6.8.3).
+  /// Behind MOV SS and POP SS neither interrupts nor debug traps come before the next instruction, which loads the
+  /// stack pointer, is done (SDM vol. 3, 6.8.3).
   func holdOffEvents() {
     s.pointee.interruptShadow = s.pointee.retired
     s.pointee.stackShadow = s.pointee.retired

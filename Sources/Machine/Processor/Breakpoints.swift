@@ -1,8 +1,8 @@
 /// The breakpoints of DR0 to DR3 (SDM vol. 3, 17.2 and 17.3.1) and alignment checks (6.15, interrupt 17).
 ///
-/// Nobody looks for them while there are none. While a data breakpoint is enabled or alignment is checked, no access hits
-/// in the direct cache, so that all of them come by here; while any breakpoint is enabled, instructions are executed one by
-/// one.
+/// Nobody looks for them while there are none. While a data breakpoint is enabled or alignment is checked, no access
+/// hits in the direct cache, so that all of them come by here; while any breakpoint is enabled, instructions are
+/// executed one by one.
 struct BreakpointKinds: OptionSet {
   let rawValue: UInt8
 

@@ -1,8 +1,8 @@
-/// One modelled processor: its state, its translation hardware, its block cache. Everything that runs guest code is an extension of it,
-/// one file a noun.
+/// One modelled processor: its state, its translation hardware, its block cache. Everything that runs guest code is an
+/// extension of it, one file a noun.
 ///
-/// Safety: `s`, the ledger and the translation arrays are allocated once, owned here and freed in `deinit`; nothing keeps a pointer to them
-/// longer than the processor lives.
+/// Safety: `s`, the ledger and the translation arrays are allocated once, owned here and freed in `deinit`; nothing
+/// keeps a pointer to them longer than the processor lives.
 public final class Processor {
   /// The state that the guest can see, through a pointer because the dispatch loop wants it in one.
   let s: UnsafeMutablePointer<ProcessorState>
@@ -183,7 +183,8 @@ public struct ProcessorOptions: Sendable {
 public enum DataCacheModel: String, Sendable, CaseIterable {
   /// Not at all, beyond their instruction.
   case off
-  /// Through the modelled L2 and L3; what L2 holds costs nothing more, since an L1 miss that L2 serves is mostly hidden.
+  /// Through the modelled L2 and L3; what L2 holds costs nothing more, since an L1 miss that L2 serves is mostly
+  /// hidden.
   case l2l3
   /// Through L1, L2 and L3, each at its latency.
   case full

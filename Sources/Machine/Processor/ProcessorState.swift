@@ -1,4 +1,5 @@
-/// Everything that a processor's future depends on, besides memory, TLBs and caches: plain data, so that a snapshot copies it.
+/// Everything that a processor's future depends on, besides memory, TLBs and caches: plain data, so that a snapshot
+/// copies it.
 ///
 /// What the dispatch loop touches at every operation stands first.
 @frozen public struct ProcessorState {

@@ -86,7 +86,8 @@ public final class CapstoneDecoder: InstructionDecoder {
     return withUnsafeTemporaryAllocation(of: UInt8.self, capacity: 2 * Self.longest) { canonical in
       guard let start = canonical.baseAddress else { return false }
       let length = encoding.writeCanonical(bytes, to: start)
-      // The address is moved along so that the next instruction, which branches and RIP-relative operands count from, stays.
+      // The address is moved along so that the next instruction, which branches and RIP-relative operands count from,
+      // stays.
       let address = rip &+ UInt64(encoding.length) &- UInt64(length)
       return capstoneEngineDecode(engine(encoding.size), start, length, address, instruction)
     }

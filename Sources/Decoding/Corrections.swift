@@ -1,8 +1,8 @@
 import CCapstone
 import Machine
 
-/// What Capstone 4.0.2 does not know or gets wrong, decided from the bytes before it is asked. Later versions get some of it right; the
-/// answer is the same then.
+/// What Capstone 4.0.2 does not know or gets wrong, decided from the bytes before it is asked. Later versions get some
+/// of it right; the answer is the same then.
 extension Lowering {
   /// The outcome, or nil where Capstone is to be asked.
   mutating func correctedBeforeCapstone() -> Outcome? {
@@ -18,8 +18,8 @@ extension Lowering {
     }
   }
 
-  /// Whether the prefix 66 makes a near branch of 64-bit code what only AMD's processors take it for. Capstone follows AMD for some
-  /// opcodes only.
+  /// Whether the prefix 66 makes a near branch of 64-bit code what only AMD's processors take it for. Capstone follows
+  /// AMD for some opcodes only.
   private var isNearBranchWithOperandSize: Bool { is64 && encoding.hasOperandSizePrefix }
 
   private mutating func correctedPrimary() -> Outcome? {
@@ -56,7 +56,8 @@ extension Lowering {
     case 0x0d: return encoding.isRegisterForm && encoding.vendor == .amd ? .invalid : hint()
     // FEMMS and 3DNow!
     case 0x0e, 0x0f: return .invalid
-    // Prefetches and the reserved NOPs (SDM vol. 2, appendix A, table A-3), ENDBR, RDSSP, CLDEMOTE and MPX without these features.
+    // Prefetches and the reserved NOPs (SDM vol. 2, appendix A, table A-3), ENDBR, RDSSP, CLDEMOTE and MPX without
+    // these features.
     case 0x18...0x1f: return hint()
     case 0x20...0x23: return moveSystemRegister()
     // Test registers, GETSEC, RSM, VMREAD, VMWRITE, PadLock.
@@ -162,8 +163,8 @@ extension InstructionEncoding {
   /// Whether the bytes have to be put in order before Capstone understands them as the processor does.
   var wantsCanonicalPrefixes: Bool { hasRedundantPrefixes }
 
-  /// Writes the instruction with each prefix that counts once, in the usual order, and returns its length: at most that of the
-  /// original.
+  /// Writes the instruction with each prefix that counts once, in the usual order, and returns its length: at most that
+  /// of the original.
   func writeCanonical(_ bytes: UnsafePointer<UInt8>, to output: UnsafeMutablePointer<UInt8>) -> Int {
     var at = 0
     func append(_ byte: UInt8) {

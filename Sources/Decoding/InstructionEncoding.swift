@@ -1,10 +1,11 @@
 import Machine
 
-/// The parts of an instruction's bytes (SDM vol. 2, chapter 2): prefixes, opcode map and opcode, ModRM, displacement, immediate.
+/// The parts of an instruction's bytes (SDM vol. 2, chapter 2): prefixes, opcode map and opcode, ModRM, displacement,
+/// immediate.
 ///
-/// Capstone says what an instruction is; this says where it ends. Its own parse is what tells bytes that were cut off by the end of a page
-/// (come back with more) from bytes that are no instruction (#UD), and gives immediates and operand sizes that do not depend on the version
-/// of Capstone.
+/// Capstone says what an instruction is; this says where it ends. Its own parse is what tells bytes that were cut off
+/// by the end of a page (come back with more) from bytes that are no instruction (#UD), and gives immediates and
+/// operand sizes that do not depend on the version of Capstone.
 struct InstructionEncoding {
   /// The opcode maps: one byte, 0F, 0F 38, 0F 3A, and everything that a VEX, EVEX or XOP prefix introduces.
   enum Map: UInt8 {

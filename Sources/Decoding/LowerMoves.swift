@@ -2,7 +2,8 @@ import CCapstone
 import Machine
 
 extension Lowering {
-  /// MOV of general registers, immediates and memory; the forms with segment, control and debug registers are the system's.
+  /// MOV of general registers, immediates and memory; the forms with segment, control and debug registers are the
+  /// system's.
   mutating func move() -> Outcome {
     if encoding.map == .secondary { return moveSystemRegister() }
     if encoding.map == .primary && (encoding.opcode == 0x8c || encoding.opcode == 0x8e) { return moveSegment() }
@@ -55,7 +56,8 @@ extension Lowering {
     // 63 is MOVSXD, 0F B6, B7, BE and BF have the source's size in bit 0.
     let isDoubleword = encoding.map == .primary
     let sourceWidth = isDoubleword ? min(width, 4) : encoding.opcode & 1 == 0 ? 1 : 2
-    // MOVSXD without REX.W extends nothing; with an operand size of 16 its source has 16 bits too (SDM vol. 2, MOVSX/MOVSXD).
+    // MOVSXD without REX.W extends nothing; with an operand size of 16 its source has 16 bits too (SDM vol. 2,
+    // MOVSX/MOVSXD).
     if sourceWidth == width { return move(operands, width: width) }
     let hot: Handler?
     if width == 2 || operands.src & Slot.highByte != 0 {

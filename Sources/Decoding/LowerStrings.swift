@@ -6,7 +6,8 @@ extension Lowering {
   mutating func string(_ callout: Callout) -> Outcome {
     let compares = callout == .scas || callout == .cmps
     let hasSource = callout == .movs || callout == .lods || callout == .cmps
-    return string(callout, width: encoding.sizeByLowBit, compares: compares, hasSource: hasSource,
+    return string(
+      callout, width: encoding.sizeByLowBit, compares: compares, hasSource: hasSource,
       // A repetition can be broken off at a deadline, which has to know the clock.
       terminal: encoding.repeatPrefix != 0)
   }

@@ -2,7 +2,8 @@ import CCapstone
 import Machine
 
 extension Lowering {
-  /// The size of operands that are 64 bits in 64-bit code and 32 bits elsewhere, whatever the prefixes: control and debug registers.
+  /// The size of operands that are 64 bits in 64-bit code and 32 bits elsewhere, whatever the prefixes: control and
+  /// debug registers.
   private var nativeWidth: Int { is64 ? 8 : 4 }
 
   /// The general register that ModRM.rm names.

@@ -3,8 +3,8 @@ import Machine
 
 /// One instruction on its way to operations: what its bytes and Capstone say of it, and where its operations go.
 ///
-/// The files `Lower*.swift` extend it by family. A family's function returns an `Outcome`; it has emitted the operations if that is
-/// `lowered`.
+/// The files `Lower*.swift` extend it by family. A family's function returns an `Outcome`; it has emitted the
+/// operations if that is `lowered`.
 struct Lowering {
   /// What became of an instruction.
   enum Outcome {

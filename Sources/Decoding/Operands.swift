@@ -168,15 +168,15 @@ extension Lowering {
     return result
   }
 
-  /// Puts a displacement into the operand, by way of a register where it has more than 32 bits. Then base and index are free, or the
-  /// sum is formed first.
+  /// Puts a displacement into the operand, by way of a register where it has more than 32 bits. Then base and index are
+  /// free, or the sum is formed first.
   private mutating func place(displacement: Int64, in operand: inout MemoryOperand) {
     if let small = Int32(exactly: displacement) {
       operand.disp = small
       return
     }
-    // Only constant addresses are this large: an encoded displacement beside a register has 32 bits, and the bias of POP, which may
-    // carry it over, is left to a second operation.
+    // Only constant addresses are this large: an encoded displacement beside a register has 32 bits, and the bias of
+    // POP, which may carry it over, is left to a second operation.
     if operand.base != Slot.zero || operand.index != Slot.zero {
       prepareAddress(&operand, disp: Int32.max, mask: .max, segment: nil)
       operand.disp = Int32(truncatingIfNeeded: displacement &- Int64(Int32.max))

@@ -159,8 +159,9 @@ public final class VirtualMachine {
     case .shutdown(let shutdown): return .shutdown(shutdown)
     case .haltedForEver: return .haltedForEver
     case .waitsForNothing: return processor.stopRequest.isRaised ? .interrupted : .waitsForNothing
-    case .tripleFault: return .tripleFault("triple fault\(recentEvents)")
-    case .unsupported(let what): return .unsupported("\(what)\(recentEvents)")
+    case .tripleFault:
+      return .tripleFault("triple fault: \(processor.describeInstruction())\(lastExceptions)")
+    case .unsupported(let what): return .unsupported("\(what)\(lastExceptions)")
     }
   }
 
@@ -174,12 +175,12 @@ public final class VirtualMachine {
   /// Makes a run in progress end at the next opportunity; may be called from a signal handler.
   public func requestStop() { processor.stopRequest.raise() }
 
-  /// The last events that were delivered, for messages.
-  private var recentEvents: String {
-    let events = processor.recentlyDelivered.filter { if case .interrupt = $0.event { false } else { true } }
-    guard !events.isEmpty else { return "" }
-    let list = events.suffix(4).map { "\($0.event.text) at RIP 0x\(String($0.rip, radix: 16))" }
-    return "; last exceptions: " + list.joined(separator: ", ")
+  /// The last exceptions that the guest raised, for messages: what led to a triple fault among them.
+  private var lastExceptions: String {
+    let list = processor.recentlyRaised.suffix(6).map {
+      "\($0.exception.description) at RIP 0x\(String($0.rip, radix: 16))"
+    }
+    return list.isEmpty ? "" : "; last exceptions: " + list.joined(separator: ", ")
   }
 
   // MARK: Snapshots
@@ -203,17 +204,6 @@ public final class VirtualMachine {
     devices.state = snapshot.devices
     if let saved = snapshot.hypervisor { hypervisor?.restore(saved) }
     processor.restore(snapshot.processor)
-  }
-}
-
-extension Event {
-  /// For messages.
-  var text: String {
-    switch self {
-    case .exception(let exception): exception.description
-    case .interrupt(let vector): "interrupt \(vector)"
-    case .software(let vector, _): "INT \(vector)"
-    }
   }
 }
 

@@ -9,9 +9,6 @@ struct Assist {
   var grants: [Grant] = []
   /// The guest-physical address of each granted device access.
   var devices: [Device] = []
-  /// Retired count and RFLAGS.TF when it began.
-  var retired: UInt64
-  var isSingleStepping: Bool
 
   struct Device {
     var linear: GuestVirtual
@@ -23,9 +20,7 @@ struct Assist {
 extension Hypervisor {
   /// Adds a grant to the instruction at which the guest stands.
   func grant(_ address: GuestVirtual, _ target: Grant.Target, device: GuestPhysical? = nil) {
-    var assist =
-      assist
-      ?? Assist(retired: processor.instructionsRetired, isSingleStepping: processor.isSingleStepping)
+    var assist = assist ?? Assist()
     assist.grants.append(Grant(address: address, target: target))
     if let device {
       assist.devices.append(.init(linear: address, physical: device, isWrite: target == .deviceWrite))
@@ -67,9 +62,7 @@ extension Hypervisor {
       bus.writeRegister(device.physical, width: Int(store.width), value: store.value, now: processor.guestTime)
     }
     abandonAssist()
-    if finished.isSingleStepping && processor.instructionsRetired != finished.retired && controls.injection == nil {
-      controls.injection = processor.makeSingleStepTrap()
-    }
+    if controls.injection == nil { controls.injection = processor.takeDebugTrap() }
   }
 
   /// Drops all grants: the guest goes another way.

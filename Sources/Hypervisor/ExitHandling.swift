@@ -55,9 +55,8 @@ extension Hypervisor {
 
   /// Moves past an instruction that the hypervisor has completed.
   func complete(_ exit: VMExit) {
-    let traps = processor.isSingleStepping
     processor.skipInstruction(exit)
-    if traps { controls.injection = processor.makeSingleStepTrap() }
+    if let trap = processor.takeDebugTrap() { controls.injection = trap }
   }
 
   /// Lets the guest try again. An event that was being delivered is delivered anew: a hidden fault never becomes a

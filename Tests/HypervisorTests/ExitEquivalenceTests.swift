@@ -78,6 +78,69 @@ import Testing
     ) { guest in #expect(guest.word(Place.exceptionStack - 40) == Place.code + 11) }
   }
 
+  @Test func `a software interrupt through a stack in a page table is not trapped in its handler`() throws {
+    // The handler of all vectors halts, so that RIP tells who was delivered last. PUSHFQ; OR TF; POPFQ; INT 0x30.
+    try expectSame(
+      Code {
+        $0.raw(0x9c, 0x81, 0x0c, 0x24, 0, 1, 0, 0, 0x9d)
+        $0.raw(0xcd, 0x30)
+      }, prepare: { $0.set(Place.task + 36, Place.table + 0x1000 - 0x100) },
+      check: { guest in
+        #expect(guest.processor.recentlyDelivered.map(\.event) == [.software(vector: 0x30, length: 2)])
+        #expect(guest.processor.state.debugRegisters[6] & 1 << 14 == 0)
+      }
+    )
+  }
+
+  @Test func `elements of a repeated port instruction are trapped one by one`() throws {
+    // PUSHFQ; OR TF; POPFQ; REP OUTSB; PUSHFQ; AND not TF; POPFQ. The handler counts: INC RBX; IRETQ.
+    try expectSame(
+      Code {
+        $0.rcx(3)
+        $0.rdx(0x70)
+        $0.bytes += [0x48, 0xbe, 0, 0, 3, 0, 0, 0, 0, 0]
+        $0.raw(0x9c, 0x81, 0x0c, 0x24, 0, 1, 0, 0, 0x9d)
+        $0.raw(0xf3, 0x6e)
+        $0.raw(0x9c, 0x81, 0x24, 0x24, 0xff, 0xfe, 0xff, 0xff, 0x9d)
+      }, handler: [0x48, 0xff, 0xc3, 0x48, 0xcf]
+    ) { guest in
+      #expect(guest.bus.ports.count == 3)
+      // Three elements, and the three instructions that clear TF.
+      #expect(guest.processor.state.slots[Int(Slot.rbx)] == 6)
+    }
+  }
+
+  @Test func `breakpoints hit alike on instructions that the hypervisor completes`() throws {
+    // OUT to a watched port, a store to a watched page-table entry, a repeated OUTS; the handler counts in RBP.
+    try expectSame(
+      Code {
+        $0.raw(0xe6, 0x11)
+        $0.store(Place.entry(of: Place.window), Place.data | 3)
+        $0.rcx(3)
+        $0.rdx(0x11)
+        $0.bytes += [0x48, 0xbe, 0, 0, 3, 0, 0, 0, 0, 0]
+        $0.raw(0xf3, 0x6e)
+        $0.load(0x20_0010)
+        $0.raw(0x90)
+      }, handler: [0x48, 0xff, 0xc5, 0x48, 0xcf],
+      prepare: { guest in
+        var state = guest.processor.state
+        state.cr4 |= CR4.debuggingExtensions
+        state.debugRegisters[0] = 0x11
+        state.debugRegisters[1] = Place.entry(of: Place.window)
+        state.debugRegisters[2] = 0x20_0010
+        // Ports; writes of eight bytes; reads and writes of eight bytes.
+        state.debugRegisters[7] = 0x400 | 0x15 | 0x2 << 16 | 0x9 << 20 | 0xb << 24
+        guest.processor.state = state
+        guest.processor.refresh()
+      },
+      check: { guest in
+        #expect(guest.processor.state.slots[Int(Slot.rbp)] == 6)
+        #expect(guest.processor.state.debugRegisters[6] & 0xf00f == 4)
+      }
+    )
+  }
+
   @Test func `PCIDs keep translations apart`() throws {
     try expectSame(
       Code {

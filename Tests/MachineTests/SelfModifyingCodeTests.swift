@@ -154,6 +154,76 @@ struct SelfModifyingCodeTests {
     #expect(machine.processor.recentlyDelivered.last?.rip == 0x1fff && machine[Slot.rax] == 7)
   }
 
+  // MARK: Bytes that are no instruction
+
+  @Test(arguments: [0x103e, 0x1fff] as [UInt64])
+  func `bytes that were no instruction are decoded anew when the later ones change`(rip: UInt64) {
+    // 66 27 (DAA) is no instruction of 64-bit mode, 66 90 is a NOP; 0f 0a is none, 0f a2 is CPUID.
+    for (bytes, second) in [([0x66, 0x27], 0x90), ([0x0f, 0x0a], 0xa2)] as [([UInt8], UInt8)] {
+      let machine = Self.machine(bytes, at: rip == 0x103e ? 0x103f : rip)
+      let start = machine.processor.state.rip
+      machine.run(1)
+      #expect(machine.lastException == .invalidOpcode)
+      // mov byte [rbx], al
+      machine.guest.write([0x88, 0x03], atPhysical: 0x1800)
+      machine.update { state in
+        state.rip = 0x1800
+        state.isHalted = false
+        state.slots[Int(Slot.rbx)] = start + 1
+        state.slots[Int(Slot.rax)] = UInt64(second)
+      }
+      machine.run(1)
+      machine.update { $0.rip = start }
+      machine.run(1)
+      #expect(machine.processor.state.rip == start + 2, "\(bytes) at \(start)")
+    }
+  }
+
+  // MARK: Many changes
+
+  @Test func `a change of code drops what ends on its frame, and only that`() {
+    // An instruction across two pages, and many blocks elsewhere: the second page's change reaches the first's block.
+    let machine = Self.crossing()
+    for offset in stride(from: 0x1100, to: 0x1700, by: 4) as StrideTo<UInt64> {
+      machine.guest.write([0x90, 0xf4], atPhysical: offset)
+      machine.update {
+        $0.rip = offset
+        $0.isHalted = false
+      }
+      machine.run(1)
+    }
+    for value in [0x55, 0x66, 0x77] as [UInt8] {
+      machine.guest.write([0xc6, 0x04, 0x25, 0x01, 0x20, 0x00, 0x00, value], atPhysical: 0x1800)
+      machine.processor.hostMemoryChanged(at: HostPhysical(0x1800), count: 8)
+      machine.update {
+        $0.rip = 0x1800
+        $0.isHalted = false
+      }
+      machine.run(1)
+      Self.again(machine)
+      #expect(machine[Slot.rax] == 0x4433_0011 | UInt64(value) << 8)
+    }
+  }
+
+  @Test func `the price of a change does not grow with the changes before it`() {
+    // mov [rdi + 1], ebx; call rdi; dec ebx; jnz back; hlt, and at RDI: mov eax, imm32; ret.
+    func seconds(_ rounds: UInt64) -> Double {
+      let machine = Self.machine([0x89, 0x5f, 0x01, 0xff, 0xd7, 0xff, 0xcb, 0x75, 0xf7, 0xf4])
+      machine.guest.write([0xb8, 0, 0, 0, 0, 0xc3], atPhysical: 0x2000)
+      machine[Slot.rdi] = 0x2000
+      machine[Slot.rbx] = rounds
+      let start = ContinuousClock.now
+      #expect(machine.run(1_000_000) == .haltedForEver)
+      #expect(machine[Slot.rax] == 1)
+      return (ContinuousClock.now - start) / .seconds(1)
+    }
+    _ = seconds(1000)
+    // Quadratic it was 16 times as much for four times as many; the limit leaves room for a busy machine.
+    let few = (0..<3).map { _ in seconds(4000) }.min() ?? 0
+    let many = (0..<3).map { _ in seconds(16000) }.min() ?? 0
+    #expect(many < few * 8)
+  }
+
   // MARK: Large pages
 
   @Test func `code on a large page that is written is seen, near and far`() {

@@ -72,8 +72,12 @@ struct SystemInstructionTests {
     state = machine.processor.state
     #expect(state.cpl == 3 && state.rip == 0x1000 && state.slots[Int(Slot.rsp)] == 0x40_0800)
     #expect(state[.cs].selector == 0x23 && state[.ss].selector == 0x1b)
-    // RF would spare the next instruction a breakpoint, and then be gone: it is not kept.
-    #expect(state.rflags == flags & ~Flag.resume)
+    // RF spares the next instruction a breakpoint, and is gone when that begins.
+    #expect(state.rflags == flags)
+    machine.guest.write([0x90], atPhysical: 0x1000)
+    machine.processor.hostMemoryChanged(at: HostPhysical(0x1000), count: 1)
+    machine.run(1)
+    #expect(machine.processor.state.rip == 0x1001 && machine.processor.state.rflags == flags & ~Flag.resume)
   }
 
   @Test func `a frame is aligned to 16 bytes, and an IST entry names another stack`() {

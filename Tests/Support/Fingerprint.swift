@@ -33,7 +33,8 @@ public struct Fingerprint: Equatable, Sendable {
       ("rip", state.rip), ("rflags", state.rflags), ("cpl", UInt64(state.cpl)), ("cr0", state.cr0), ("cr2", state.cr2),
       ("cr3", state.cr3), ("cr4", state.cr4), ("cr8", state.cr8), ("efer", state.efer), ("executed", state.executed),
       ("charged", state.charged), ("retired", state.retired), ("accesses", state.accesses), ("idle", state.idleTicks),
-      ("shadow", state.interruptShadow), ("halted", state.isHalted ? 1 : 0), ("dr6", state.debugRegisters[6]),
+      ("shadow", state.interruptShadow), ("stack shadow", state.stackShadow), ("pending", state.pendingDebug),
+      ("halted", state.isHalted ? 1 : 0), ("dr6", state.debugRegisters[6]),
     ] { add(name, value) }
     for register in SegmentRegister.allCases { lines.append("segment \(register) \(state[register])") }
   }

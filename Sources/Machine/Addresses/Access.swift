@@ -9,8 +9,8 @@
   case supervisor
   /// CPL 3.
   case user
-  /// The processor's own access to a system structure (GDT, IDT, TSS), supervisor at every CPL; SMAP's EFLAGS.AC does not
-  /// excuse it.
+  /// The processor's own access to a system structure (GDT, IDT, TSS), supervisor at every CPL; SMAP's EFLAGS.AC does
+  /// not excuse it.
   case implicitSupervisor
 }
 

@@ -1,5 +1,5 @@
-/// What can be seen of a running machine. An observer cannot change the outcome: it is told after the fact, from slow paths only, and
-/// by default listens to nothing.
+/// What can be seen of a running machine. An observer cannot change the outcome: it is told after the fact, from slow
+/// paths only, and by default listens to nothing.
 public protocol MachineObserver: AnyObject {
   /// The hardware handed an exit to the hypervisor.
   func exited(_ exit: VMExit, at clock: UInt64, retired: UInt64)

@@ -1,10 +1,12 @@
-/// A stretch of decoded code that is entered at its start only: at most one page, ended by a branch, by something that may change
-/// the mode, or by length. Its operations follow it in memory.
+/// A stretch of decoded code that is entered at its start only: at most one page, ended by a branch, by something that
+/// may change the mode, or by length. Its operations follow it in memory.
 struct Block {
-  /// Where it starts, as the code segment's offset (the linear address in 64-bit mode), and the host page that holds it.
+  /// Where it starts, as the code segment's offset (the linear address in 64-bit mode), and the host page that holds
+  /// it.
   var rip: UInt64
   var key: BlockKey
-  /// Where the bytes of an instruction that crosses into a second page are; such a block is alone and never linked to. `.max`: none.
+  /// Where the bytes of an instruction that crosses into a second page are; such a block is alone and never linked to.
+  /// `.max`: none.
   var secondPage: UInt64
   /// Sums over the block.
   var cycles: UInt64
@@ -14,9 +16,10 @@ struct Block {
   var length: Int
   /// Bytes of code on the first page.
   var byteCount: Int
-  /// Chains of the hash bucket and of the frame.
+  /// Chains of the hash bucket, of the frame, and of the second page's frame.
   var nextInBucket: UnsafeMutablePointer<Block>?
   var nextInFrame: UnsafeMutablePointer<Block>?
+  var nextInSecondFrame: UnsafeMutablePointer<Block>?
   var isDropped: Bool
 }
 

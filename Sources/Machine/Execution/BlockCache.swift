@@ -1,7 +1,8 @@
 /// Decoded code by host-physical page, offset and mode.
 ///
-/// A block whose bytes change is not removed: all its operations become `stale`, so that whoever runs it or links to it leaves at the next instruction and
-/// looks the code up anew. Memory of such blocks is had back when everything is dropped.
+/// A block whose bytes change is not removed: all its operations become `stale`, so that whoever runs it or links to it
+/// leaves at the next instruction and looks the code up anew. Memory of such blocks is had back when everything is
+/// dropped.
 ///
 /// Safety: blocks lie in chunks that only `dropAll` frees, and that is called from outside the dispatch loop only.
 final class BlockCache {
@@ -17,10 +18,14 @@ final class BlockCache {
   private let heads: UnsafeMutablePointer<UnsafeMutablePointer<Block>?>
   /// Blocks by guest frame of their first page; frames without code have none.
   private var frames: [UInt64: UnsafeMutablePointer<Block>] = [:]
+  /// Blocks whose one instruction goes on in a second page, by the frame of that.
+  private var secondFrames: [UInt64: UnsafeMutablePointer<Block>] = [:]
   private var chunks: [UnsafeMutableRawPointer] = []
   private var used = BlockCache.chunkBytes
   private let scratch: UnsafeMutablePointer<Operation>
   private static let scratchCapacity = 64 * 4 + 8
+  /// Bytes (SDM vol. 2, 2.3.11).
+  private static let longestInstruction = 15
 
   /// The last block found for an address, by a few of its bits.
   private static let jumpEntries = 1 << 12
@@ -69,7 +74,7 @@ final class BlockCache {
     }
     var next = heads[bucket(rip, key)]
     while let block = next {
-      if block.pointee.rip == rip && block.pointee.key == key && !block.pointee.isDropped {
+      if block.pointee.rip == rip && block.pointee.key == key {
         jumps[slot] = block
         return block
       }
@@ -85,7 +90,8 @@ final class BlockCache {
   /// - Parameters:
   ///   - page: host address of the page that holds the first byte.
   ///   - linear: the linear address of the first byte.
-  ///   - secondPage: asked for the host address of the next linear page, when the first instruction goes on there; its failure is passed on.
+  ///   - secondPage: asked for the host address of the next linear page, when the first instruction goes on there; its
+  ///     failure is passed on.
   func build(
     rip: UInt64, linear: UInt64, page: UInt64, size: CodeSize, single: Bool,
     secondPage: () throws(Stopped) -> UInt64
@@ -98,6 +104,8 @@ final class BlockCache {
     var instructions = 0
     var crossing = UInt64.max
     var ended = false
+    // How far the decoder looked.
+    var end = start
     let mask: UInt64 = size == .bits64 ? .max : size == .bits32 ? 0xffff_ffff : 0xffff
 
     while instructions < limit && !ended && offset < 4096 {
@@ -114,14 +122,12 @@ final class BlockCache {
       case .decoded(let bytes, let count):
         length = bytes
         operations += count
-      case .truncated, .invalid:
-        at.pointee = Operation(.invalidOpcode, length: 1)
+      case .truncated, .invalid, .tooLong:
+        // Any of the bytes may make it another instruction when it changes.
+        at.pointee = Operation(result == .tooLong ? .tooLong : .invalidOpcode, length: 1)
         length = 1
         operations += 1
-      case .tooLong:
-        at.pointee = Operation(.tooLong, length: 1)
-        length = 1
-        operations += 1
+        end = offset + UInt64(BlockCache.longestInstruction)
       case .unsupported(_, let bytes):
         at.pointee = Operation(.unsupported, length: UInt8(truncatingIfNeeded: bytes))
         length = bytes
@@ -130,6 +136,7 @@ final class BlockCache {
       for index in 0..<(scratch + operations - at) { at[index].indexInBlock = UInt8(instructions) }
       instructions += 1
       offset += UInt64(length)
+      end = max(end, offset)
       ended = traits[Int(scratch[operations - 1].handler.rawValue)].endsBlock
     }
     let next = (rip &+ (offset &- start)) & mask
@@ -144,9 +151,8 @@ final class BlockCache {
     let block = try place(
       rip: rip, key: key, operations: operations, instructions: instructions,
       byteCount: Int(min(offset, 4096) - start), crossing: crossing)
-    markLines(page, from: start, count: Int(min(offset, 4096) - start))
-    // Bytes that turn out to be no instruction may end on the first page after all.
-    if crossing != .max && offset > 4096 { markLines(crossing, from: 0, count: Int(offset - 4096)) }
+    markLines(page, from: start, count: Int(min(end, 4096) - start))
+    if crossing != .max && end > 4096 { markLines(crossing, from: 0, count: Int(end - 4096)) }
     return block
   }
 
@@ -155,7 +161,7 @@ final class BlockCache {
   ) -> DecodeResult {
     guard memory.contains(HostPhysical(page)) else { return .invalid }
     let bytes = (memory.base + Int(page + offset)).assumingMemoryBound(to: UInt8.self)
-    let count = Int(min(15, 4096 - offset))
+    let count = min(BlockCache.longestInstruction, Int(4096 - offset))
     return decoder.decode(bytes, count: count, rip: rip, size: size, into: into)
   }
 
@@ -165,12 +171,13 @@ final class BlockCache {
   ) -> DecodeResult {
     guard memory.contains(HostPhysical(page)), memory.contains(HostPhysical(second)) else { return .invalid }
     let here = Int(4096 - offset)
-    return withUnsafeTemporaryAllocation(of: UInt8.self, capacity: 15) { bytes in
-      for index in 0..<15 {
+    let count = BlockCache.longestInstruction
+    return withUnsafeTemporaryAllocation(of: UInt8.self, capacity: count) { bytes in
+      for index in 0..<count {
         let at = index < here ? page + offset + UInt64(index) : second + UInt64(index - here)
         bytes[index] = (memory.base + Int(at)).load(as: UInt8.self)
       }
-      return decoder.decode(bytes.baseAddress!, count: 15, rip: rip, size: size, into: into)
+      return decoder.decode(bytes.baseAddress!, count: count, rip: rip, size: size, into: into)
     }
   }
 
@@ -248,12 +255,16 @@ final class BlockCache {
     let hash = bucket(rip, key)
     block.initialize(
       to: Block(
-        rip: rip, key: key, secondPage: crossing, cycles: cycles, instructions: UInt64(instructions), accesses: accesses,
-        length: operations, byteCount: byteCount, nextInBucket: heads[hash], nextInFrame: frames[key.page >> 12],
-        isDropped: false))
+        rip: rip, key: key, secondPage: crossing, cycles: cycles, instructions: UInt64(instructions),
+        accesses: accesses, length: operations, byteCount: byteCount, nextInBucket: heads[hash],
+        nextInFrame: frames[key.page >> 12], nextInSecondFrame: nil, isDropped: false))
     block.operations.initialize(from: scratch, count: operations)
     heads[hash] = block
     frames[key.page >> 12] = block
+    if crossing != .max {
+      block.pointee.nextInSecondFrame = secondFrames[crossing >> 12]
+      secondFrames[crossing >> 12] = block
+    }
     return block
   }
 
@@ -289,19 +300,32 @@ final class BlockCache {
       next = block.pointee.nextInFrame
     }
     // Blocks that begin on another page and end on this one.
-    for (_, head) in frames {
-      var next: UnsafeMutablePointer<Block>? = head
-      while let block = next {
-        if block.pointee.secondPage >> 12 == frame { poison(block) }
-        next = block.pointee.nextInFrame
-      }
+    next = secondFrames.removeValue(forKey: frame)
+    while let block = next {
+      poison(block)
+      next = block.pointee.nextInSecondFrame
     }
   }
 
+  /// Makes a block stale and unfindable. It stays in the chains of its frames until those are dropped.
   private func poison(_ block: UnsafeMutablePointer<Block>) {
     guard !block.pointee.isDropped else { return }
     block.pointee.isDropped = true
     for index in 0..<block.pointee.length - 1 { block.operations[index].handler = .stale }
+    let hash = bucket(block.pointee.rip, block.pointee.key)
+    guard let head = heads[hash] else { return }
+    if head == block {
+      heads[hash] = block.pointee.nextInBucket
+      return
+    }
+    var before = head
+    while let next = before.pointee.nextInBucket {
+      if next == block {
+        before.pointee.nextInBucket = block.pointee.nextInBucket
+        return
+      }
+      before = next
+    }
   }
 
   /// Whether so much has been decoded that it is time to begin anew.
@@ -310,12 +334,27 @@ final class BlockCache {
   /// Forgets everything. Not while the dispatch loop is running.
   func dropAll() {
     for frame in frames.keys { memory.codeLines[Int(frame)] = 0 }
+    for frame in secondFrames.keys where memory.contains(HostPhysical(frame << 12)) {
+      memory.codeLines[Int(frame)] = 0
+    }
     for chunk in chunks { chunk.deallocate() }
     chunks = []
     used = BlockCache.chunkBytes
     frames = [:]
+    secondFrames = [:]
     heads.update(repeating: nil, count: BlockCache.buckets)
     jumps.update(repeating: nil, count: BlockCache.jumpEntries)
+  }
+
+  /// How long an instruction is; nil where the bytes are none. Not while the dispatch loop is running.
+  func length(of bytes: [UInt8], rip: UInt64, size: CodeSize) -> Int? {
+    let result = bytes.withUnsafeBufferPointer {
+      $0.baseAddress.map { decoder.decode($0, count: bytes.count, rip: rip, size: size, into: scratch) }
+    }
+    switch result {
+    case .decoded(let length, _), .unsupported(_, let length): return length
+    case .truncated, .invalid, .tooLong, nil: return nil
+    }
   }
 
   /// What stands at an address, in words.

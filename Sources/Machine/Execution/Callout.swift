@@ -1,5 +1,5 @@
-/// Instructions that are not worth a case of the dispatch switch: the handler `callout` calls a function of `Instructions/` for
-/// them, with a generic description of the operands (`OperandForm`).
+/// Instructions that are not worth a case of the dispatch switch: the handler `callout` calls a function of
+/// `Instructions/` for them, with a generic description of the operands (`OperandForm`).
 ///
 /// The raw value of the family is its place in the table of functions; one file of `Instructions/` has each family.
 @frozen public enum Callout: UInt16, Sendable, CaseIterable {
@@ -63,7 +63,8 @@
   /// - Parameters:
   ///   - width: operand size in bytes: 1, 2, 4, 8 or 16.
   ///   - sourceWidth: size of the source in bytes where it differs (MOVZX, MOVSX), else 0.
-  ///   - extra: by callout: `Condition`, `Repetition`, the number of a control, debug or segment register, selector of a far pointer...
+  ///   - extra: by callout: `Condition`, `Repetition`, the number of a control, debug or segment register, selector of
+  ///     a far pointer...
   @inlinable public init(
     _ shape: OperandShape, width: Int, sourceWidth: Int = 0, locked: Bool = false, countInCL: Bool = false,
     addressSize: CodeSize = .bits64, segment: SegmentRegister? = nil, extra: UInt16 = 0

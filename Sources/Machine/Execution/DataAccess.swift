@@ -146,7 +146,10 @@ extension Processor {
   @inline(__always)
   func loadSlow(_ address: UInt64, _ access: Access, width: Int, stack: Bool) throws(Stopped) -> UInt64 {
     defer { leaveIfDue() }
-    if !controls.grants.isEmpty, let value = grantedLoad(address) { return value }
+    if !hasVerdicts {
+      if watchesAccesses { try watch(address, access, width: width) }
+      if !controls.grants.isEmpty, let value = grantedLoad(address) { return value }
+    }
     if Int(address & 0xfff) + width <= 4096 {
       guard isCanonical(address) else { throw raise(stack ? .stack(0) : .generalProtection(0)) }
       return readHost(try translate(address, access, width: width), width: width)
@@ -169,7 +172,10 @@ extension Processor {
   @inline(__always)
   func storeSlow(_ address: UInt64, _ access: Access, width: Int, value: UInt64, stack: Bool) throws(Stopped) {
     defer { leaveIfDue() }
-    if !controls.grants.isEmpty, grantedStore(address, width: width, value: value) { return }
+    if !hasVerdicts {
+      if watchesAccesses { try watch(address, access, width: width) }
+      if !controls.grants.isEmpty, grantedStore(address, width: width, value: value) { return }
+    }
     if Int(address & 0xfff) + width <= 4096 {
       guard isCanonical(address) else { throw raise(stack ? .stack(0) : .generalProtection(0)) }
       return writeHost(try translate(address, access, width: width), width: width, value: value)

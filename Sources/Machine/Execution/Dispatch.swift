@@ -1,10 +1,10 @@
 /// The dispatch loop: one exhaustive switch over `Handler`, blocks linked to their successors.
 ///
-/// What may be slow is behind a call; what remains is written such that every case ends in its own jump to the next (Docs/Performance.md has
-/// what each shape cost).
+/// What may be slow is behind a call; what remains is written such that every case ends in its own jump to the next
+/// (Docs/Performance.md has what each shape cost).
 extension Processor {
-  /// Runs from the start of a block until something has to be decided outside: a deadline, a fault, an exit, a change of mode.
-  /// The state is consistent then, `rip` is the next instruction, and `stop` says why.
+  /// Runs from the start of a block until something has to be decided outside: a deadline, a fault, an exit, a change
+  /// of mode. The state is consistent then, `rip` is the next instruction, and `stop` says why.
   ///
   /// The first block is run without asking whether a deadline falls into it; the caller has.
   @inline(never)
@@ -156,19 +156,27 @@ extension Processor {
         op += 1
         continue
       case .storeI8:
-        guard store(op, direct, r.address(op), UInt8(truncatingIfNeeded: op.pointee.imm)) else { return fail(op, block) }
+        guard store(op, direct, r.address(op), UInt8(truncatingIfNeeded: op.pointee.imm)) else {
+          return fail(op, block)
+        }
         op += 1
         continue
       case .storeI16:
-        guard store(op, direct, r.address(op), UInt16(truncatingIfNeeded: op.pointee.imm)) else { return fail(op, block) }
+        guard store(op, direct, r.address(op), UInt16(truncatingIfNeeded: op.pointee.imm)) else {
+          return fail(op, block)
+        }
         op += 1
         continue
       case .storeI32:
-        guard store(op, direct, r.address(op), UInt32(truncatingIfNeeded: op.pointee.imm)) else { return fail(op, block) }
+        guard store(op, direct, r.address(op), UInt32(truncatingIfNeeded: op.pointee.imm)) else {
+          return fail(op, block)
+        }
         op += 1
         continue
       case .storeI64:
-        guard store(op, direct, r.address(op), UInt64(truncatingIfNeeded: op.pointee.imm)) else { return fail(op, block) }
+        guard store(op, direct, r.address(op), UInt64(truncatingIfNeeded: op.pointee.imm)) else {
+          return fail(op, block)
+        }
         op += 1
         continue
       case .lea32:
@@ -199,7 +207,9 @@ extension Processor {
         op += 1
         continue
       case .addMI32:
-        guard update(op, direct, r.address(op), { s.add($0, UInt32(truncatingIfNeeded: op.pointee.imm)) }) else { return fail(op, block) }
+        guard update(op, direct, r.address(op), { s.add($0, UInt32(truncatingIfNeeded: op.pointee.imm)) }) else {
+          return fail(op, block)
+        }
         op += 1
         continue
       case .addRR32Quiet:
@@ -228,7 +238,9 @@ extension Processor {
         op += 1
         continue
       case .addMI64:
-        guard update(op, direct, r.address(op), { s.add($0, UInt64(truncatingIfNeeded: op.pointee.imm)) }) else { return fail(op, block) }
+        guard update(op, direct, r.address(op), { s.add($0, UInt64(truncatingIfNeeded: op.pointee.imm)) }) else {
+          return fail(op, block)
+        }
         op += 1
         continue
       case .addRR64Quiet:
@@ -259,7 +271,9 @@ extension Processor {
         op += 1
         continue
       case .orMI32:
-        guard update(op, direct, r.address(op), { s.or($0, UInt32(truncatingIfNeeded: op.pointee.imm)) }) else { return fail(op, block) }
+        guard update(op, direct, r.address(op), { s.or($0, UInt32(truncatingIfNeeded: op.pointee.imm)) }) else {
+          return fail(op, block)
+        }
         op += 1
         continue
       case .orRR32Quiet:
@@ -288,7 +302,9 @@ extension Processor {
         op += 1
         continue
       case .orMI64:
-        guard update(op, direct, r.address(op), { s.or($0, UInt64(truncatingIfNeeded: op.pointee.imm)) }) else { return fail(op, block) }
+        guard update(op, direct, r.address(op), { s.or($0, UInt64(truncatingIfNeeded: op.pointee.imm)) }) else {
+          return fail(op, block)
+        }
         op += 1
         continue
       case .orRR64Quiet:
@@ -319,7 +335,9 @@ extension Processor {
         op += 1
         continue
       case .andMI32:
-        guard update(op, direct, r.address(op), { s.and($0, UInt32(truncatingIfNeeded: op.pointee.imm)) }) else { return fail(op, block) }
+        guard update(op, direct, r.address(op), { s.and($0, UInt32(truncatingIfNeeded: op.pointee.imm)) }) else {
+          return fail(op, block)
+        }
         op += 1
         continue
       case .andRR32Quiet:
@@ -348,7 +366,9 @@ extension Processor {
         op += 1
         continue
       case .andMI64:
-        guard update(op, direct, r.address(op), { s.and($0, UInt64(truncatingIfNeeded: op.pointee.imm)) }) else { return fail(op, block) }
+        guard update(op, direct, r.address(op), { s.and($0, UInt64(truncatingIfNeeded: op.pointee.imm)) }) else {
+          return fail(op, block)
+        }
         op += 1
         continue
       case .andRR64Quiet:
@@ -375,11 +395,15 @@ extension Processor {
         op += 1
         continue
       case .subMR32:
-        guard update(op, direct, r.address(op), { s.subtract($0, r.get32(op.pointee.src)) }) else { return fail(op, block) }
+        guard update(op, direct, r.address(op), { s.subtract($0, r.get32(op.pointee.src)) }) else {
+          return fail(op, block)
+        }
         op += 1
         continue
       case .subMI32:
-        guard update(op, direct, r.address(op), { s.subtract($0, UInt32(truncatingIfNeeded: op.pointee.imm)) }) else { return fail(op, block) }
+        guard update(op, direct, r.address(op), { s.subtract($0, UInt32(truncatingIfNeeded: op.pointee.imm)) }) else {
+          return fail(op, block)
+        }
         op += 1
         continue
       case .subRR32Quiet:
@@ -404,11 +428,15 @@ extension Processor {
         op += 1
         continue
       case .subMR64:
-        guard update(op, direct, r.address(op), { s.subtract($0, r.get64(op.pointee.src)) }) else { return fail(op, block) }
+        guard update(op, direct, r.address(op), { s.subtract($0, r.get64(op.pointee.src)) }) else {
+          return fail(op, block)
+        }
         op += 1
         continue
       case .subMI64:
-        guard update(op, direct, r.address(op), { s.subtract($0, UInt64(truncatingIfNeeded: op.pointee.imm)) }) else { return fail(op, block) }
+        guard update(op, direct, r.address(op), { s.subtract($0, UInt64(truncatingIfNeeded: op.pointee.imm)) }) else {
+          return fail(op, block)
+        }
         op += 1
         continue
       case .subRR64Quiet:
@@ -439,7 +467,9 @@ extension Processor {
         op += 1
         continue
       case .xorMI32:
-        guard update(op, direct, r.address(op), { s.xor($0, UInt32(truncatingIfNeeded: op.pointee.imm)) }) else { return fail(op, block) }
+        guard update(op, direct, r.address(op), { s.xor($0, UInt32(truncatingIfNeeded: op.pointee.imm)) }) else {
+          return fail(op, block)
+        }
         op += 1
         continue
       case .xorRR32Quiet:
@@ -468,7 +498,9 @@ extension Processor {
         op += 1
         continue
       case .xorMI64:
-        guard update(op, direct, r.address(op), { s.xor($0, UInt64(truncatingIfNeeded: op.pointee.imm)) }) else { return fail(op, block) }
+        guard update(op, direct, r.address(op), { s.xor($0, UInt64(truncatingIfNeeded: op.pointee.imm)) }) else {
+          return fail(op, block)
+        }
         op += 1
         continue
       case .xorRR64Quiet:
@@ -737,7 +769,9 @@ extension Processor {
         op += 1
         continue
       case .sarRI32Quiet:
-        r.set32(op.pointee.dst, UInt32(bitPattern: Int32(bitPattern: r.get32(op.pointee.dst)) &>> Int32(truncatingIfNeeded: op.pointee.imm)))
+        r.set32(
+          op.pointee.dst,
+          UInt32(bitPattern: Int32(bitPattern: r.get32(op.pointee.dst)) &>> Int32(truncatingIfNeeded: op.pointee.imm)))
         op += 1
         continue
       case .sarRI64:
@@ -752,7 +786,9 @@ extension Processor {
         op += 1
         continue
       case .sarRI64Quiet:
-        r.set64(op.pointee.dst, UInt64(bitPattern: Int64(bitPattern: r.get64(op.pointee.dst)) &>> Int64(truncatingIfNeeded: op.pointee.imm)))
+        r.set64(
+          op.pointee.dst,
+          UInt64(bitPattern: Int64(bitPattern: r.get64(op.pointee.dst)) &>> Int64(truncatingIfNeeded: op.pointee.imm)))
         op += 1
         continue
       case .rolRI32:

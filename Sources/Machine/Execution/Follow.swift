@@ -40,7 +40,8 @@ extension Processor {
     return nil
   }
 
-  /// Finds the block at an address, and links the branch to it where nothing can come between: same linear page, same frame.
+  /// Finds the block at an address, and links the branch to it where nothing can come between: same linear page, same
+  /// frame.
   @inline(never)
   func follow(
     _ current: UnsafeMutablePointer<Block>, to rip: UInt64, from branch: UnsafeMutablePointer<Operation>?
@@ -91,8 +92,8 @@ extension Processor {
     }
   }
 
-  /// The frame of the page after an address, which an instruction crosses into. It is looked up once, however often the block is
-  /// asked for before the instruction is executed.
+  /// The frame of the page after an address, which an instruction crosses into. It is looked up once, however often the
+  /// block is asked for before the instruction is executed.
   private func secondPage(of linear: UInt64) throws(Stopped) -> UInt64 {
     let next = (linear & ~0xfff) &+ 4096
     if next >> 12 == fetchSecondPage { return fetchSecondFrame }
@@ -201,14 +202,17 @@ extension Processor {
     }
   }
 
-  /// The linear address of an offset in a segment, its limit and type checked where the mode has them (SDM vol. 3, 5.3).
+  /// The linear address of an offset in a segment, its limit and type checked where the mode has them (SDM vol. 3,
+  /// 5.3).
   func linear(_ register: SegmentRegister, _ offset: UInt64, width: Int, write: Bool) throws(Stopped) -> UInt64 {
     let segment = s.pointee[register]
     if codeSize == .bits64 {
       return register == .fs || register == .gs ? segment.base &+ offset : offset
     }
     let fault: GuestException = register == .ss ? .stack(0) : .generalProtection(0)
-    guard segment.isPresent, s.pointee.cr0 & CR0.protectionEnable == 0 || segment.isCodeOrData else { throw raise(fault) }
+    guard segment.isPresent, s.pointee.cr0 & CR0.protectionEnable == 0 || segment.isCodeOrData else {
+      throw raise(fault)
+    }
     if write && !segment.isWritable { throw raise(fault) }
     let last = offset &+ UInt64(max(width, 1)) &- 1
     if segment.expandsDown {

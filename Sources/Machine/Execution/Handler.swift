@@ -1,17 +1,18 @@
 /// What an operation does: one case of the dispatch switch each.
 ///
-/// Names: what, operand form (R register, I immediate, M memory, C count in CL; destination first), operand size in bits. Keep it near 250
-/// cases: compile time grows faster than linearly, and rarer instructions are `Callout`s.
+/// Names: what, operand form (R register, I immediate, M memory, C count in CL; destination first), operand size in
+/// bits. Keep it near 250 cases: compile time grows faster than linearly, and rarer instructions are `Callout`s.
 @frozen public enum Handler: UInt8, CaseIterable, Sendable {
-  /// A prepared memory address: `slots[address] = ((slots[base] + slots[index] << scale + disp) & imm) + base of segment n`,
-  /// n = 7: no segment.
-  /// `imm` is the mask of the address size. In 16- and 32-bit code the segment's limit is checked too.
+  /// A prepared memory address: `slots[address] = ((slots[base] + slots[index] << scale + disp) & imm) + base of
+  /// segment n`, n = 7: no segment. `imm` is the mask of the address size. In 16- and 32-bit code the segment's limit
+  /// is checked too.
   case address
   /// Nothing: NOP, hints, prefetches.
   case nop
   /// `mark` n: the statistics change region.
   case mark
-  /// Moves between registers; a 32-bit destination is zero-extended, 8- and 16-bit ones merge. `movRI` has the whole value in `imm`.
+  /// Moves between registers; a 32-bit destination is zero-extended, 8- and 16-bit ones merge. `movRI` has the whole
+  /// value in `imm`.
   case movRR64, movRR32, movRI, mergeRR8, mergeRR16, mergeRI8, mergeRI16
   /// Zero- and sign-extending moves between registers (the low byte only).
   case zeroRR8, zeroRR16, signRR8to32, signRR8to64, signRR16to32, signRR16to64, signRR32to64
@@ -71,11 +72,12 @@
   case jump, call64, ret64, jumpR64, jumpM64, callR64, callM64
   /// Direct jump of 16- and 32-bit code has `jump` too. Conditional jump, condition in `n`, taken target in `imm`.
   case jcc
-  /// Conditional jumps whose flags a comparison or subtraction in the same block made, and those after a logical instruction (only the
-  /// block builder makes these).
+  /// Conditional jumps whose flags a comparison or subtraction in the same block made, and those after a logical
+  /// instruction (only the block builder makes these).
   case jccSubB, jccSubAe, jccSubE, jccSubNe, jccSubBe, jccSubA, jccSubL, jccSubGe, jccSubLe, jccSubG, jccLogicE
   case jccLogicNe, jccLogicS, jccLogicNs, jccLogicLe, jccLogicG
-  /// A comparison or TEST and the conditional jump after it in one; the jump's own operation follows (only the block builder makes these).
+  /// A comparison or TEST and the conditional jump after it in one; the jump's own operation follows (only the block
+  /// builder makes these).
   case cmpRR32JccB, cmpRR32JccAe, cmpRR32JccE, cmpRR32JccNe, cmpRR32JccL, cmpRR32JccGe
   case cmpRI32JccB, cmpRI32JccAe, cmpRI32JccE, cmpRI32JccNe
   case cmpRI32JccL, cmpRR64JccB, cmpRR64JccAe, cmpRR64JccE, cmpRR64JccNe
@@ -85,10 +87,11 @@
   case testRR64JccNe, testRR64JccS, testRR64JccNs
   /// The block ends without a branch: the next instruction is in another block.
   case fallThrough
-  /// An instruction of `Callout` n that leaves RIP at the next instruction, and one that may go elsewhere or change the mode, which
-  /// ends its block.
+  /// An instruction of `Callout` n that leaves RIP at the next instruction, and one that may go elsewhere or change the
+  /// mode, which ends its block.
   case callout, calloutTerminal
-  /// Bytes that are no instruction (#UD), an instruction longer than 15 bytes (#GP), an instruction not yet done; each ends its block.
+  /// Bytes that are no instruction (#UD), an instruction longer than 15 bytes (#GP), an instruction not yet done; each
+  /// ends its block.
   case invalidOpcode, tooLong, unsupported
   /// The block was dropped or has to stop before this instruction: look the next one up (the executor's own).
   case stale

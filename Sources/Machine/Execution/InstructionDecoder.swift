@@ -4,7 +4,8 @@ public protocol InstructionDecoder: AnyObject {
   ///
   /// - Parameters:
   ///   - bytes: at least `count` readable bytes, `count` in 1...15.
-  ///   - rip: the linear address of the first byte, from which branch targets and RIP-relative addresses are computed.
+  ///   - rip: the offset of the first byte in CS, from which branch targets and RIP-relative addresses are computed. In
+  ///     64-bit mode, where CS has no base, it is the linear address too.
   ///   - output: room for `InstructionDecoder.maximumOperations` operations.
   /// - Returns: what was found; on `.decoded` that many operations were written, the last one with the length.
   func decode(

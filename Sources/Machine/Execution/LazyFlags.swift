@@ -1,7 +1,7 @@
 /// The arithmetic flags, kept as the last operation's kind and operands and computed when somebody asks.
 ///
-/// Both operands are held sign-extended from the operation's width: then a comparison of any width is decided by 64-bit comparisons, signed
-/// and unsigned alike, because sign extension keeps both orders.
+/// Both operands are held sign-extended from the operation's width: then a comparison of any width is decided by 64-bit
+/// comparisons, signed and unsigned alike, because sign extension keeps both orders.
 @frozen public struct LazyFlags: Equatable, Sendable {
   /// What produced the flags; with log2 of the width in bytes it makes the kind.
   public enum Operation {
@@ -89,7 +89,8 @@
       case Operation.shiftRight:
         result = extended((a & mask) &>> b)
         carry = (a & mask) &>> (b &- 1) & 1 != 0
-        // OF is defined for a count of 1 only: the top bit before. Silicon gives the xor of the result's top two bits for every count.
+        // OF is defined for a count of 1 only: the top bit before. Silicon gives the xor of the result's top two bits
+        // for every count.
         overflow = (result ^ (result &<< 1)) & top != 0
       case Operation.shiftArithmetic:
         result = UInt64(bitPattern: Int64(bitPattern: a) &>> Int64(bitPattern: b))

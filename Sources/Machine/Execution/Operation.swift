@@ -1,8 +1,8 @@
 /// One step of decoded guest code, 32 bytes: what the dispatch loop reads.
 ///
-/// An instruction is one operation, or an `address` operation and one that uses its result. Register fields are *slots* (`Slot`), so that
-/// an absent base or index is a slot that always holds zero and an address is formed without a branch:
-/// `slots[base] + slots[index] << scale + disp`.
+/// An instruction is one operation, or an `address` operation and one that uses its result. Register fields are *slots*
+/// (`Slot`), so that an absent base or index is a slot that always holds zero and an address is formed without a
+/// branch: `slots[base] + slots[index] << scale + disp`.
 @frozen public struct Operation: Sendable {
   /// What to do.
   public var handler: Handler
@@ -16,13 +16,15 @@
   public var base: UInt8
   public var index: UInt8
   public var scale: UInt8
-  /// The number of the instruction within its block, from 0: added to the retired count it is the time stamp of its accesses.
+  /// The number of the instruction within its block, from 0: added to the retired count it is the time stamp of its
+  /// accesses.
   public var indexInBlock: UInt8
   /// Immediate operand, sign- or zero-extended as the instruction wants it; the absolute target of a direct branch.
   public var imm: Int64
   /// Displacement of the memory operand. A RIP-relative operand that does not fit is prepared by `address`.
   public var disp: Int32
-  /// Base cost in cycles. The decoder stores a `CostClass` here, which the block builder turns into the profile's cycles.
+  /// Base cost in cycles. The decoder stores a `CostClass` here, which the block builder turns into the profile's
+  /// cycles.
   public var cycles: UInt16
   /// Condition (`Condition`), `Callout` number, or segment, by handler.
   public var n: UInt16
@@ -50,7 +52,8 @@
   }
 }
 
-/// Numbers of the register file's slots: the sixteen general registers in encoding order, then what lets an address be formed alike always.
+/// Numbers of the register file's slots: the sixteen general registers in encoding order, then what lets an address be
+/// formed alike always.
 public enum Slot {
   public static let rax: UInt8 = 0, rcx: UInt8 = 1, rdx: UInt8 = 2, rbx: UInt8 = 3
   public static let rsp: UInt8 = 4, rbp: UInt8 = 5, rsi: UInt8 = 6, rdi: UInt8 = 7

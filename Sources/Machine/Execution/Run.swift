@@ -63,8 +63,10 @@ extension Processor {
     }
   }
 
-  /// Interrupts and the hypervisor's injection, before the next instruction.
+  /// Traps, interrupts and the hypervisor's injection, before the next instruction.
   private func takeEvents() -> RunResult? {
+    // Breakpoints that the delivery of an event has touched.
+    if controls.injection == nil, controls.grants.isEmpty, let trap = takeDebugTrap() { return deliverEvent(trap) }
     if let event = controls.injection {
       controls.injection = nil
       counters.injections &+= 1
@@ -101,7 +103,11 @@ extension Processor {
     stamp = s.pointee.retired
     currentOperation = nil
     codeSize = s.pointee.codeSize
-    return deliverOrEscalate(event) ? nil : handleStop()
+    // What an instruction touched that faulted it touches again.
+    matchedBreakpoints = 0
+    guard deliverOrEscalate(event) else { return handleStop() }
+    s.pointee.pendingDebug |= matchedBreakpoints
+    return nil
   }
 
   /// Waits in HLT for the next thing that a device does.
@@ -130,11 +136,17 @@ extension Processor {
   /// Runs guest code to the next point where the loop above has to look.
   private func runStretch() -> RunResult? {
     setDeadlines()
-    // One instruction alone: after STI or MOV SS, with TF set, for the hypervisor, or because a deadline is near.
+    if hasBreakpoints, let fault = instructionBreakpoint() { return deliverEvent(fault) }
+    // One instruction alone: after STI or MOV SS, with TF or breakpoints set, for the hypervisor, or because a deadline
+    // is near.
     let alone =
-      s.pointee.interruptShadow == s.pointee.retired || s.pointee.systemFlags & Flag.trap != 0
+      s.pointee.interruptShadow == s.pointee.retired || s.pointee.systemFlags & Flag.trap != 0 || hasBreakpoints
       || !controls.grants.isEmpty
-    let trap = s.pointee.systemFlags & Flag.trap != 0
+    // RF is cleared as the instruction begins (SDM vol. 3, 17.3.1.1).
+    let resume = s.pointee.systemFlags & Flag.resume
+    s.pointee.systemFlags &= ~Flag.resume
+    matchedBreakpoints = 0
+    singleStep = s.pointee.systemFlags & Flag.trap != 0
     stop = .none
     leave = .completed
     let retiredBefore = s.pointee.retired
@@ -143,7 +155,10 @@ extension Processor {
       let wasDue = s.pointee.executed >= s.pointee.executedDeadline
       var next = try block(at: s.pointee.rip, single: alone)
       // The fetch took the clock to a deadline: whoever waits for that comes before the instruction, as in `follow`.
-      if !wasDue && s.pointee.executed >= s.pointee.executedDeadline { return nil }
+      if !wasDue && s.pointee.executed >= s.pointee.executedDeadline {
+        s.pointee.systemFlags |= resume
+        return nil
+      }
       let isDue =
         s.pointee.executed &+ next.pointee.cycles >= s.pointee.executedDeadline
         || s.pointee.retired &+ next.pointee.instructions > s.pointee.retiredDeadline
@@ -161,15 +176,24 @@ extension Processor {
     restorePatched()
     switch leave {
     case .due, .completed:
-      if !controls.grants.isEmpty && s.pointee.retired != retiredBefore { return finishAssisted() }
-      if trap && s.pointee.retired != retiredBefore { return singleStepTrap() }
-      return nil
+      guard s.pointee.retired != retiredBefore else {
+        s.pointee.systemFlags |= resume
+        return nil
+      }
+      noteDebugTraps()
+      return controls.grants.isEmpty ? deliverDebugTrap() : finishAssisted()
     case .stopped:
       // A repeated string instruction traps after every element (SDM vol. 2, REP).
-      if trap, controls.grants.isEmpty, case .again = stop {
-        stop = .none
-        return singleStepTrap()
+      if case .again = stop {
+        noteDebugTraps()
+        // An event between two elements finds RF set.
+        s.pointee.systemFlags |= Flag.resume
+        if controls.grants.isEmpty {
+          stop = .none
+          return deliverDebugTrap()
+        }
       }
+      if case .exit = stop, s.pointee.retired == retiredBefore { s.pointee.systemFlags |= resume }
       return handleStop()
     }
   }
@@ -192,10 +216,18 @@ extension Processor {
     }
   }
 
-  /// #DB after an instruction that was executed with TF set (SDM vol. 3, 17.3.1.4).
-  private func singleStepTrap() -> RunResult? {
-    s.pointee.debugRegisters[6] |= 1 << 14
-    return deliverEvent(.exception(.debug))
+  /// Notes the traps that follow an instruction or an element of a repeated one: of breakpoints (SDM vol. 3, 17.3.1.2),
+  /// and single-step (17.3.1.4), which MOV SS and POP SS have none of (6.8.3).
+  private func noteDebugTraps() {
+    s.pointee.pendingDebug |= matchedBreakpoints
+    matchedBreakpoints = 0
+    if singleStep && s.pointee.stackShadow != s.pointee.retired { s.pointee.pendingDebug |= DR6.singleStep }
+  }
+
+  /// Delivers the debug trap that is due, if one is.
+  private func deliverDebugTrap() -> RunResult? {
+    guard let trap = takeDebugTrap() else { return nil }
+    return deliverEvent(trap)
   }
 
   /// The instruction that was executed again for the hypervisor is done.
@@ -220,12 +252,18 @@ extension Processor {
     return .exit(exit)
   }
 
-  /// Moves past the instruction that exited, which the hypervisor has completed itself: it counts as retired, at its base cost.
+  /// Moves past the instruction that exited, which the hypervisor has completed itself: it counts as retired, at its
+  /// base cost.
   public func skipInstruction(_ exit: VMExit) {
     let rip = s.pointee.rip &+ UInt64(exit.instructionLength)
     s.pointee.rip = s.pointee.codeSize == .bits64 ? rip : rip & 0xffff_ffff
     s.pointee.retired &+= 1
     s.pointee.executed &+= UInt64(exit.instructionCycles)
+    // None of the instructions that exit changes TF.
+    if s.pointee.systemFlags & Flag.trap != 0 { s.pointee.pendingDebug |= DR6.singleStep }
+    s.pointee.pendingDebug |= matchedBreakpoints
+    matchedBreakpoints = 0
+    s.pointee.systemFlags &= ~Flag.resume
   }
 
   /// Sets how far the dispatch loop may run: to the limits, the next device, the next look at the stop request.
@@ -247,7 +285,14 @@ extension Processor {
   }
 
   private func describeUnsupported(_ what: String) -> String {
+    let reason = what.isEmpty ? "unsupported instruction" : "unsupported: \(what)"
+    return "\(reason): \(describeInstruction())"
+  }
+
+  /// The instruction at RIP, its bytes and RIP, for a message in one line.
+  public func describeInstruction() -> String {
     let size = s.pointee.codeSize
+    let place = "at RIP 0x\(String(s.pointee.rip, radix: 16))"
     let linear = size == .bits64 ? s.pointee.rip : (s.pointee.rip &+ s.pointee[.cs].base) & 0xffff_ffff
     var bytes: [UInt8] = []
     for offset in 0..<15 {
@@ -257,9 +302,10 @@ extension Processor {
       else { break }
       bytes.append(memory.read(mapping.host.address, count: 1)[0])
     }
-    let hex = bytes.map { ($0 < 16 ? "0" : "") + String($0, radix: 16) }.joined(separator: " ")
+    guard !bytes.isEmpty else { return "code that cannot be read \(place)" }
     let text = blocks.disassemble(bytes, rip: s.pointee.rip, size: size) ?? "unknown instruction"
-    let reason = what.isEmpty ? "unsupported instruction" : "unsupported: \(what)"
-    return "\(reason): \(text) (bytes \(hex)) at RIP 0x\(String(s.pointee.rip, radix: 16))"
+    let length = blocks.length(of: bytes, rip: s.pointee.rip, size: size) ?? bytes.count
+    let hex = bytes.prefix(length).map { ($0 < 16 ? "0" : "") + String($0, radix: 16) }.joined(separator: " ")
+    return "\(text) (bytes \(hex)) \(place)"
   }
 }

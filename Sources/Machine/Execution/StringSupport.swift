@@ -1,4 +1,5 @@
-/// What repeated string instructions need of the executor: the price of an element, the next deadline, and runs of elements inside a page.
+/// What repeated string instructions need of the executor: the price of an element, the next deadline, and runs of
+/// elements inside a page.
 extension Processor {
   /// Charges one element of a string instruction to `execute`, whose base cost it is.
   @inline(__always) func chargeElement() { s.pointee.executed &+= costs.stringElement }
@@ -15,14 +16,19 @@ extension Processor {
     return Int(clamping: max(cycles / max(costs.stringElement, 1), 1))
   }
 
-  /// A run of elements that begins at an address and stays in its page, where reads hit; nil where they have to be made one by one. The TLB way is
-  /// stamped as if they had been; the caller counts the accesses of the elements that it does.
-  func readableRun(_ address: UInt64, width: Int, maximum count: Int) -> (pointer: UnsafeMutableRawPointer, elements: Int)? {
+  /// A run of elements that begins at an address and stays in its page, where reads hit; nil where they have to be made
+  /// one by one. The TLB way is stamped as if they had been; the caller counts the accesses of the elements that it
+  /// does.
+  func readableRun(_ address: UInt64, width: Int, maximum count: Int) -> (
+    pointer: UnsafeMutableRawPointer, elements: Int
+  )? {
     run(address, width, count) { $0.readTag }
   }
 
   /// The same for writes.
-  func writableRun(_ address: UInt64, width: Int, maximum count: Int) -> (pointer: UnsafeMutableRawPointer, elements: Int)? {
+  func writableRun(_ address: UInt64, width: Int, maximum count: Int) -> (
+    pointer: UnsafeMutableRawPointer, elements: Int
+  )? {
     run(address, width, count) { $0.writeTag }
   }
 

@@ -2,9 +2,9 @@
 struct Stopped: Error {}
 
 extension Processor {
-  /// Executes one instruction that has no case in the dispatch switch. `Processor.state.rip` is the next instruction's address already where the
-  /// handler is `calloutTerminal`. A callout that throws has changed nothing that the guest can see, except that repeated string
-  /// instructions keep the elements they have done.
+  /// Executes one instruction that has no case in the dispatch switch. `Processor.state.rip` is the next instruction's
+  /// address already where the handler is `calloutTerminal`. A callout that throws has changed nothing that the guest
+  /// can see, except that repeated string instructions keep the elements they have done.
   @inline(never)
   func perform(_ callout: Callout, _ op: UnsafePointer<Operation>) throws(Stopped) {
     switch callout {

@@ -81,5 +81,7 @@ extension Processor {
   private func softwareInterrupt(_ vector: UInt8, _ op: UnsafePointer<Operation>) throws(Stopped) {
     s.pointee.rip = s.pointee.rip &- UInt64(op.pointee.length)
     try deliverSoftware(vector: vector, length: op.pointee.length)
+    // Delivery has cleared TF: the handler's first instruction is not trapped for this one (SDM vol. 3, 17.3.1.4).
+    singleStep = false
   }
 }

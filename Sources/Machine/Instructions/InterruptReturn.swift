@@ -39,17 +39,14 @@ extension Processor {
   }
 
   /// RFLAGS from the frame: IF needs CPL <= IOPL, IOPL and the virtual interrupt flags need ring 0, by the CPL and IOPL
-  /// before.
-  ///
-  /// RF is left out: it would hold off instruction breakpoints for the one instruction that follows, and does nothing
-  /// else.
+  /// before. RF holds off instruction breakpoints for the one instruction that follows.
   private func setReturnedFlags(_ image: UInt64, width: Int, cpl: UInt8) {
     let old = s.pointee.rflags
     var writable = Flag.arithmetic | Flag.trap | Flag.direction | Flag.nestedTask
     if UInt64(cpl) <= (old & Flag.ioPrivilege) >> 12 { writable |= Flag.interrupt }
     if cpl == 0 { writable |= Flag.ioPrivilege }
     if width > 2 {
-      writable |= Flag.alignmentCheck | Flag.identification
+      writable |= Flag.alignmentCheck | Flag.identification | Flag.resume
       if cpl == 0 { writable |= Flag.virtualInterrupt | Flag.virtualInterruptPending }
     }
     s.pointee.rflags = old & ~writable & ~Flag.resume | image & writable

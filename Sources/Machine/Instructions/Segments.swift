@@ -20,8 +20,14 @@ extension Processor {
   func movToSegment(_ op: UnsafePointer<Operation>) throws(Stopped) {
     guard let register = segmentOperand(op), register != .cs else { throw raise(.invalidOpcode) }
     try loadSegment(register, readSelectorOperand(op))
-    // The next instruction, which loads the stack pointer, is not interrupted (SDM vol. 3, 6.8.3).
-    if register == .ss { s.pointee.interruptShadow = s.pointee.retired }
+    if register == .ss { holdOffEvents() }
+  }
+
+  /// Behind MOV SS and POP SS neither interrupts nor debug traps come before the next instruction, which loads the
+  /// stack pointer, is done (SDM vol. 3, 6.8.3).
+  func holdOffEvents() {
+    s.pointee.interruptShadow = s.pointee.retired
+    s.pointee.stackShadow = s.pointee.retired
   }
 
   func movFromSegment(_ op: UnsafePointer<Operation>) throws(Stopped) {

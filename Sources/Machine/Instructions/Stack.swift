@@ -34,8 +34,7 @@ extension Processor {
       guard let segment = segmentOperand(form) else { throw raise(.invalidOpcode) }
       try loadSegment(segment, UInt16(truncatingIfNeeded: value))
       commit(stack)
-      // The next instruction, which loads the stack pointer, is not interrupted (SDM vol. 3, 6.8.3).
-      if segment == .ss { s.pointee.interruptShadow = s.pointee.retired }
+      if segment == .ss { holdOffEvents() }
     case .m:
       try setOperand(op, form, value)
       commit(stack)

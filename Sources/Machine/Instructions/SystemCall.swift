@@ -30,6 +30,8 @@ extension Processor {
     s.pointee.slots[Int(Slot.rcx)] = s.pointee.rip
     s.pointee.slots[11] = flags
     s.pointee.rflags = flags & ~s.pointee.sfmask
+    // A kernel that clears TF by SFMASK is not trapped at its entry.
+    singleStep = s.pointee.systemFlags & Flag.trap != 0
     loadFlatSegments(code: selector, stack: selector &+ 8, cpl: 0, isLong: true)
     s.pointee.rip = target
     updatePaging()
@@ -48,6 +50,8 @@ extension Processor {
     if isLong && profile.vendor == .intel && !isCanonical(rcx) { throw raise(.generalProtection(0)) }
     let base = UInt16(truncatingIfNeeded: s.pointee.star >> 48)
     s.pointee.rflags = s.pointee.slots[11] & ~(Flag.resume | Flag.virtual8086)
+    // The TF that it sets counts for itself, unlike that of IRET and POPF: the trap comes where the SYSCALL is done.
+    singleStep = s.pointee.systemFlags & Flag.trap != 0
     loadFlatSegments(code: (isLong ? base &+ 16 : base) | 3, stack: (base &+ 8) | 3, cpl: 3, isLong: isLong)
     s.pointee.rip = isLong ? rcx : rcx & 0xffff_ffff
     updatePaging()

@@ -15,8 +15,8 @@ public protocol DeviceBus: AnyObject {
   /// Writes the low `width` (1, 2, 4 or 8) bytes of `value` to a device's registers.
   func writeRegister(_ address: GuestPhysical, width: Int, value: UInt64, now: UInt64)
 
-  /// The earliest time at which some device wants `advance(to:)` again; `.max` when none does. It is asked for anew after every call
-  /// to the bus.
+  /// The earliest time at which some device wants `advance(to:)` again; `.max` when none does. It is asked for anew
+  /// after every call to the bus.
   var nextDeadline: UInt64 { get }
 
   /// Lets devices act on the passing of time: timers expire, interrupt lines change.

@@ -2,8 +2,8 @@ import Glibc
 
 /// The map from guest-physical frames to host-physical frames that a hypervisor keeps (KVM: memory slots; Xen: P2M).
 ///
-/// A flat table, so that a look-up is one load; the hypervisor is its only writer. Entries are `hpa | flags`, 0 for a frame
-/// that has none.
+/// A flat table, so that a look-up is one load; the hypervisor is its only writer. Entries are `hpa | flags`, 0 for a
+/// frame that has none.
 public final class FrameMap {
   /// Guest frames covered, from 0.
   public let frames: UInt64

@@ -1,9 +1,11 @@
 import Glibc
 
-/// The modelled host's memory: every frame that guests, hypervisor tables and caches refer to, by host-physical address.
+/// The modelled host's memory: every frame that guests, hypervisor tables and caches refer to, by host-physical
+/// address.
 ///
-/// The whole range is reserved at once and committed on touch, so that a guest costs what it uses. Under native paging the
-/// guest's physical addresses are host-physical, holes included; under a hypervisor frames are handed out one by one.
+/// The whole range is reserved at once and committed on touch, so that a guest costs what it uses. Under native paging
+/// the guest's physical addresses are host-physical, holes included; under a hypervisor frames are handed out one by
+/// one.
 ///
 /// Safety: `base` is valid for `capacity` bytes as long as the object lives; every access here is checked against
 /// `contains` by its caller, and the accessors that take guest-controlled addresses check themselves.
@@ -36,7 +38,8 @@ public final class HostMemory {
     highLimit = high == 0 ? 0 : highBase + high
     capacity = max(lowLimit, highLimit)
     base = try HostMemory.reserve(capacity)
-    // The host's own TLB misses on guest memory would cost more than the modelled ones. Advice only: a host without large pages ignores it.
+    // The host's own TLB misses on guest memory would cost more than the modelled ones. Advice only: a host without
+    // large pages ignores it.
     madvise(base, Int(capacity), MADV_HUGEPAGE)
     let frames = capacity >> 12
     codeLines = try HostMemory.reserve(frames * 8).bindMemory(to: UInt64.self, capacity: Int(frames))

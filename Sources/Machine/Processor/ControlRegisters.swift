@@ -183,7 +183,8 @@ extension Processor {
       s.pointee.efer &= ~EFER.longModeActive
     }
     if turnedOff && !isShadowed { flushEverything() }
-    // Without paging nothing is a linear translation (SDM vol. 3, 4.10.2): what the model's TLBs held of it must not survive into paging.
+    // Without paging nothing is a linear translation (SDM vol. 3, 4.10.2): what the model's TLBs held of it must not
+    // survive into paging.
     if ~old & value & CR0.paging != 0 && !isShadowed { flushLinear() }
     updatePaging()
   }

@@ -1,5 +1,7 @@
 /// Bits of DR6 (SDM vol. 3, 17.2.3).
 enum DR6 {
+  /// B0 to B3.
+  static let breakpoints: UInt64 = 0xf
   /// BD: an access to a debug register while DR7.GD was set.
   static let accessDetected: UInt64 = 1 << 13
   static let singleStep: UInt64 = 1 << 14
@@ -10,6 +12,8 @@ enum DR6 {
 
 /// Bits of DR7 (SDM vol. 3, 17.2.4).
 enum DR7 {
+  /// L0, G0 to L3, G3.
+  static let enables: UInt64 = 0xff
   static let generalDetect: UInt64 = 1 << 13
   static let writable: UInt64 = 0xffff_23ff
   static let fixed: UInt64 = 0x400
@@ -33,6 +37,7 @@ extension Processor {
     guard value >> 32 == 0 else { throw raise(.generalProtection(0)) }
     s.pointee.debugRegisters[number] =
       number == 6 ? value & DR6.writable | DR6.fixed : value & DR7.writable | DR7.fixed
+    if number == 7 { updatePaging() }
   }
 
   /// The register that a number names, once the access is permitted: DR4 and DR5 are DR6 and DR7, unless CR4.DE makes
@@ -46,6 +51,8 @@ extension Processor {
     try requireRing0()
     if s.pointee.debugRegisters[7] & DR7.generalDetect != 0 {
       s.pointee.debugRegisters[6] |= DR6.accessDetected
+      // The one debug exception that pushes RF as other faults do.
+      s.pointee.systemFlags |= Flag.resume
       throw raise(.debug)
     }
     return number

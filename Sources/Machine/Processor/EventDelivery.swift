@@ -205,8 +205,8 @@ extension Processor {
     }
   }
 
-  /// RFLAGS as pushed. RF is set for faults, so that an instruction breakpoint does not hit again; other events push it
-  /// as it is, and software interrupts as 0 (SDM vol. 3, 17.3.1.1).
+  /// RFLAGS as pushed. RF is set for faults, so that an instruction breakpoint does not hit again; debug exceptions and
+  /// other events push it as it is, and software interrupts as 0 (SDM vol. 3, 17.3.1.1).
   private func flagsImage(_ event: Event) -> UInt64 {
     let flags = s.pointee.rflags
     switch event {
@@ -215,11 +215,6 @@ extension Processor {
     case .exception(let exception):
       switch exception.vector {
       case 0, 5, 6, 7, 10...14, 16, 17, 19, 20, 21: return flags | Flag.resume
-      case 1:
-        // Of debug exceptions only general detect is a fault that is not an instruction breakpoint.
-        let isGeneralDetect =
-          s.pointee.debugRegisters[7] & DR7.generalDetect != 0 && s.pointee.debugRegisters[6] & DR6.accessDetected != 0
-        return isGeneralDetect ? flags | Flag.resume : flags
       default: return flags
       }
     }

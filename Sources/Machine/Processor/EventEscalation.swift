@@ -1,3 +1,12 @@
+/// An exception that the guest raised, whether or not it could be delivered.
+public struct RaisedException: Equatable, Sendable {
+  public var exception: GuestException
+  /// RIP of the instruction, or of the one that comes next after a trap.
+  public var rip: UInt64
+  /// Instructions retired before.
+  public var retired: UInt64
+}
+
 /// What a fault during the delivery of an event makes (SDM vol. 3, 6.15, tables 6-4 and 6-5).
 extension Processor {
   private enum EventClass { case benign, contributory, pageFault, doubleFault }
@@ -29,6 +38,7 @@ extension Processor {
   /// The hypervisor calls it when a page fault that it intercepted turns out to be the guest's own.
   public func escalate(_ first: Event, with second: GuestException) -> Event? {
     if second.vector == 14 { s.pointee.cr2 = second.address }
+    note(second)
     return Processor.combine(first: first, second: second)
   }
 
@@ -41,6 +51,7 @@ extension Processor {
     var current = event
     // Benign exceptions can follow each other for ever: #AC whose handler's stack is misaligned hangs silicon too.
     for _ in 0..<16 {
+      if case .exception(let exception) = current { note(exception) }
       do throws(Stopped) {
         try deliver(current)
         return true
@@ -56,6 +67,15 @@ extension Processor {
     }
     stop = .unsupported("endless exceptions in the delivery of vector \(current.vector)")
     return false
+  }
+
+  /// Remembers an exception for messages. One that is delivered anew, after the hypervisor has resolved a fault on the
+  /// way, or as the outcome of an escalation, is the same still.
+  private func note(_ exception: GuestException) {
+    let raised = RaisedException(exception: exception, rip: s.pointee.rip, retired: s.pointee.retired)
+    guard raised != raisedExceptions.last else { return }
+    raisedExceptions.append(raised)
+    if raisedExceptions.count > 8 { raisedExceptions.removeFirst() }
   }
 
   private func tripleFault() {

@@ -35,6 +35,7 @@ extension Processor {
   /// Follows a change of CR0, CR3, CR4, EFER, CPL, EFLAGS.AC or the controls.
   func updatePaging() {
     pagingControls = guestControls
+    updateWatches()
     let vpid = controls.vpid
     let pcid = s.pointee.cr4 & CR4.pcid != 0 ? UInt16(s.pointee.cr3 & 0xfff) : 0
     switch controls.paging {
@@ -66,7 +67,8 @@ extension Processor {
       verdictBasis = basis
       translation.direct.clear()
     }
-    hasVerdicts = !options.coherentTLB && options.dataCache == .off && controls.grants.isEmpty
+    hasVerdicts =
+      !options.coherentTLB && options.dataCache == .off && controls.grants.isEmpty && !watchesAccesses
     if !hasVerdicts {
       direct = translation.direct.nothing
     } else if s.pointee.cpl == 3 {

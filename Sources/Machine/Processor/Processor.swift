@@ -1,8 +1,8 @@
-/// One modelled processor: its state, its translation hardware, its block cache. Everything that runs guest code is an extension of it,
-/// one file a noun.
+/// One modelled processor: its state, its translation hardware, its block cache. Everything that runs guest code is an
+/// extension of it, one file a noun.
 ///
-/// Safety: `s`, the ledger and the translation arrays are allocated once, owned here and freed in `deinit`; nothing keeps a pointer to them
-/// longer than the processor lives.
+/// Safety: `s`, the ledger and the translation arrays are allocated once, owned here and freed in `deinit`; nothing
+/// keeps a pointer to them longer than the processor lives.
 public final class Processor {
   /// The state that the guest can see, through a pointer because the dispatch loop wants it in one.
   let s: UnsafeMutablePointer<ProcessorState>
@@ -44,6 +44,16 @@ public final class Processor {
   var currentOperation: UnsafeMutablePointer<Operation>?
   /// Why the dispatch loop was left by a branch.
   var leave = Leave.completed
+  /// Whether a single-step trap follows the instruction in execution: TF as it was before, unless the instruction
+  /// decides otherwise.
+  var singleStep = false
+  /// Whether a breakpoint is enabled, whether alignment is checked, and whether data accesses have to be looked at for
+  /// either (`Breakpoints.swift`).
+  var hasBreakpoints = false
+  var checksAlignment = false
+  var watchesAccesses = false
+  /// Data and port breakpoints that the instruction in execution has touched, as bits of DR6.
+  var matchedBreakpoints: UInt64 = 0
   /// One instruction is run by itself: nothing after it may be entered.
   var isAlone = false
   /// The limits of the run in progress.
@@ -75,6 +85,8 @@ public final class Processor {
   var grantedStores: [VMExit.Stored] = []
   /// The last events delivered, newest last, for messages.
   var recentEvents: [(event: Event, rip: UInt64)] = []
+  /// The last exceptions raised, newest last, whatever became of their delivery.
+  var raisedExceptions: [RaisedException] = []
 
   /// Counters of slow paths.
   public internal(set) var counters = Counters()
@@ -130,6 +142,9 @@ public final class Processor {
   /// The last events delivered to the guest, newest last, with RIP before them.
   public var recentlyDelivered: [(event: Event, rip: UInt64)] { recentEvents }
 
+  /// The last exceptions that the guest raised, newest last, those that could not be delivered included.
+  public var recentlyRaised: [RaisedException] { raisedExceptions }
+
   /// Charges cycles to a cause. Apart from the base costs of whole blocks this is the only way that time passes.
   @inline(__always) public func charge(_ cause: Cause, _ cycles: UInt64) {
     causes[Int(cause.rawValue)] &+= cycles
@@ -168,7 +183,8 @@ public struct ProcessorOptions: Sendable {
 public enum DataCacheModel: String, Sendable, CaseIterable {
   /// Not at all, beyond their instruction.
   case off
-  /// Through the modelled L2 and L3; what L2 holds costs nothing more, since an L1 miss that L2 serves is mostly hidden.
+  /// Through the modelled L2 and L3; what L2 holds costs nothing more, since an L1 miss that L2 serves is mostly
+  /// hidden.
   case l2l3
   /// Through L1, L2 and L3, each at its latency.
   case full

@@ -11,6 +11,7 @@ public struct ProcessorSnapshot {
   let fetchSecondPage: UInt64
   let fetchSecondFrame: UInt64
   let recentEvents: [(event: Event, rip: UInt64)]
+  let raisedExceptions: [RaisedException]
 }
 
 extension Processor {
@@ -20,7 +21,7 @@ extension Processor {
       state: s.pointee, causes: Array(UnsafeBufferPointer(start: causes, count: Cause.count)), counters: counters,
       regions: regions, translation: translation.image(), controls: controls, fetchPage: fetchPage,
       fetchFrame: fetchFrame, fetchSecondPage: fetchSecondPage, fetchSecondFrame: fetchSecondFrame,
-      recentEvents: recentEvents)
+      recentEvents: recentEvents, raisedExceptions: raisedExceptions)
   }
 
   /// Makes the processor as it was. Memory must have been restored before: what was decoded from it is forgotten.
@@ -39,7 +40,9 @@ extension Processor {
     fetchSecondPage = snapshot.fetchSecondPage
     fetchSecondFrame = snapshot.fetchSecondFrame
     recentEvents = snapshot.recentEvents
+    raisedExceptions = snapshot.raisedExceptions
     stop = .none
     grantedStores = []
+    matchedBreakpoints = 0
   }
 }

@@ -1,4 +1,5 @@
-/// Everything that a processor's future depends on, besides memory, TLBs and caches: plain data, so that a snapshot copies it.
+/// Everything that a processor's future depends on, besides memory, TLBs and caches: plain data, so that a snapshot
+/// copies it.
 ///
 /// What the dispatch loop touches at every operation stands first.
 @frozen public struct ProcessorState {
@@ -28,6 +29,11 @@
   public var cpl: UInt8
   /// Interrupts are held off for one instruction after STI and MOV SS while `retired` has this value.
   public var interruptShadow: UInt64
+  /// Debug exceptions are held off behind MOV SS and POP SS, not behind STI, while `retired` has this value.
+  public var stackShadow: UInt64
+  /// Causes of the debug trap that is due at the next instruction boundary, as bits of DR6 (the VMCS's pending debug
+  /// exceptions).
+  public var pendingDebug: UInt64
   /// In HLT, waiting for an interrupt.
   public var isHalted: Bool
   /// A triple fault has happened; nothing runs any more.
@@ -79,6 +85,8 @@
     systemFlags = Flag.one
     cpl = 0
     interruptShadow = .max
+    stackShadow = .max
+    pendingDebug = 0
     isHalted = false
     isShutDown = false
     segments = InlineArray(repeating: Segment(selector: 0, base: 0, limit: 0xffff, attributes: 0x93))

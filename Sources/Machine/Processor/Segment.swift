@@ -1,7 +1,8 @@
 /// A segment register with its hidden part (SDM vol. 3, 3.4.3).
 @frozen public struct Segment: Equatable, Sendable {
   public var selector: UInt16
-  /// Bits 8 to 23 of the descriptor's upper half, shifted down by 8: type, S, DPL, P, limit 19:16 (ignored), AVL, L, D/B, G.
+  /// Bits 8 to 23 of the descriptor's upper half, shifted down by 8: type, S, DPL, P, limit 19:16 (ignored), AVL, L,
+  /// D/B, G.
   public var attributes: UInt16
   /// In bytes, the granularity applied.
   public var limit: UInt32

@@ -1,4 +1,5 @@
-/// The figures that a profile consists of. The raw value is the key in a profile's YAML file and in `--set profile.KEY=VALUE`.
+/// The figures that a profile consists of. The raw value is the key in a profile's YAML file and in `--set
+/// profile.KEY=VALUE`.
 public enum CostKey: String, CaseIterable, Sendable {
   // The processor
 

@@ -17,7 +17,8 @@ public struct Counters: Sendable {
   public var secondReferences = InlineArray<3, UInt64>(repeating: 0)
   /// References by number in one walk: index n counts the walks that took n references; the last one those with more.
   public var referencesPerWalk = InlineArray<40, UInt64>(repeating: 0)
-  /// Hits of paging-structure caches by level of the table they led to (1 ... 3), of the second dimension's, of the nested TLB.
+  /// Hits of paging-structure caches by level of the table they led to (1 ... 3), of the second dimension's, of the
+  /// nested TLB.
   public var structureHits = InlineArray<4, UInt64>(repeating: 0)
   public var nestedStructureHits = InlineArray<4, UInt64>(repeating: 0)
   public var nestedTLBHits: UInt64 = 0

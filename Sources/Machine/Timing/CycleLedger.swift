@@ -1,6 +1,7 @@
 /// Where the cycles went: one count a cause. Their sum is the clock, and charging is the only way that time passes.
 ///
-/// What instructions cost in the hot loop is added by whole blocks into `execute`; everything else passes through `Processor.charge`.
+/// What instructions cost in the hot loop is added by whole blocks into `execute`; everything else passes through
+/// `Processor.charge`.
 public struct CycleLedger: Equatable, Sendable {
   private var counts: [UInt64]
 
@@ -24,7 +25,8 @@ public struct CycleLedger: Equatable, Sendable {
     Cause.all.filter { self[$0] != 0 }.map { ($0, self[$0]) }
   }
 
-  /// What was charged between an earlier reading and this one. Both sides are readings of one clock, which never goes back.
+  /// What was charged between an earlier reading and this one. Both sides are readings of one clock, which never goes
+  /// back.
   public func since(_ earlier: CycleLedger) -> CycleLedger {
     var difference = self
     for index in counts.indices { difference.counts[index] = counts[index] &- earlier.counts[index] }

@@ -1,4 +1,5 @@
-/// Accesses to model-specific registers that do not exist here, by number: they raise #GP(0), and are listed so that nothing is ignored in silence.
+/// Accesses to model-specific registers that do not exist here, by number: they raise #GP(0), and are listed so that
+/// nothing is ignored in silence.
 public struct UnknownRegisters: Sendable {
   /// In order of first use; at most `capacity` different ones.
   public private(set) var accesses: [(number: UInt32, reads: UInt64, writes: UInt64)] = []

@@ -32,12 +32,12 @@ extension Processor {
   /// Whether the guest would take an external interrupt before its next instruction.
   public var canTakeInterrupt: Bool { interruptsEnabled && s.pointee.interruptShadow != s.pointee.retired }
 
-  /// RFLAGS.TF.
-  public var isSingleStepping: Bool { s.pointee.systemFlags & Flag.trap != 0 }
-
-  /// The single-step trap after an instruction that the hypervisor completed, for injection (SDM vol. 3, 17.3.1.4).
-  public func makeSingleStepTrap() -> Event {
-    s.pointee.debugRegisters[6] |= DR6.singleStep
+  /// The debug trap that is due after the last instruction, with DR6 as its handler finds it; nil where none is. The
+  /// hypervisor injects it after an instruction that it completed.
+  public func takeDebugTrap() -> Event? {
+    guard s.pointee.pendingDebug != 0, s.pointee.stackShadow != s.pointee.retired else { return nil }
+    report(s.pointee.pendingDebug)
+    s.pointee.pendingDebug = 0
     return .exception(.debug)
   }
 

@@ -1,5 +1,5 @@
-/// What the hypervisor asks of the hardware: which events to intercept and which tables to use (VMCS execution controls; the VMCB's control
-/// area). The hardware obeys without knowing why.
+/// What the hypervisor asks of the hardware: which events to intercept and which tables to use (VMCS execution
+/// controls; the VMCB's control area). The hardware obeys without knowing why.
 public struct VMControls: Sendable {
   /// Whose tables the hardware walks.
   public enum Paging: Equatable, Sendable {

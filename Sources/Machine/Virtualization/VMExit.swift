@@ -1,5 +1,6 @@
-/// What the hardware hands to the hypervisor: why it stopped, and what the handler needs to know (the VMCS's exit-information fields).
-/// The guest's own registers are in `Processor.state`, as after the last completed instruction.
+/// What the hardware hands to the hypervisor: why it stopped, and what the handler needs to know (the VMCS's
+/// exit-information fields). The guest's own registers are in `Processor.state`, as after the last completed
+/// instruction.
 public struct VMExit: Equatable, Sendable {
   public var reason: ExitReason
   /// Length of the instruction that exited, for `Processor.skipInstruction`; 0 where no instruction did.
@@ -24,8 +25,8 @@ public struct VMExit: Equatable, Sendable {
   public var value: UInt64 = 0
   /// INVPCID: type (0 to 3) in `number`, the descriptor's PCID in `value`, its address in `address`.
 
-  /// The event that was being delivered when the fault happened: to be injected again once the fault is resolved, so that it never becomes a
-  /// double fault.
+  /// The event that was being delivered when the fault happened: to be injected again once the fault is resolved, so
+  /// that it never becomes a double fault.
   public var delivering: Event?
   /// After `assisted`: the device stores that were granted.
   public var stored: [Stored] = []

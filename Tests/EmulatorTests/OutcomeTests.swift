@@ -42,7 +42,8 @@ import Testing
 
   @Test("a triple fault tells the page faults with their addresses", arguments: pagings)
   func tripleFaultOfPages(paging: PagingKind) throws {
-    // lidt [rip + 13]; mov rbx, 0xffff800000000000; mov eax, [rbx]; hlt: an IDT that nothing maps, and a load from nothing.
+    // lidt [rip + 13]; mov rbx, 0xffff800000000000; mov eax, [rbx]; hlt: an IDT that nothing maps, and a load from
+    // nothing.
     let code: [UInt8] =
       [0x0f, 0x01, 0x1d, 0x0d, 0, 0, 0]
       + [0x48, 0xbb, 0, 0, 0, 0, 0, 0x80, 0xff, 0xff, 0x8b, 0x03, 0xf4]

@@ -1,6 +1,6 @@
-/// A guest that has many devices at work: the timer interrupts each millisecond, and each time it writes a dot and loads
-/// CR3; every third tick it waits for a byte of input and echoes it; between them it counts on 1024 pages. A `q` ends
-/// it, with the number of ticks as its status.
+/// A guest that has many devices at work: the timer interrupts each millisecond, and each time it writes a dot and
+/// loads CR3; every third tick it waits for a byte of input and echoes it; between them it counts on 1024 pages. A `q`
+/// ends it, with the number of ticks as its status.
 public enum EchoGuest {
   /// The guest's image.
   public static var image: [UInt8] { elf(code) }

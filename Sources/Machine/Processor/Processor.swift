@@ -27,7 +27,8 @@ public final class Processor {
   /// Which TLB entries serve an access now: follows `pagingControls`.
   var served = ServedAccess.under(
     PagingControls(writeProtect: false, smep: false, smap: false, alignmentCheckFlag: false))
-  /// Bits at the top of a linear address that repeat the one below them: 16 or 7, and 0 outside long mode, where no address has more than 32.
+  /// Bits at the top of a linear address that repeat the one below them: 16 or 7, and 0 outside long mode, where no
+  /// address has more than 32.
   var untranslatedBits: UInt64 = 0
   var verdictBasis = VerdictBasis()
   /// Time stamp of the instruction in execution: the retired count that includes it.

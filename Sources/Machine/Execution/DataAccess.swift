@@ -144,17 +144,22 @@ extension Processor {
 
   /// A load that is not a hit: translated, possibly across a page or from a device.
   @inline(__always)
-  func loadSlow(_ address: UInt64, _ access: Access, width: Int, stack: Bool) throws(Stopped) -> UInt64 {
-    defer { leaveIfDue() }
+  func loadSlow(
+    _ address: UInt64, _ access: Access, width: Int, stack: @autoclosure () -> Bool
+  ) throws(Stopped) -> UInt64 {
     if !hasVerdicts {
       if watchesAccesses { try watch(address, access, width: width) }
       if !controls.grants.isEmpty, let value = grantedLoad(address) { return value }
     }
+    let value: UInt64
     if Int(address & 0xfff) + width <= 4096 {
-      guard isCanonical(address) else { throw raise(stack ? .stack(0) : .generalProtection(0)) }
-      return readHost(try translate(address, access, width: width), width: width)
+      guard isCanonical(address) else { throw raise(stack() ? .stack(0) : .generalProtection(0)) }
+      value = readHost(try translate(address, access, width: width), width: width)
+    } else {
+      value = try loadAcross(address, access, width: width, stack: stack())
     }
-    return try loadAcross(address, access, width: width, stack: stack)
+    leaveIfDue()
+    return value
   }
 
   @inline(never)
@@ -170,17 +175,20 @@ extension Processor {
 
   /// A store that is not a hit.
   @inline(__always)
-  func storeSlow(_ address: UInt64, _ access: Access, width: Int, value: UInt64, stack: Bool) throws(Stopped) {
-    defer { leaveIfDue() }
+  func storeSlow(
+    _ address: UInt64, _ access: Access, width: Int, value: UInt64, stack: @autoclosure () -> Bool
+  ) throws(Stopped) {
     if !hasVerdicts {
       if watchesAccesses { try watch(address, access, width: width) }
       if !controls.grants.isEmpty, grantedStore(address, width: width, value: value) { return }
     }
     if Int(address & 0xfff) + width <= 4096 {
-      guard isCanonical(address) else { throw raise(stack ? .stack(0) : .generalProtection(0)) }
-      return writeHost(try translate(address, access, width: width), width: width, value: value)
+      guard isCanonical(address) else { throw raise(stack() ? .stack(0) : .generalProtection(0)) }
+      writeHost(try translate(address, access, width: width), width: width, value: value)
+    } else {
+      try storeAcross(address, access, width: width, value: value, stack: stack())
     }
-    try storeAcross(address, access, width: width, value: value, stack: stack)
+    leaveIfDue()
   }
 
   /// Both pages of a store across two are translated before either is written.

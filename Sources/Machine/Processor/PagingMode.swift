@@ -69,13 +69,8 @@ extension Processor {
     }
     hasVerdicts =
       !options.coherentTLB && options.dataCache == .off && controls.grants.isEmpty && !watchesAccesses
-    if !hasVerdicts {
-      direct = translation.direct.nothing
-    } else if s.pointee.cpl == 3 {
-      direct = translation.direct.table(2)
-    } else {
-      direct = translation.direct.table(pagingControls.smap && !pagingControls.alignmentCheckFlag ? 0 : 1)
-    }
+    directContext = s.pointee.cpl == 3 ? 2 : pagingControls.smap && !pagingControls.alignmentCheckFlag ? 0 : 1
+    direct = hasVerdicts ? translation.direct.table(directContext) : translation.direct.nothing
     forgetFetchPage()
   }
 

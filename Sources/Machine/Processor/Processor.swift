@@ -22,6 +22,8 @@ public final class Processor {
   var tag: UInt64 = 0
   var globalTag: UInt64 = TranslationKey.globalBit
   /// What the direct cache's verdicts rest on; when it changes they are dropped.
+  /// Which context's table `direct` is.
+  var directContext = 0
   /// Whether `direct` may be filled: whether any access need not be looked at.
   var hasVerdicts = false
   /// Which TLB entries serve an access now: follows `pagingControls`.

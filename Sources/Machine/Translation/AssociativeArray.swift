@@ -133,6 +133,23 @@ struct AssociativeArray {
     return best
   }
 
+  /// The way that holds either of two keys, or -1, and the way to replace if the search passed by all of them anyway,
+  /// else -1.
+  @inline(__always) func search(_ key: UInt64, or other: UInt64, inSet first: Int) -> (found: Int, oldest: Int) {
+    guard !isSigned else { return (find(key, or: other, inSet: first), -1) }
+    var best = first
+    var oldest = UInt64.max
+    var way = first
+    while way < first &+ ways {
+      if keys[way] == key || keys[way] == other { return (way, -1) }
+      let stamp = stamps[way]
+      best = stamp < oldest ? way : best
+      oldest = min(stamp, oldest)
+      way &+= 1
+    }
+    return (-1, best)
+  }
+
   /// Fills a way.
   @inline(__always) func put(_ key: UInt64, _ value: UInt64, stamp: UInt64, at way: Int) {
     if keys[way] == AssociativeArray.empty { filled.pointee &+= 1 }

@@ -51,11 +51,11 @@ struct DirectCache {
   /// The table that never hits.
   var nothing: UnsafeMutablePointer<DirectEntry> { storage + DirectCache.contexts * DirectCache.entries }
 
-  /// The place for an address's verdict in the table of the context in force.
+  /// The place for an address's verdict in the table of a context.
   @inline(__always) mutating func place(
-    for address: UInt64, in table: UnsafeMutablePointer<DirectEntry>
+    for address: UInt64, context: Int, _ table: UnsafeMutablePointer<DirectEntry>
   ) -> UnsafeMutablePointer<DirectEntry> {
-    used |= 1 &<< ((table - storage) / DirectCache.entries)
+    used |= 1 &<< context
     return table + DirectCache.index(address)
   }
 

@@ -24,9 +24,8 @@ extension Processor {
     let globalKey = TranslationKey.make(number, .page4K, tag: globalTag)
     let first = unit.data.array(for: .page4K)
     let set = first.pointee.set(of: number)
-    guard first.pointee.find(key, or: globalKey, inSet: set) < 0, !unit.data.mayHoldLarge(address) else {
-      return .unclear
-    }
+    let (held, oldest) = first.pointee.search(key, or: globalKey, inSet: set)
+    guard held < 0, !unit.data.mayHoldLarge(address) else { return .unclear }
 
     let second = unit.second.array(for: .page4K)
     let found = second.pointee.find(key, or: globalKey, inSet: second.pointee.set(of: number))
@@ -41,7 +40,7 @@ extension Processor {
     charge(.tlbL2, costs.tlbL2Hit)
     let host = HostPhysical(entry.base | (address & 0xfff))
     if access.isWrite && memory.contains(host) { memory.touch(host) }
-    let way = first.pointee.victim(inSet: set)
+    let way = oldest >= 0 ? oldest : first.pointee.victim(inSet: set)
     if first.pointee.keys[way] != AssociativeArray.empty { dropVerdicts(of: first.pointee, way) }
     first.pointee.put(entry.isGlobal ? globalKey : key, entry.rawValue, stamp: stamp, at: way)
     fillDirect(address, host, entry, first.pointee.stamps + way)

@@ -168,7 +168,7 @@ extension Processor {
     guard hasVerdicts, memory.contains(host) else { return }
     let privilege: Privilege = s.pointee.cpl == 3 ? .user : .supervisor
     let page = address & ~0xfff
-    let slot = translation.direct.place(for: address, in: direct)
+    let slot = translation.direct.place(for: address, context: directContext, direct)
     slot.pointee.readTag =
       served.contains(Access(.read, privilege), by: entry) ? page : DirectEntry.never
     let writable =

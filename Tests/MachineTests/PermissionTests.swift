@@ -263,6 +263,27 @@ struct PermissionTests {
     return fault
   }
 
+  @Test func `an access across 4 GiB wraps outside 64-bit mode`() {
+    let guest = GuestMemory {
+      map(0, to: 0x2000, .writable)
+      map(0x1000, to: 0x1000)
+      map(0xffff_f000, to: 0x3000, .writable)
+    }
+    // mov eax, [ebx]; mov [ebx], ecx in compatibility mode, DS at 0x1000.
+    let machine = TinyMachine(guest, code: [0x8b, 0x03, 0x89, 0x0b], at: 0x1000)
+    machine.update { state in
+      state[.cs].attributes = 0xc09b
+      state[.ds].base = 0x1000
+      state.slots[Int(Slot.rbx)] = 0xffff_effe
+      state.slots[Int(Slot.rcx)] = 0x8877_6655
+    }
+    guest.write([0x11, 0x22], atPhysical: 0x3ffe)
+    guest.write([0x33, 0x44], atPhysical: 0x2000)
+    #expect(machine.run(2) == .limit)
+    #expect(machine[Slot.rax] == 0x4433_2211)
+    #expect(guest.word(atPhysical: 0x3ff8) >> 48 == 0x6655 && guest.word(atPhysical: 0x2000) & 0xffff == 0x8877)
+  }
+
   @Test(arguments: [true, false]) func `PS in a PDPTE is reserved where there are no 1 GiB pages`(hasThem: Bool) {
     let guest = GuestMemory { map(Self.address, to: 0, size: .page1G) }
     let names = FeatureSet.known.map(\.name).filter { hasThem || $0 != "pdpe1gb" }

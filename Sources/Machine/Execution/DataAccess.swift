@@ -168,7 +168,7 @@ extension Processor {
     let room = 4096 - Int(address & 0xfff)
     s.pointee.accesses &+= 1
     let first = try translate(address, access, width: room)
-    let second = try translate((address &+ UInt64(room)) & addressMask, access, width: width - room)
+    let second = try translate(secondPage(address, after: room, access), access, width: width - room)
     let low = readHost(first, width: room)
     return low | readHost(second, width: width - room) &<< UInt64(8 * room)
   }
@@ -200,13 +200,17 @@ extension Processor {
     let room = 4096 - Int(address & 0xfff)
     s.pointee.accesses &+= 1
     let first = try translate(address, access, width: room)
-    let second = try translate((address &+ UInt64(room)) & addressMask, access, width: width - room)
+    let second = try translate(secondPage(address, after: room, access), access, width: width - room)
     writeHost(first, width: room, value: value)
     writeHost(second, width: width - room, value: value >> UInt64(8 * room))
   }
 
-  /// Linear addresses have 32 bits outside 64-bit mode.
-  private var addressMask: UInt64 { s.pointee.isLongMode ? .max : 0xffff_ffff }
+  /// The linear address of the second page of an access that crosses into it. Those of a program have 32 bits outside
+  /// 64-bit mode and wrap there (SDM vol. 3, 3.3); those of the processor itself have 64 in all of long mode.
+  private func secondPage(_ address: UInt64, after room: Int, _ access: Access) -> UInt64 {
+    let isWide = access.privilege == .implicitSupervisor ? s.pointee.isLongMode : s.pointee.codeSize == .bits64
+    return (address &+ UInt64(room)) & (isWide ? .max : 0xffff_ffff)
+  }
 
   /// Bytes at a host address, or a device's register. `width` may be odd for a part of an access across two pages.
   @inline(__always)

@@ -191,8 +191,7 @@ extension Processor {
 
   /// Drops every entry of the running machine, globals included. Charges nothing: the caller knows why.
   public func flushAll() {
-    counters.flushesAll &+= 1
-    drop(where: TranslationKey.vpidMask, equals: tag & TranslationKey.vpidMask)
+    flushLinear()
     translation.nestedTLB.dropAll(where: TranslationKey.vpidMask, equals: tag & TranslationKey.vpidMask)
     translation.nestedPDE.dropAll(where: TranslationKey.vpidMask, equals: tag & TranslationKey.vpidMask)
     translation.nestedPDPTE.dropAll(where: TranslationKey.vpidMask, equals: tag & TranslationKey.vpidMask)

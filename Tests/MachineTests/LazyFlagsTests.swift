@@ -1,5 +1,6 @@
-import Machine
 import Testing
+
+@testable import Machine
 
 /// The flags that stand as operands and a kind, against an oracle that computes them as the manual words them (SDM vol.
 /// 1, 3.4.3.1).
@@ -36,6 +37,28 @@ struct LazyFlagsTests {
       let down = LazyFlags.decremented(a &- 1, carry: carry, width: 1)
       let expectedDown = Oracle.difference(UInt8(a), 1, borrow: false) & ~Flag.carry | carryBit
       if down.bits != expectedDown { record(down, expectedDown, "DEC \(a)") }
+    }
+  }
+
+  /// Conditions have short ways of their own past the six flags.
+  @Test func `every condition is that of the flags as they stand`() {
+    for a in Self.bytes {
+      for b in Self.bytes {
+        let all = [
+          LazyFlags.sum(a, b, carry: false, width: 1), LazyFlags.sum(a, b, carry: true, width: 1),
+          LazyFlags.difference(a, b, borrow: false, width: 1), LazyFlags.difference(a, b, borrow: true, width: 1),
+          LazyFlags.logic(a & b, width: 1), LazyFlags.incremented(a, carry: b & 1 != 0, width: 1),
+          LazyFlags.decremented(a, carry: b & 1 != 0, width: 1), LazyFlags.shiftedLeft(a, by: b & 7 | 1, width: 1),
+          LazyFlags.shiftedRight(a, by: b & 7 | 1, width: 1),
+          LazyFlags.sum(a << 24 | b, b << 24 | a, carry: false, width: 4),
+        ]
+        for flags in all {
+          let standing = LazyFlags(flags.bits)
+          for condition in Condition.allCases where flags.holds(condition) != standing.holds(condition) {
+            Issue.record("\(condition) of \(a) and \(b), kind \(flags.kind)")
+          }
+        }
+      }
     }
   }
 

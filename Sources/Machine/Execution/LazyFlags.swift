@@ -121,6 +121,9 @@
     switch kind & ~3 {
     case Operation.subtract: a < b
     case Operation.logic: false
+    case Operation.increment, Operation.decrement: b != 0
+    // A sum that has wrapped is less than what was added to; sign extension keeps the order.
+    case Operation.add: extended(a &+ b) < a
     default: bits & Flag.carry != 0
     }
   }
@@ -129,8 +132,19 @@
   @inline(__always) var zero: Bool {
     switch kind & ~3 {
     case Operation.subtract: a == b
+    case Operation.add: extended(a &+ b) == 0
     case Operation.logic, Operation.increment, Operation.decrement: a == 0
     default: bits & Flag.zero != 0
+    }
+  }
+
+  /// SF alone.
+  @inline(__always) var sign: Bool {
+    switch kind & ~3 {
+    case Operation.subtract: Int64(bitPattern: extended(a &- b)) < 0
+    case Operation.add: Int64(bitPattern: extended(a &+ b)) < 0
+    case Operation.logic, Operation.increment, Operation.decrement: Int64(bitPattern: a) < 0
+    default: bits & Flag.sign != 0
     }
   }
 
@@ -139,12 +153,12 @@
     let negated = condition.rawValue & 1 != 0
     if condition.rawValue >> 1 == 1 { return carry != negated }
     if condition.rawValue >> 1 == 2 { return zero != negated }
+    if condition.rawValue >> 1 == 4 { return sign != negated }
     let flags = bits
     let value: Bool
     switch condition.rawValue >> 1 {
     case 0: value = flags & Flag.overflow != 0
     case 3: value = flags & (Flag.carry | Flag.zero) != 0
-    case 4: value = flags & Flag.sign != 0
     case 5: value = flags & Flag.parity != 0
     case 6: value = (flags & Flag.sign != 0) != (flags & Flag.overflow != 0)
     default: value = flags & Flag.zero != 0 || (flags & Flag.sign != 0) != (flags & Flag.overflow != 0)

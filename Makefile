@@ -44,6 +44,9 @@ record: build ## write the golden records in Traces anew
 	$(PENUMBRA) trace record --golden --output Traces
 	@git --no-pager diff --stat -- Traces || true
 
+instructions: build ## write Docs/Instructions.md anew
+	$(PENUMBRA) instructions > Docs/Instructions.md
+
 guests: ## build the guest images anew
 	$(MAKE) -C Sources/Guests
 	@git --no-pager diff --stat -- Sources/Guests/Images || true
@@ -62,4 +65,4 @@ clean: ## remove what was built
 	rm -rf .build .build-tests
 	$(MAKE) -C Sources/Guests clean
 
-.PHONY: help setup build run test check record guests peers fuzz bench clean
+.PHONY: help setup build run test check record instructions guests peers fuzz bench clean

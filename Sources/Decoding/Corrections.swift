@@ -11,10 +11,12 @@ extension Lowering {
     switch encoding.map {
     case .primary: return correctedPrimary()
     case .secondary: return correctedSecondary()
-    case .map38:
-      // INVEPT, INVVPID: no VMX.
-      return encoding.opcode == 0x80 || encoding.opcode == 0x81 ? .invalid : nil
-    case .map3A, .vector: return nil
+    case .map38: return correctedMap38()
+    case .map3A: return nil
+    case .vector:
+      // VEX, EVEX and XOP stand behind no 66, F2, F3 or REX (SDM vol. 2, 2.3.2).
+      if encoding.hasOperandSizePrefix || encoding.repeatPrefix != 0 || encoding.rex != 0 { return .invalid }
+      return bitManipulation()
     }
   }
 
@@ -44,6 +46,17 @@ extension Lowering {
     }
   }
 
+  private mutating func correctedMap38() -> Outcome? {
+    switch encoding.opcode {
+    // INVEPT, INVVPID: no VMX.
+    case 0x80, 0x81: return .invalid
+    case 0xf0, 0xf1: return byteOrderOrChecksum()
+    case 0xf6: return addThroughOneFlag()
+    case 0xf9: return storeDirect()
+    default: return nil
+    }
+  }
+
   private mutating func correctedSecondary() -> Outcome? {
     switch encoding.opcode {
     case 0x01 where encoding.isRegisterForm: return group7()
@@ -66,8 +79,10 @@ extension Lowering {
     case 0xae where encoding.isRegisterForm: return group15()
     // PTWRITE, CLRSSBSY and nothing.
     case 0xae where encoding.repeatPrefix != 0: return .invalid
-    // JMPE; with F3 it is POPCNT.
-    case 0xb8 where encoding.repeatPrefix != 0xf3: return .invalid
+    // JMPE; with F3 it is POPCNT. Capstone has none of the three in 16-bit code.
+    case 0xb8: return encoding.repeatPrefix == 0xf3 ? bitCount(.popcnt) : .invalid
+    case 0xbc where encoding.repeatPrefix == 0xf3: return bitCount(.tzcnt)
+    case 0xbd where encoding.repeatPrefix == 0xf3: return bitCount(.lzcnt)
     // MOVNTI takes no prefix.
     case 0xc3 where encoding.repeatPrefix != 0 || encoding.hasOperandSizePrefix: return .invalid
     case 0xc7: return group9()
@@ -86,11 +101,12 @@ extension Lowering {
     case 0xd0 where !hasPrefix: return plain(.getXCR, width: 4, cost: .microcoded)
     case 0xd1 where !hasPrefix: return plain(.setXCR, terminal: true, width: 4, cost: .microcoded)
     case 0xe0...0xe7: return storeSystemSelector(.storeMachineStatus)
-    case 0xe8 where !hasPrefix, 0xee where !hasPrefix, 0xef where !hasPrefix: return .unsupported
+    case 0xe8 where !hasPrefix: return plain(.serialize, terminal: true, cost: .microcoded)
     case 0xf0...0xf7: return loadSystemSelector(.loadMachineStatus)
     case 0xf8: return is64 ? plain(.swapGS, terminal: true, width: 4, cost: .swapGS) : .invalid
     case 0xf9: return plain(.readTimeStampAux, terminal: true, width: 4, cost: .readTimeStamp)
-    // Virtual machine extensions, enclaves, transactions, shadow stacks, RDPRU: nothing that the processor has.
+    // Virtual machine extensions, enclaves, transactions, shadow stacks, protection keys, RDPRU: nothing that the
+    // processor has.
     default: return .invalid
     }
   }
@@ -114,9 +130,9 @@ extension Lowering {
   private mutating func group9() -> Outcome? {
     switch encoding.reg {
     case 1: return encoding.isRegisterForm ? .invalid : nil
-    case 6: return encoding.isRegisterForm && encoding.repeatPrefix == 0 ? nil : .invalid
+    case 6: return encoding.isRegisterForm && encoding.repeatPrefix == 0 ? random(.readRandom) : .invalid
     case 7 where encoding.isRegisterForm && encoding.repeatPrefix == 0xf3: return readPID()
-    case 7: return encoding.isRegisterForm && encoding.repeatPrefix == 0 ? nil : .invalid
+    case 7: return encoding.isRegisterForm && encoding.repeatPrefix == 0 ? random(.readSeed) : .invalid
     default: return nil
     }
   }
@@ -142,6 +158,7 @@ extension InstructionEncoding {
 
   /// The names of instructions that Capstone does not know or confuses, for messages.
   var nameUnknownToCapstone: String? {
+    if map == .map38 && opcode == 0xf9 { return "movdiri" }
     guard map == .secondary else { return nil }
     switch (opcode, modRM) {
     case (0x01, 0xe8): return "serialize"

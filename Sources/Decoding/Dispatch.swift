@@ -123,6 +123,17 @@ extension Lowering {
     case X86_INS_CLI: return plain(.cli, terminal: true)
     case X86_INS_STI: return plain(.sti, terminal: true)
 
+    // Decimal adjustment, and other instructions that 64-bit code has not
+    case X86_INS_AAA: return plain(.aaa, cost: .microcoded)
+    case X86_INS_AAS: return plain(.aas, cost: .microcoded)
+    case X86_INS_AAM: return adjustByBase(.aam)
+    case X86_INS_AAD: return adjustByBase(.aad)
+    case X86_INS_DAA: return plain(.daa, cost: .microcoded)
+    case X86_INS_DAS: return plain(.das, cost: .microcoded)
+    case X86_INS_BOUND: return checkBounds()
+    case X86_INS_ARPL: return adjustPrivilege()
+    case X86_INS_SALC: return plain(.setALFromCarry)
+
     // Ports
     case X86_INS_IN: return port(.in)
     case X86_INS_OUT: return port(.out)
@@ -137,6 +148,7 @@ extension Lowering {
     case X86_INS_RDTSC: return plain(.readTimeStamp, terminal: true, width: 4, cost: .readTimeStamp)
     case X86_INS_RDMSR: return plain(.readMSR, terminal: true, width: 4, cost: .readMSR)
     case X86_INS_WRMSR: return plain(.writeMSR, terminal: true, width: 4, cost: .writeMSR)
+    case X86_INS_RDPMC: return plain(.readCounter, width: 4, cost: .microcoded)
     case X86_INS_CLTS: return plain(.clearTaskSwitched, terminal: true, cost: .moveControl)
     case X86_INS_LMSW: return loadSystemSelector(.loadMachineStatus)
     case X86_INS_SMSW: return storeSystemSelector(.storeMachineStatus)

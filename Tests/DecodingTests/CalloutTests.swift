@@ -48,6 +48,93 @@ struct CalloutTests {
     Case(bytes: [0x0f, 0x02, 0xc3], callout: .loadAccessRights, shape: .rr, width: 4),
   ]
 
+  /// Bit manipulation and its like; of VEX-encoded ones the extra is the register of VEX.vvvv.
+  static let extensions = [
+    Case(bytes: [0xc4, 0xe2, 0x60, 0xf2, 0xc1], callout: .andn, shape: .rr, width: 4, extra: 3),
+    Case(bytes: [0xc4, 0xe2, 0xe0, 0xf2, 0x01], callout: .andn, shape: .rm, width: 8, extra: 3),
+    Case(bytes: [0xc4, 0xe2, 0xe0, 0xf2, 0x01], callout: .andn, shape: .rm, width: 4, extra: 3, size: .bits32),
+    Case(bytes: [0xc4, 0xc2, 0x20, 0xf2, 0xc1], callout: .andn, shape: .rr, width: 4, extra: 3, size: .bits32),
+    Case(bytes: [0xc4, 0xe2, 0x60, 0xf2, 0x00], callout: .andn, shape: .rm, width: 4, extra: 3, size: .bits16),
+    Case(bytes: [0xc4, 0xe2, 0x20, 0xf7, 0xc1], callout: .bextr, shape: .rr, width: 4, extra: 11),
+    Case(bytes: [0xc4, 0xe2, 0x60, 0xf3, 0xd9], callout: .blsi, shape: .rr, width: 4, extra: 3),
+    Case(bytes: [0xc4, 0xe2, 0x60, 0xf3, 0xd1], callout: .blsmsk, shape: .rr, width: 4, extra: 3),
+    Case(bytes: [0xc4, 0xe2, 0x60, 0xf3, 0xc9], callout: .blsr, shape: .rr, width: 4, extra: 3),
+    Case(bytes: [0xc4, 0xe2, 0x60, 0xf5, 0xc1], callout: .bzhi, shape: .rr, width: 4, extra: 3),
+    Case(bytes: [0xc4, 0xe2, 0x62, 0xf5, 0xc1], callout: .pext, shape: .rr, width: 4, extra: 3),
+    Case(bytes: [0xc4, 0xe2, 0x63, 0xf5, 0xc1], callout: .pdep, shape: .rr, width: 4, extra: 3),
+    Case(bytes: [0xc4, 0xe2, 0x63, 0xf6, 0xc1], callout: .mulx, shape: .rr, width: 4, extra: 3),
+    Case(bytes: [0xc4, 0xe2, 0x61, 0xf7, 0xc1], callout: .shlx, shape: .rr, width: 4, extra: 3),
+    Case(bytes: [0xc4, 0xe2, 0x62, 0xf7, 0xc1], callout: .sarx, shape: .rr, width: 4, extra: 3),
+    Case(bytes: [0xc4, 0xe2, 0x63, 0xf7, 0xc1], callout: .shrx, shape: .rr, width: 4, extra: 3),
+    Case(bytes: [0xc4, 0xe3, 0x7b, 0xf0, 0xc1, 0x07], callout: .rorx, shape: .rri, width: 4),
+    Case(bytes: [0xc4, 0xe3, 0xfb, 0xf0, 0x01, 0x07], callout: .rorx, shape: .rmi, width: 8),
+    Case(bytes: [0x66, 0x0f, 0x38, 0xf6, 0xc1], callout: .adcx, shape: .rr, width: 4),
+    Case(bytes: [0x66, 0xf3, 0x48, 0x0f, 0x38, 0xf6, 0x01], callout: .adox, shape: .rm, width: 8),
+    Case(bytes: [0x66, 0x0f, 0x38, 0xf6, 0xc1], callout: .adcx, shape: .rr, width: 4, size: .bits16),
+    Case(bytes: [0x0f, 0x38, 0xf0, 0x01], callout: .movbe, shape: .rm, width: 4),
+    Case(bytes: [0x66, 0x0f, 0x38, 0xf1, 0x01], callout: .movbe, shape: .mr, width: 2),
+    Case(bytes: [0xf2, 0x66, 0x0f, 0x38, 0xf1, 0xc1], callout: .crc32, shape: .rr, width: 4),
+    Case(bytes: [0xf2, 0x48, 0x0f, 0x38, 0xf0, 0xc1], callout: .crc32, shape: .rr, width: 8),
+    Case(bytes: [0xf2, 0x0f, 0x38, 0xf1, 0xc1], callout: .crc32, shape: .rr, width: 4, size: .bits16),
+    Case(bytes: [0xf3, 0x0f, 0xb8, 0xc1], callout: .popcnt, shape: .rr, width: 2, size: .bits16),
+    Case(bytes: [0xf3, 0x66, 0x0f, 0xbc, 0x01], callout: .tzcnt, shape: .rm, width: 2),
+    Case(bytes: [0x0f, 0x38, 0xf9, 0x01], callout: .moveDirect, shape: .mr, width: 4),
+    Case(bytes: [0x66, 0x0f, 0xc7, 0xf1], callout: .readRandom, shape: .r, width: 2),
+    Case(bytes: [0x49, 0x0f, 0xc7, 0xf9], callout: .readSeed, shape: .r, width: 8),
+    Case(bytes: [0x37], callout: .aaa, size: .bits32),
+    Case(bytes: [0x3f], callout: .aas, size: .bits16),
+    Case(bytes: [0x27], callout: .daa, size: .bits32),
+    Case(bytes: [0x2f], callout: .das, size: .bits32),
+    Case(bytes: [0xd4, 0xff], callout: .aam, shape: .i, size: .bits32),
+    Case(bytes: [0xd5, 0x0a], callout: .aad, shape: .i, size: .bits32),
+    Case(bytes: [0x62, 0x01], callout: .bound, shape: .rm, width: 4, size: .bits32),
+    Case(bytes: [0x62, 0x01], callout: .bound, shape: .rm, width: 2, size: .bits16),
+    Case(bytes: [0x63, 0xc1], callout: .adjustPrivilege, shape: .rr, width: 2, size: .bits32),
+    Case(bytes: [0x63, 0x01], callout: .adjustPrivilege, shape: .mr, width: 2, size: .bits32),
+    Case(bytes: [0xd6], callout: .setALFromCarry, size: .bits32),
+    Case(bytes: [0x0f, 0x33], callout: .readCounter, width: 4),
+    Case(bytes: [0x0f, 0x01, 0xe8], callout: .serialize, terminal: true),
+  ]
+
+  @Test(
+    "what wants no prefix, another form or another mode is undefined",
+    arguments: [
+      // VEX.L, a vvvv of RORX, an undefined /0 and a missing implied prefix.
+      ([0xc4, 0xe2, 0x64, 0xf2, 0xc1], .bits64), ([0xc4, 0xe3, 0x63, 0xf0, 0xc1, 7], .bits64),
+      ([0xc4, 0xe2, 0x60, 0xf3, 0xc1], .bits64), ([0xc4, 0xe2, 0x60, 0xf6, 0xc1], .bits64),
+      // LOCK, 66, F2, F3 and REX before VEX.
+      ([0xf0, 0xc4, 0xe2, 0x60, 0xf2, 0xc1], .bits64), ([0x66, 0xc4, 0xe2, 0x60, 0xf2, 0xc1], .bits64),
+      ([0xf2, 0xc4, 0xe2, 0x60, 0xf2, 0xc1], .bits64), ([0xf3, 0xc4, 0xe2, 0x60, 0xf2, 0xc1], .bits32),
+      ([0x48, 0xc4, 0xe2, 0x60, 0xf2, 0xc1], .bits64),
+      // MOVBE and MOVDIRI between registers; F3 in front of MOVBE; ADCX without 66; a LOCK.
+      ([0x0f, 0x38, 0xf0, 0xc1], .bits64), ([0x0f, 0x38, 0xf9, 0xc1], .bits64),
+      ([0xf3, 0x0f, 0x38, 0xf0, 0x01], .bits64), ([0x0f, 0x38, 0xf6, 0xc1], .bits64),
+      ([0xf2, 0x0f, 0x38, 0xf6, 0xc1], .bits64), ([0xf0, 0x0f, 0x38, 0xf1, 0x01], .bits64),
+      ([0xf2, 0x0f, 0xc7, 0xf1], .bits64), ([0x0f, 0xc7, 0x31], .bits64),
+      // Lost in 64-bit code.
+      ([0x37], .bits64), ([0x3f], .bits64), ([0x27], .bits64), ([0x2f], .bits64), ([0xd4, 10], .bits64),
+      ([0xd5, 10], .bits64), ([0xd6], .bits64), ([0xf0, 0x63, 0x01], .bits32),
+    ] as [([UInt8], CodeSize)])
+  func undefined(bytes: [UInt8], size: CodeSize) {
+    #expect(Decoded(bytes, size).result == .invalid)
+  }
+
+  @Test func `operands are read from the bytes where Capstone is not asked`() {
+    let based = Decoded([0xc4, 0x42, 0xe0, 0xf2, 0x4c, 0x98, 0xf0])
+    #expect(based.last.dst == 9 && based.place == Place(base: 8, index: Slot.rbx, scale: 2, disp: -16))
+    #expect(Decoded([0x0f, 0x38, 0xf0, 0x04, 0x25, 8, 0, 0, 0]).place == Place(disp: 8))
+    #expect(Decoded([0x0f, 0x38, 0xf0, 0x05, 8, 0, 0, 0]).place == Place(disp: 0x1010))
+    #expect(Decoded([0x4a, 0x0f, 0x38, 0xf1, 0x04, 0x65, 8, 0, 0, 0]).place == Place(index: 12, scale: 1, disp: 8))
+    // crc32 eax, ah; with a REX prefix it is SPL.
+    #expect(Decoded([0xf2, 0x0f, 0x38, 0xf0, 0xc4]).last.src == Slot.highByte)
+    #expect(Decoded([0xf2, 0x40, 0x0f, 0x38, 0xf0, 0xc4]).last.src == Slot.rsp)
+    // movbe ax, [bp + si + 2] in 16-bit code: SS.
+    let pair = Decoded([0x0f, 0x38, 0xf0, 0x42, 0x02], .bits16)
+    #expect(pair.form.segment == .ss && pair.operations.first?.base == Slot.rbp)
+    #expect(pair.operations.first?.index == Slot.rsi && pair.operations.first?.disp == 2)
+    #expect(Decoded([0x0f, 0x38, 0xf0, 0x06, 0x34, 0x12], .bits16).operations.first?.disp == 0x1234)
+  }
+
   static let terminal = [
     Case(bytes: [0xe8, 0, 0, 0, 0], callout: .callRelative, shape: .i, width: 4, terminal: true, size: .bits32),
     Case(bytes: [0xff, 0xe0], callout: .jumpIndirect, shape: .r, width: 4, terminal: true, size: .bits32),
@@ -84,7 +171,7 @@ struct CalloutTests {
       bytes: [0xf3, 0x48, 0x0f, 0xae, 0xd8], callout: .writeFSGSBase, shape: .r, width: 8, extra: 5, terminal: true),
   ]
 
-  @Test("an instruction becomes its callout with its form", arguments: plain + terminal)
+  @Test("an instruction becomes its callout with its form", arguments: plain + extensions + terminal)
   func forms(expected: Case) {
     let decoded = Decoded(expected.bytes, expected.size)
     #expect(decoded.callout == expected.callout)

@@ -8,13 +8,15 @@ struct CorrectionTests {
     "protection-key and serialising instructions are known by name",
     arguments: [
       ([0x0f, 0x01, 0xee], "rdpkru"), ([0x0f, 0x01, 0xef], "wrpkru"), ([0x0f, 0x01, 0xe8], "serialize"),
+      ([0x0f, 0x38, 0xf9, 0x01], "movdiri"),
     ] as [([UInt8], String)])
   func names(bytes: [UInt8], name: String) {
-    #expect(Decoded(bytes).result == .unsupported(mnemonic: name, length: 3))
-    #expect(CapstoneDecoder().disassemble(bytes, count: 3, rip: 0, size: .bits64) == name)
+    #expect(CapstoneDecoder().disassemble(bytes, count: bytes.count, rip: 0, size: .bits64) == name)
   }
 
-  @Test func `RDPRU and virtual machine extensions are undefined`() {
+  @Test func `RDPRU, protection keys and virtual machine extensions are undefined`() {
+    #expect(Decoded([0x0f, 0x01, 0xee]).result == .invalid)
+    #expect(Decoded([0x0f, 0x01, 0xef]).result == .invalid)
     #expect(Decoded([0x0f, 0x01, 0xfd]).result == .invalid)
     #expect(Decoded([0x0f, 0x01, 0xc1]).result == .invalid)
     #expect(Decoded([0x66, 0x0f, 0x38, 0x80, 0x01]).result == .invalid)
@@ -24,7 +26,8 @@ struct CorrectionTests {
     let identifier = Decoded([0xf3, 0x0f, 0xc7, 0xf9])
     #expect(identifier.callout == .readPID)
     #expect(identifier.last.dst == Slot.rcx)
-    #expect(Decoded([0x0f, 0xc7, 0xf9]).result == .unsupported(mnemonic: "rdseed", length: 3))
+    #expect(Decoded([0x0f, 0xc7, 0xf9]).callout == .readSeed)
+    #expect(Decoded([0xf3, 0x0f, 0xc7, 0xf1]).result == .invalid)
   }
 
   @Test func `MOVSXD with an operand size of 16 bits moves 16 bits`() {

@@ -21,6 +21,14 @@
   case bt, bts, btr, btc, bsf, bsr, tzcnt, lzcnt, popcnt
   // Flags (Flags.swift)
   case clc, stc, cmc, cld, std, cli, sti, clac, stac
+  // Bit manipulation (BitManipulation.swift)
+  case andn, bextr, blsi, blsmsk, blsr, bzhi, mulx, pdep, pext, rorx, sarx, shlx, shrx
+  // Later additions to the integer set (IntegerExtensions.swift)
+  case adcx, adox, crc32, movbe, moveDirect, readRandom, readSeed
+  // Decimal adjustment (Decimal.swift)
+  case aaa, aas, aam, aad, daa, das
+  // What 64-bit code has lost (Legacy.swift)
+  case bound, adjustPrivilege, setALFromCarry
   // Strings (String.swift): repetition and widths in the form
   case movs, stos, lods, scas, cmps, ins, outs
   // Control (Control.swift)
@@ -36,6 +44,7 @@
   case readFSGSBase, writeFSGSBase, readPID, getXCR, setXCR
   case verifyRead, verifyWrite, loadAccessRights, loadSegmentLimit
   case monitor, mwait
+  case readCounter, serialize
   // Ports (Ports.swift)
   case `in`, out
 }
@@ -64,7 +73,7 @@
   ///   - width: operand size in bytes: 1, 2, 4, 8 or 16.
   ///   - sourceWidth: size of the source in bytes where it differs (MOVZX, MOVSX), else 0.
   ///   - extra: by callout: `Condition`, `Repetition`, the number of a control, debug or segment register, selector of
-  ///     a far pointer...
+  ///     a far pointer, the register that VEX.vvvv names...
   @inlinable public init(
     _ shape: OperandShape, width: Int, sourceWidth: Int = 0, locked: Bool = false, countInCL: Bool = false,
     addressSize: CodeSize = .bits64, segment: SegmentRegister? = nil, extra: UInt16 = 0

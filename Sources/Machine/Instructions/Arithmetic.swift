@@ -78,6 +78,7 @@ extension Processor {
   }
 
   func cmpxchg8b(_ op: UnsafePointer<Operation>) throws(Stopped) {
+    guard features.contains(.cx8) else { throw raise(.invalidOpcode) }
     let form = OperandForm(op)
     let address = effectiveAddress(op)
     let expected = pair(Slot.rdx, Slot.rax)
@@ -97,6 +98,7 @@ extension Processor {
   }
 
   func cmpxchg16b(_ op: UnsafePointer<Operation>) throws(Stopped) {
+    guard features.contains(.cx16) else { throw raise(.invalidOpcode) }
     let address = effectiveAddress(op)
     guard address & 15 == 0 else { throw raise(.generalProtection(0)) }
     let slots = s.pointee.slots

@@ -72,12 +72,19 @@ extension Processor {
   }
 
   func lahf(_ op: UnsafePointer<Operation>) throws(Stopped) {
+    try checkFlagsInAH()
     let image = s.pointee.flags.bits & 0xff | Flag.one
     setRegister(Slot.highByte | Slot.rax, width: 1, image)
   }
 
   func sahf(_ op: UnsafePointer<Operation>) throws(Stopped) {
+    try checkFlagsInAH()
     setFlags(register(Slot.highByte | Slot.rax, width: 1), of: Flag.arithmetic & 0xff)
+  }
+
+  /// The first 64-bit processors had LAHF and SAHF outside 64-bit code only.
+  private func checkFlagsInAH() throws(Stopped) {
+    guard codeSize != .bits64 || features.contains(.lahfLM) else { throw raise(.invalidOpcode) }
   }
 
   /// CBW, CWDE, CDQE: the width is the source's.

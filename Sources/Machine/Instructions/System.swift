@@ -46,6 +46,20 @@ extension Processor {
     setRegister(op.pointee.dst, width: OperandForm(op).width, s.pointee.tscAux)
   }
 
+  /// RDPMC. Intel's profiles have no counter: CPUID has no leaf for them. AMD's four legacy ones exist without a bit in
+  /// CPUID and count nothing, as their registers say, which always read 0.
+  func readCounter(_ op: UnsafePointer<Operation>) throws(Stopped) {
+    if s.pointee.cr4 & CR4.performanceCounter == 0 && s.pointee.cpl != 0 { throw raise(.generalProtection(0)) }
+    guard profile.vendor == .amd, register(Slot.rcx, width: 4) < 4 else { throw raise(.generalProtection(0)) }
+    setRegister(Slot.rax, width: 4, 0)
+    setRegister(Slot.rdx, width: 4, 0)
+  }
+
+  /// Instructions are executed in order anyway.
+  func serialize(_ op: UnsafePointer<Operation>) throws(Stopped) {
+    guard features.contains(.serialize) else { throw raise(.invalidOpcode) }
+  }
+
   // MARK: Extended control registers
 
   /// CR4.OSXSAVE cannot be set while CPUID has no XSAVE, so that both are undefined until then.

@@ -45,7 +45,8 @@ extension Processor {
       return profile.vendor == .intel ? cacheLeaf(subleaf) : CPUIDLeaf()
     case 7:
       guard subleaf == 0 else { return CPUIDLeaf() }
-      return CPUIDLeaf(ebx: features.bits(leaf: 7, .ebx), ecx: features.bits(leaf: 7, .ecx))
+      return CPUIDLeaf(
+        ebx: features.bits(leaf: 7, .ebx), ecx: features.bits(leaf: 7, .ecx), edx: features.bits(leaf: 7, .edx))
     default:
       return CPUIDLeaf()
     }

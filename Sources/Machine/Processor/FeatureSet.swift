@@ -21,7 +21,6 @@
   public static let popcnt = FeatureSet(rawValue: 1 << 13)
   public static let fsgsbase = FeatureSet(rawValue: 1 << 14)
   public static let tscAdjust = FeatureSet(rawValue: 1 << 15)
-  /// TZCNT asks for it; it has no row below while ANDN and its kin are missing.
   public static let bmi1 = FeatureSet(rawValue: 1 << 16)
   public static let smep = FeatureSet(rawValue: 1 << 17)
   public static let erms = FeatureSet(rawValue: 1 << 18)
@@ -43,6 +42,17 @@
   public static let prefetchW = FeatureSet(rawValue: 1 << 33)
   public static let nonstopTSC = FeatureSet(rawValue: 1 << 34)
   public static let wbnoinvd = FeatureSet(rawValue: 1 << 35)
+
+  // MARK: Integer instructions, from the top downward
+  public static let bmi2 = FeatureSet(rawValue: 1 << 63)
+  public static let adx = FeatureSet(rawValue: 1 << 62)
+  public static let movbe = FeatureSet(rawValue: 1 << 61)
+  public static let rdrand = FeatureSet(rawValue: 1 << 60)
+  public static let rdseed = FeatureSet(rawValue: 1 << 59)
+  public static let serialize = FeatureSet(rawValue: 1 << 58)
+  public static let movdiri = FeatureSet(rawValue: 1 << 57)
+  /// CRC32 asks for it; it has no row below while the string comparisons of SSE4.2 are missing.
+  public static let sse42 = FeatureSet(rawValue: 1 << 56)
 
   // What instructions ask.
   var bmi1: Bool { contains(.bmi1) }
@@ -88,18 +98,26 @@
     Row("clflush", .clflush, 1, .edx, 19, "CLFLUSH"),
     Row("cx16", .cx16, 1, .ecx, 13, "CMPXCHG16B"),
     Row("pcid", .pcid, 1, .ecx, 17, "process-context identifiers"),
+    Row("movbe", .movbe, 1, .ecx, 22, "MOVBE"),
     Row("popcnt", .popcnt, 1, .ecx, 23, "POPCNT"),
+    Row("rdrand", .rdrand, 1, .ecx, 30, "RDRAND"),
     Row("fsgsbase", .fsgsbase, 7, .ebx, 0, "RDFSBASE and its kin"),
     Row("tsc_adjust", .tscAdjust, 7, .ebx, 1, "IA32_TSC_ADJUST"),
+    Row("bmi1", .bmi1, 7, .ebx, 3, "ANDN, BEXTR, BLSI, BLSMSK, BLSR, TZCNT"),
     Row("smep", .smep, 7, .ebx, 7, "no supervisor fetches from user pages"),
+    Row("bmi2", .bmi2, 7, .ebx, 8, "BZHI, MULX, PDEP, PEXT, RORX, SARX, SHLX, SHRX"),
     Row("erms", .erms, 7, .ebx, 9, "fast REP MOVSB and STOSB"),
     Row("invpcid", .invpcid, 7, .ebx, 10, "INVPCID"),
+    Row("rdseed", .rdseed, 7, .ebx, 18, "RDSEED"),
+    Row("adx", .adx, 7, .ebx, 19, "ADCX and ADOX"),
     Row("smap", .smap, 7, .ebx, 20, "no supervisor data accesses to user pages"),
     Row("clflushopt", .clflushopt, 7, .ebx, 23, "CLFLUSHOPT"),
     Row("clwb", .clwb, 7, .ebx, 24, "CLWB"),
     Row("umip", .umip, 7, .ecx, 2, "no SGDT, SIDT, SLDT, SMSW, STR outside ring 0"),
     Row("la57", .la57, 7, .ecx, 16, "five-level paging"),
     Row("rdpid", .rdpid, 7, .ecx, 22, "RDPID"),
+    Row("movdiri", .movdiri, 7, .ecx, 27, "MOVDIRI"),
+    Row("serialize", .serialize, 7, .edx, 14, "SERIALIZE"),
     Row("lahf_lm", .lahfLM, 0x8000_0001, .ecx, 0, "LAHF and SAHF in 64-bit mode"),
     Row("abm", .abm, 0x8000_0001, .ecx, 5, "LZCNT"),
     Row("3dnowprefetch", .prefetchW, 0x8000_0001, .ecx, 8, "PREFETCHW"),

@@ -178,6 +178,8 @@ public struct ProcessorOptions: Sendable {
   public var blockLength = 64
   public var dataCache = DataCacheModel.off
   public var coherentTLB = false
+  /// What the numbers of RDRAND and RDSEED follow from: the same seed, the same numbers.
+  public var randomSeed: UInt64 = 0
 
   public init() {}
 }

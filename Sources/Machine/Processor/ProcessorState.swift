@@ -68,6 +68,8 @@
   public var pat: UInt64
   public var apicBase: UInt64
   public var miscEnable: UInt64
+  /// Numbers that RDRAND and RDSEED have given.
+  public var randomDraws: UInt64
 
   /// Power-up values (SDM vol. 3, table 9-1), which a boot protocol then overrides.
   public init() {
@@ -119,6 +121,7 @@
     pat = 0x0007_0406_0007_0406
     apicBase = 0xfee0_0900
     miscEnable = 1
+    randomDraws = 0
   }
 
   /// The ledger's sum, up to the start of the running block.

@@ -1,0 +1,119 @@
+/// A family of instructions that Penumbra executes. `Docs/Instructions.md` is made of the table below.
+public struct InstructionFamily: Sendable {
+  public let name: String
+  /// The file of `Instructions/` that has its semantics.
+  public let file: String
+  /// As the manual names them.
+  public let mnemonics: String
+  public let callouts: [Callout]
+  /// What CPUID has to show, each for the instructions of that name.
+  public let features: FeatureSet
+  public let note: String
+
+  init(
+    _ name: String, _ file: String, _ mnemonics: String, _ callouts: [Callout], features: FeatureSet = [],
+    note: String = ""
+  ) {
+    self.name = name
+    self.file = file
+    self.mnemonics = mnemonics
+    self.callouts = callouts
+    self.features = features
+    self.note = note
+  }
+
+  /// Every family; each callout stands in one of them.
+  public static let all: [InstructionFamily] = [
+    InstructionFamily(
+      "Moves", "Move",
+      "MOV, MOVABS, MOVZX, MOVSX, MOVSXD, CMOVcc, SETcc, XCHG, BSWAP, XLAT, LAHF, SAHF, CBW, CWDE, CDQE, CWD, CDQ, "
+        + "CQO, LEA, MOVNTI",
+      [.mov, .movzx, .movsx, .cmovcc, .setcc, .xchg, .bswap, .xlat, .lahf, .sahf, .convertInAX, .convertToDX, .lea],
+      features: [.cmov, .lahfLM], note: "MOVNTI is a store: there is no write combining"),
+    InstructionFamily(
+      "Stack", "Stack", "PUSH, POP, PUSHF, POPF, PUSHA, POPA, ENTER, LEAVE",
+      [.push, .pop, .pushFlags, .popFlags, .pushAll, .popAll, .enter, .leave], note: "PUSHA, POPA: not in 64-bit code"),
+    InstructionFamily(
+      "Arithmetic", "Arithmetic", "ADD, ADC, SUB, SBB, CMP, INC, DEC, NEG, XADD, CMPXCHG, CMPXCHG8B, CMPXCHG16B",
+      [.add, .adc, .sub, .sbb, .cmp, .inc, .dec, .neg, .xadd, .cmpxchg, .cmpxchg8b, .cmpxchg16b],
+      features: [.cx8, .cx16], note: "with LOCK where memory is the destination"),
+    InstructionFamily(
+      "Multiplication and division", "Multiply", "MUL, IMUL, DIV, IDIV", [.mul, .imulWide, .imul, .div, .idiv]),
+    InstructionFamily("Logic", "Logic", "AND, OR, XOR, TEST, NOT", [.and, .or, .xor, .test, .not]),
+    InstructionFamily(
+      "Shifts", "Shift", "ROL, ROR, RCL, RCR, SHL, SAL, SHR, SAR, SHLD, SHRD",
+      [.rol, .ror, .rcl, .rcr, .shl, .shr, .sar, .shld, .shrd]),
+    InstructionFamily(
+      "Bits", "Bits", "BT, BTS, BTR, BTC, BSF, BSR, TZCNT, LZCNT, POPCNT",
+      [.bt, .bts, .btr, .btc, .bsf, .bsr, .tzcnt, .lzcnt, .popcnt], features: [.popcnt, .bmi1, .abm],
+      note: "TZCNT without bmi1 is BSF, LZCNT without abm is BSR"),
+    InstructionFamily(
+      "Flags", "Flags", "CLC, STC, CMC, CLD, STD, CLI, STI, CLAC, STAC",
+      [.clc, .stc, .cmc, .cld, .std, .cli, .sti, .clac, .stac], features: .smap),
+    InstructionFamily(
+      "Bit manipulation", "BitManipulation",
+      "ANDN, BEXTR, BLSI, BLSMSK, BLSR; BZHI, MULX, PDEP, PEXT, RORX, SARX, SHLX, SHRX",
+      [.andn, .bextr, .blsi, .blsmsk, .blsr, .bzhi, .mulx, .pdep, .pext, .rorx, .sarx, .shlx, .shrx],
+      features: [.bmi1, .bmi2], note: "#UD in real and virtual-8086 mode"),
+    InstructionFamily(
+      "Integer extensions", "IntegerExtensions", "ADCX, ADOX, CRC32, MOVBE, MOVDIRI, RDRAND, RDSEED",
+      [.adcx, .adox, .crc32, .movbe, .moveDirect, .readRandom, .readSeed],
+      features: [.adx, .sse42, .movbe, .movdiri, .rdrand, .rdseed],
+      note: "CRC32 goes with SSE4.2; random numbers follow from a seed"),
+    InstructionFamily(
+      "Decimal adjustment", "Decimal", "AAA, AAD, AAM, AAS, DAA, DAS", [.aaa, .aas, .aam, .aad, .daa, .das],
+      note: "not in 64-bit code"),
+    InstructionFamily(
+      "Legacy", "Legacy", "BOUND, ARPL, SALC", [.bound, .adjustPrivilege, .setALFromCarry], note: "not in 64-bit code"),
+    InstructionFamily(
+      "Strings", "String", "MOVS, STOS, LODS, SCAS, CMPS, INS, OUTS, with REP, REPE, REPNE",
+      [.movs, .stos, .lods, .scas, .cmps, .ins, .outs]),
+    InstructionFamily(
+      "Control", "Control",
+      "JMP, Jcc, CALL, RET, LOOP, LOOPE, LOOPNE, JCXZ, JECXZ, JRCXZ, INT, INT1, INT3, INTO, UD0, "
+        + "UD1, UD2, NOP",
+      [
+        .callRelative, .callIndirect, .jumpIndirect, .ret, .loop, .loope, .loopne, .jcxz, .interrupt, .breakpoint,
+        .overflow, .debugTrap, .undefined,
+      ], note: "with 66 in 64-bit code near branches follow the profile's vendor; INTO: not in 64-bit code"),
+    InstructionFamily(
+      "Far transfers", "FarTransfer", "far JMP, CALL, RET, through call gates in long mode; IRET",
+      [.callFar, .jumpFar, .retFar, .interruptReturn], note: "task switches and task gates are named and refused"),
+    InstructionFamily(
+      "System calls", "SystemCall",
+      "SYSCALL, SYSRET, SYSENTER, SYSEXIT, SWAPGS, RDFSBASE, RDGSBASE, WRFSBASE, WRGSBASE",
+      [.sysCall, .sysReturn, .sysEnter, .sysExit, .swapGS, .readFSGSBase, .writeFSGSBase],
+      features: [.syscall, .sep, .fsgsbase]),
+    InstructionFamily(
+      "Control registers", "../Processor/ControlRegisters", "MOV CRn, CLTS, LMSW, SMSW",
+      [.movFromControl, .movToControl, .clearTaskSwitched, .loadMachineStatus, .storeMachineStatus], features: .umip),
+    InstructionFamily(
+      "Debug registers", "../Processor/DebugRegisters", "MOV DRn", [.movFromDebug, .movToDebug], features: .de),
+    InstructionFamily(
+      "Model-specific registers", "../Processor/MSRs", "RDMSR, WRMSR", [.readMSR, .writeMSR], features: .msr,
+      note: "an unknown register raises #GP, and is counted"),
+    InstructionFamily(
+      "Descriptor tables", "DescriptorTables", "LGDT, LIDT, SGDT, SIDT, LLDT, SLDT, LTR, STR",
+      [.loadGDT, .loadIDT, .storeGDT, .storeIDT, .loadLDT, .storeLDT, .loadTask, .storeTask], features: .umip),
+    InstructionFamily(
+      "Segments", "Segments",
+      "MOV Sreg, LDS, LES, LSS, LFS, LGS, VERR, VERW, LAR, LSL",
+      [
+        .movToSegment, .movFromSegment, .loadFarPointer, .verifyRead, .verifyWrite, .loadAccessRights,
+        .loadSegmentLimit,
+      ]),
+    InstructionFamily(
+      "Invalidation and caches", "Invalidation",
+      "INVLPG, INVPCID, INVD, WBINVD, WBNOINVD, CLFLUSH, CLFLUSHOPT, CLWB, LFENCE, SFENCE, MFENCE, PAUSE; as hints "
+        + "PREFETCHh, PREFETCHW, CLDEMOTE",
+      [.invalidatePage, .invalidatePCID, .writeBackCaches, .cacheLineFlush, .fence, .pause],
+      features: [.invpcid, .clflush, .clflushopt, .clwb, .wbnoinvd, .prefetchW]),
+    InstructionFamily(
+      "System", "System", "HLT, CPUID, RDTSC, RDTSCP, RDPID, RDPMC, SERIALIZE, XGETBV, XSETBV",
+      [
+        .halt, .cpuid, .readTimeStamp, .readTimeStampAux, .readPID, .readCounter, .serialize,
+        .getXCR, .setXCR, .monitor, .mwait,
+      ], features: [.tsc, .rdtscp, .rdpid, .serialize], note: "MONITOR and MWAIT: #UD, as CPUID says"),
+    InstructionFamily("Ports", "Ports", "IN, OUT", [.in, .out]),
+  ]
+}

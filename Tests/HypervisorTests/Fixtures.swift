@@ -14,7 +14,8 @@ func testProfile(_ vendor: Machine.Vendor = .intel, _ changes: [CostKey: UInt64]
     .tlbData2MWays: 4, .tlbData1GEntries: 4, .tlbData1GWays: 4, .tlbDataUnified: 0, .tlbCode4KEntries: 16,
     .tlbCode4KWays: 4, .tlbCode2MEntries: 4, .tlbCode2MWays: 4, .tlbCode1GEntries: 4, .tlbCode1GWays: 4,
     .tlbCodeUnified: 0, .nestedAccessedDirty: 1, .tlbL2Entries: 64, .tlbL2Ways: 4, .tlbL2Holds2M: 1,
-    .tlbL2Large2MEntries: 0, .tlbL2Large2MWays: 0, .tlbL2Large1GEntries: 4, .tlbL2Large1GWays: 4, .pscPML4E: 2, .pscPDPTE: 2, .pscPDE: 4,
+    .tlbL2Large2MEntries: 0, .tlbL2Large2MWays: 0, .tlbL2Large1GEntries: 4, .tlbL2Large1GWays: 4,
+    .pscPML4E: 2, .pscPDPTE: 2, .pscPDE: 4,
     .pscNestedPDPTE: 2, .pscNestedPDE: 4, .nestedTLBEntries: 8, .cacheL1Bytes: 0, .cacheL1Ways: 0, .cacheL2Bytes: 0,
     .cacheL2Ways: 0, .cacheL3Bytes: 0, .cacheL3Ways: 0, .taggedTLB: 1,
   ]

@@ -55,6 +55,8 @@ public final class CapstoneDecoder: InstructionDecoder {
     let outcome: Lowering.Outcome
     if let corrected = lowering.correctedBeforeCapstone() {
       outcome = corrected
+    } else if let vector = lowering.vectorInstruction() {
+      outcome = vector
     } else if understand(bytes, encoding, rip: rip) {
       outcome = lowering.lower()
     } else {

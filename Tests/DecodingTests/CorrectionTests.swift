@@ -124,7 +124,7 @@ struct CorrectionTests {
 
   @Test func `MOVSD is a string instruction or SSE's`() {
     #expect(Decoded([0xa5]).callout == .movs)
-    #expect(Decoded([0xf2, 0x0f, 0x10, 0xc1]).result == .unsupported(mnemonic: "movsd", length: 4))
+    #expect(Decoded([0xf2, 0x0f, 0x10, 0xc1]).callout == .vectorMove)
   }
 
   @Test func `a far branch has the size of its offset`() {

@@ -19,6 +19,36 @@ import Testing
     ) { guest in #expect(guest.bus.registers.count == 6) }
   }
 
+  @Test func `vectors reach device registers and page tables in halves`() throws {
+    try expectSame(
+      Code {
+        // MOVUPS XMM1, [RDI]; MOVUPS [RDI + 0x18], XMM1
+        $0.rdi(0x20_0010)
+        $0.raw(0x0f, 0x10, 0x0f)
+        $0.raw(0x0f, 0x11, 0x4f, 0x18)
+        // Two entries at once: MOVQ XMM2, RAX; PUNPCKLQDQ XMM2, XMM2; MOVAPS [RDI], XMM2
+        $0.store(Place.data + 0x1000, 0x77)
+        $0.load(Place.window)
+        $0.rax((Place.data + 0x1000) | 3)
+        $0.raw(0x66, 0x48, 0x0f, 0x6e, 0xd0, 0x66, 0x0f, 0x6c, 0xd2)
+        $0.rdi(Place.entry(of: Place.window))
+        $0.raw(0x0f, 0x29, 0x17)
+        $0.bytes += [0x0f, 0x01, 0x3c, 0x25, 0, 0, 0x10, 0]  // INVLPG
+        $0.load(Place.window)
+      },
+      prepare: { guest in
+        var state = guest.processor.state
+        state.cr4 |= CR4.osFXSR
+        guest.processor.state = state
+        guest.processor.refresh()
+      },
+      check: { guest in
+        #expect(guest.bus.registers.map(\.address).count == 4 && guest.rax == 0x77)
+        #expect(guest.processor.state.vector.xmm[1].y == 0x1122_3344_5566_7788)
+      }
+    )
+  }
+
   @Test func `code in device space is no instruction`() throws {
     try expectSame(
       Code {

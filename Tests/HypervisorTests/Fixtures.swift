@@ -25,7 +25,7 @@ func testProfile(_ vendor: Machine.Vendor = .intel, _ changes: [CostKey: UInt64]
   do {
     return try CostProfile(
       name: "test", vendor: vendor, summary: "",
-      features: ["lm", "nx", "syscall", "smep", "smap", "pcid", "invpcid", "cx16", "pge"],
+      features: ["lm", "nx", "syscall", "smep", "smap", "pcid", "invpcid", "cx16", "pge", "sse", "sse2"],
       figures: figures)
   } catch {
     preconditionFailure("\(error)")

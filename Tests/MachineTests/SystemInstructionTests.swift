@@ -349,7 +349,7 @@ struct SystemInstructionTests {
 
   @Test func `CPUID shows the features that it was given, and no hypervisor`() {
     let machine = Self.machine(
-      [0x0f, 0xa2], features: ["nx", "lm", "pcid", "smep", "fpu", "sse"], figures: [.physicalBits: 40])
+      [0x0f, 0xa2], features: ["nx", "lm", "pcid", "smep", "fpu", "mmx"], figures: [.physicalBits: 40])
     func leaf(_ number: UInt64) -> [UInt64] {
       Self.execute(machine, rax: number, rcx: 0)
       return [machine[Slot.rax], machine[Slot.rbx], machine[Slot.rcx], machine[Slot.rdx]]

@@ -36,6 +36,10 @@ public struct Fingerprint: Equatable, Sendable {
       ("shadow", state.interruptShadow), ("stack shadow", state.stackShadow), ("pending", state.pendingDebug),
       ("halted", state.isHalted ? 1 : 0), ("dr6", state.debugRegisters[6]),
     ] { add(name, value) }
+    for number in 0..<16 where state.vector.xmm[number] != Vector128() {
+      lines.append("xmm \(number) \(state.vector.xmm[number])")
+    }
+    add("mxcsr", UInt64(state.vector.mxcsr))
     for register in SegmentRegister.allCases { lines.append("segment \(register) \(state[register])") }
   }
 

@@ -47,6 +47,8 @@
   case readCounter, serialize
   // Ports (Ports.swift)
   case `in`, out
+  // Vectors, a family each (VectorOperation.swift): `OperandForm.extra` is a `VectorForm` with the operation
+  case vectorMove, vectorShuffle, vectorInteger, vectorFloat, vectorConvert, vectorString, extendedState
 }
 
 /// How a callout finds its operands.

@@ -196,6 +196,14 @@ extension Processor {
     // Ports (Ports.swift)
     case .in: try portIn(op)
     case .out: try portOut(op)
+    // Vectors (Vector*.swift, ExtendedState.swift)
+    case .vectorMove: try vectorMove(op)
+    case .vectorShuffle: try vectorShuffle(op)
+    case .vectorInteger: try vectorInteger(op)
+    case .vectorFloat: try vectorFloat(op)
+    case .vectorConvert: try vectorConvert(op)
+    case .vectorString: try vectorString(op)
+    case .extendedState: try extendedState(op)
     }
   }
 }

@@ -62,7 +62,7 @@ extension Processor {
 
   // MARK: Extended control registers
 
-  /// CR4.OSXSAVE cannot be set while CPUID has no XSAVE, so that both are undefined until then.
+  /// CR4.OSXSAVE cannot be set where CPUID hides XSAVE, so that both are undefined there.
   func getXCR(_ op: UnsafePointer<Operation>) throws(Stopped) {
     try checkXCR()
     setRegister(Slot.rax, width: 4, s.pointee.xcr0)
@@ -74,7 +74,7 @@ extension Processor {
     try requireRing0()
     try checkXCR()
     let value = register(Slot.rax, width: 4) | register(Slot.rdx, width: 4) << 32
-    // x87 state is always enabled; SSE state is the other one that there will be.
+    // x87 state is always enabled; SSE state is the other one that there is.
     guard value & 1 != 0, value & ~3 == 0 else { throw raise(.generalProtection(0)) }
     s.pointee.xcr0 = value
   }

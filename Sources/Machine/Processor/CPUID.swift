@@ -7,20 +7,21 @@ struct CPUIDLeaf: Equatable, Sendable {
 }
 
 extension Processor {
-  private static let highestBasicLeaf: UInt32 = 7
+  /// Leaf 0xd tells about XSAVE.
+  private var highestBasicLeaf: UInt32 { features.contains(.xsave) ? 0xd : 7 }
   private static let highestExtendedLeaf: UInt32 = 0x8000_0008
 
   /// One leaf.
   func cpuidLeaf(_ leaf: UInt32, _ subleaf: UInt32) -> CPUIDLeaf {
     switch leaf {
-    case 0...Self.highestBasicLeaf:
+    case 0...highestBasicLeaf:
       return basicLeaf(leaf, subleaf)
     case 0x8000_0000...Self.highestExtendedLeaf:
       return extendedLeaf(leaf)
     default:
       // Beyond the highest leaf Intel repeats the highest basic one, AMD gives zeros. 0x40000000 is such a leaf: no
       // hypervisor shows itself.
-      return profile.vendor == .intel ? basicLeaf(Self.highestBasicLeaf, subleaf) : CPUIDLeaf()
+      return profile.vendor == .intel ? basicLeaf(highestBasicLeaf, subleaf) : CPUIDLeaf()
     }
   }
 
@@ -28,7 +29,7 @@ extension Processor {
     switch leaf {
     case 0:
       var result = vendorString
-      result.eax = Self.highestBasicLeaf
+      result.eax = highestBasicLeaf
       return result
     case 1:
       var result = CPUIDLeaf(eax: signature)
@@ -47,6 +48,10 @@ extension Processor {
       guard subleaf == 0 else { return CPUIDLeaf() }
       return CPUIDLeaf(
         ebx: features.bits(leaf: 7, .ebx), ecx: features.bits(leaf: 7, .ecx), edx: features.bits(leaf: 7, .edx))
+    case 0xd:
+      // The components that XCR0 can have, and the size of XSAVE's area: that of FXSAVE and a header.
+      guard subleaf == 0, features.contains(.xsave) else { return CPUIDLeaf() }
+      return CPUIDLeaf(eax: 3, ebx: 576, ecx: 576)
     default:
       return CPUIDLeaf()
     }

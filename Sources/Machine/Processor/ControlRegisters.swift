@@ -136,14 +136,14 @@ extension Processor {
   }
 
   /// The bits of CR4 that exist. Those that every 64-bit processor has may be set whether or not CPUID shows what they
-  /// are for: to set OSFXSR harms nobody, and an SSE instruction is told by its name.
+  /// are for: to set OSFXSR harms nobody.
   private var allowedCR4: UInt64 {
     var allowed =
       CR4.timeStampDisable | CR4.debuggingExtensions | CR4.pageSizeExtensions | CR4.physicalAddressExtension
       | CR4.machineCheck | CR4.pageGlobal | CR4.performanceCounter | CR4.osFXSR | CR4.osXMMExceptions
     let optional: [(FeatureSet, UInt64)] = [
       (.umip, CR4.umip), (.la57, CR4.la57), (.fsgsbase, CR4.fsgsbase), (.pcid, CR4.pcid), (.smep, CR4.smep),
-      (.smap, CR4.smap),
+      (.smap, CR4.smap), (.xsave, CR4.osXSAVE),
     ]
     for (feature, bit) in optional where features.contains(feature) { allowed |= bit }
     return allowed

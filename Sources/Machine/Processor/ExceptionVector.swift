@@ -29,6 +29,8 @@
   public static func pageFault(_ fault: PageFault) -> GuestException {
     .init(vector: 14, errorCode: fault.errorCode, address: fault.address.rawValue)
   }
+  /// #XM, a SIMD floating-point exception.
+  public static let vectorFloat = GuestException(vector: 19)
   public static let alignmentCheck = GuestException(vector: 17, errorCode: 0)
 
   /// Contributory exceptions and page faults make a double fault of a second one (SDM vol. 3, table 6-5).

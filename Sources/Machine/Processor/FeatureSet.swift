@@ -51,8 +51,16 @@
   public static let rdseed = FeatureSet(rawValue: 1 << 59)
   public static let serialize = FeatureSet(rawValue: 1 << 58)
   public static let movdiri = FeatureSet(rawValue: 1 << 57)
-  /// CRC32 asks for it; it has no row below while the string comparisons of SSE4.2 are missing.
-  public static let sse42 = FeatureSet(rawValue: 1 << 56)
+
+  // Of the vector unit; those from SSE on lie side by side in the order of `VectorFeature`.
+  public static let fxsr = FeatureSet(rawValue: 1 << 48)
+  public static let xsave = FeatureSet(rawValue: 1 << 49)
+  public static let sse = FeatureSet(rawValue: 1 << 50)
+  public static let sse2 = FeatureSet(rawValue: 1 << 51)
+  public static let sse3 = FeatureSet(rawValue: 1 << 52)
+  public static let ssse3 = FeatureSet(rawValue: 1 << 53)
+  public static let sse41 = FeatureSet(rawValue: 1 << 54)
+  public static let sse42 = FeatureSet(rawValue: 1 << 55)
 
   // What instructions ask.
   var bmi1: Bool { contains(.bmi1) }
@@ -96,6 +104,14 @@
     Row("cmov", .cmov, 1, .edx, 15, "CMOVcc"),
     Row("pat", .pat, 1, .edx, 16, "page attribute table"),
     Row("clflush", .clflush, 1, .edx, 19, "CLFLUSH"),
+    Row("fxsr", .fxsr, 1, .edx, 24, "FXSAVE and FXRSTOR"),
+    Row("sse", .sse, 1, .edx, 25, "SSE"),
+    Row("sse2", .sse2, 1, .edx, 26, "SSE2"),
+    Row("pni", .sse3, 1, .ecx, 0, "SSE3"),
+    Row("ssse3", .ssse3, 1, .ecx, 9, "SSSE3"),
+    Row("sse4_1", .sse41, 1, .ecx, 19, "SSE4.1"),
+    Row("sse4_2", .sse42, 1, .ecx, 20, "SSE4.2"),
+    Row("xsave", .xsave, 1, .ecx, 26, "XSAVE, XRSTOR, XGETBV and XSETBV"),
     Row("cx16", .cx16, 1, .ecx, 13, "CMPXCHG16B"),
     Row("pcid", .pcid, 1, .ecx, 17, "process-context identifiers"),
     Row("movbe", .movbe, 1, .ecx, 22, "MOVBE"),

@@ -54,6 +54,9 @@
   public var efer: UInt64
   public var debugRegisters: InlineArray<8, UInt64>
 
+  /// XMM registers, MXCSR and the x87.
+  public var vector: VectorState
+
   public var star: UInt64
   public var lstar: UInt64
   public var cstar: UInt64
@@ -108,6 +111,7 @@
     debugRegisters = InlineArray(repeating: 0)
     debugRegisters[6] = 0xffff_0ff0
     debugRegisters[7] = 0x400
+    vector = VectorState()
     star = 0
     lstar = 0
     cstar = 0

@@ -1,0 +1,148 @@
+import CCapstone
+import Machine
+
+/// Vector instructions, from their bytes alone: a table row by opcode and prefix, and the operands that ModRM names.
+extension Lowering {
+  /// The outcome, or nil where the instruction is none of the vector unit's.
+  mutating func vectorInstruction() -> Outcome? {
+    let row: VectorRow?
+    switch encoding.map {
+    case .primary: return x87Control()
+    case .secondary:
+      if encoding.opcode == 0xae || encoding.opcode == 0xc7 { return extendedState() }
+      row = .secondary(encoding)
+    case .map38: row = .map38(encoding)
+    case .map3A: row = .map3A(encoding)
+    case .vector: return nil
+    }
+    guard let row else { return isVectorOpcode ? .invalid : nil }
+    guard encoding.isRegisterForm ? row.takesRegister : row.takesMemory else { return .invalid }
+    return lower(row)
+  }
+
+  /// Whether an opcode is a vector instruction with another prefix, and nothing with this one. Without a prefix it may
+  /// be MMX's.
+  private var isVectorOpcode: Bool {
+    let prefix = MandatoryPrefix(encoding)
+    guard encoding.map == .secondary, prefix != .none else { return false }
+    switch encoding.opcode {
+    // MMX takes part in these: CVTPI2PD, CVTTPD2PI, CVTPD2PI; MOVQ2DQ, MOVDQ2Q.
+    case 0x2a, 0x2c, 0x2d: return false
+    case 0xd6: return false
+    case 0x10...0x17, 0x28...0x2f, 0x50...0x76, 0x7c...0x7f, 0xc2, 0xc4...0xc6, 0xd0...0xfe: return true
+    default: return false
+    }
+  }
+
+  private mutating func lower(_ row: VectorRow) -> Outcome {
+    var operands = Operands()
+    let hasImmediate = encoding.immediateSize > 0
+    var imm = unsignedImmediate
+    if encoding.isRegisterForm {
+      let isGroup = encoding.map == .secondary && (0x71...0x73).contains(encoding.opcode)
+      operands.dst = row.stores || isGroup ? registerOfRM : registerOfReg
+      operands.src = row.stores ? registerOfReg : registerOfRM
+      operands.shape = isGroup ? .ri : hasImmediate ? .rri : .rr
+      // MASKMOVDQU's memory is implied.
+      operands.memory.segment = impliedSegment
+    } else {
+      guard let memory = memory(memoryOfRM()) else { return .invalid }
+      operands.memory = memory
+      operands.dst = registerOfReg
+      operands.src = registerOfReg
+      operands.shape = row.stores ? (hasImmediate ? .mri : .mr) : hasImmediate ? .rmi : .rm
+      // INSERTPS from memory has one element to choose from.
+      if row.callout == .vectorShuffle && row.operation == VectorShuffle.insertSingle.rawValue { imm &= 0x3f }
+    }
+    return callout(
+      row.callout, operands, width: row.width, sourceWidth: row.general, imm: imm, extra: row.form.rawValue,
+      cost: row.cost)
+  }
+
+  private var registerOfReg: UInt8 { encoding.reg | (encoding.rex & 4) << 1 }
+  private var registerOfRM: UInt8 { encoding.modRM & 7 | (encoding.rex & 1) << 3 }
+
+  /// The memory operand that ModRM and SIB name (SDM vol. 2, tables 2-1 to 2-3).
+  private func memoryOfRM() -> DecodedOperand {
+    var operand = DecodedOperand()
+    operand.kind = DecodedOperandMemory
+    operand.value = encoding.displacement(bytes)
+    operand.base = DecodedRegister(kind: DecodedRegisterNone, number: 0)
+    operand.index = operand.base
+    let mod = encoding.modRM >> 6
+    let rm = encoding.modRM & 7
+    func general(_ number: UInt8) -> DecodedRegister { DecodedRegister(kind: DecodedRegister64, number: number) }
+    if encoding.addressSize == .bits16 {
+      let bases: [UInt8] = [Slot.rbx, Slot.rbx, Slot.rbp, Slot.rbp, Slot.rsi, Slot.rdi, Slot.rbp, Slot.rbx]
+      if rm != 6 || mod != 0 { operand.base = general(bases[Int(rm)]) }
+      if rm < 4 { operand.index = general(rm & 1 == 0 ? Slot.rsi : Slot.rdi) }
+    } else if rm == 4 {
+      let base = encoding.sib & 7
+      let index = encoding.sib >> 3 & 7 | (encoding.rex & 2) << 2
+      if base != 5 || mod != 0 { operand.base = general(base | (encoding.rex & 1) << 3) }
+      if index != 4 { operand.index = general(index) }
+      operand.scale = encoding.sib >> 6
+    } else if rm != 5 || mod != 0 {
+      operand.base = general(registerOfRM)
+    } else if is64 {
+      operand.base = DecodedRegister(kind: DecodedRegisterInstructionPointer, number: 0)
+    }
+    return operand
+  }
+
+  // MARK: State
+
+  /// 0F AE and 0F C7 with memory: the FXSAVE and XSAVE families and MXCSR.
+  private mutating func extendedState() -> Outcome? {
+    guard !encoding.isRegisterForm else { return nil }
+    let isPlain = MandatoryPrefix(encoding) == .none
+    if encoding.opcode == 0xc7 {
+      // XRSTORS, XSAVEC, XSAVES: features that the processor never has.
+      return (3...5).contains(encoding.reg) ? .invalid : nil
+    }
+    switch encoding.reg {
+    case 0 where isPlain: return state(.fxsave)
+    case 1 where isPlain: return state(.fxrstor)
+    case 2 where isPlain: return state(.loadMXCSR)
+    case 3 where isPlain: return state(.storeMXCSR)
+    case 4 where isPlain: return state(.xsave)
+    case 5 where isPlain: return state(.xrstor)
+    // XSAVEOPT.
+    case 6 where isPlain: return .invalid
+    case 0...5: return .invalid
+    default: return nil
+    }
+  }
+
+  /// FNINIT, FNCLEX, FLDCW, FNSTCW, FNSTSW, FWAIT.
+  private mutating func x87Control() -> Outcome? {
+    switch (encoding.opcode, encoding.isRegisterForm) {
+    case (0x9b, _): return state(.wait)
+    case (0xd9, false) where encoding.reg == 5: return state(.loadControl, width: 2)
+    case (0xd9, false) where encoding.reg == 7: return state(.storeControl, width: 2)
+    case (0xdb, true) where encoding.modRM == 0xe2: return state(.clearExceptions)
+    case (0xdb, true) where encoding.modRM == 0xe3: return state(.initialize)
+    case (0xdd, false) where encoding.reg == 7: return state(.storeStatus, width: 2)
+    case (0xdf, true) where encoding.modRM == 0xe0: return state(.storeStatus, width: 2)
+    default: return nil
+    }
+  }
+
+  private mutating func state(_ operation: ExtendedStateOperation, width: Int = 1) -> Outcome {
+    var operands = Operands()
+    if encoding.hasModRM {
+      if encoding.isRegisterForm {
+        // FNSTSW AX alone names a register.
+        operands.shape = operation == .storeStatus ? .r : .none
+        operands.dst = Slot.rax
+      } else {
+        guard let memory = memory(memoryOfRM()) else { return .invalid }
+        operands.memory = memory
+        operands.shape = .m
+      }
+    }
+    return callout(
+      .extendedState, operands, width: width, sourceWidth: encoding.isWide ? 8 : 4,
+      extra: VectorForm(operation.rawValue, .sse).rawValue, cost: .microcoded)
+  }
+}

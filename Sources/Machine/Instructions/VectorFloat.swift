@@ -1,0 +1,212 @@
+/// Floating-point arithmetic on vectors and scalars (SDM vol. 2: ADDPS, MINSD, CMPPD, UCOMISS, HADDPS, DPPS, ROUNDSD
+/// and their kin). What numbers are is `FloatUnit`'s.
+extension Processor {
+  func vectorFloat(_ op: UnsafePointer<Operation>) throws(Stopped) {
+    let form = OperandForm(op)
+    let vector = form.vector
+    try checkVector(vector)
+    guard let operation = VectorFloat(rawValue: vector.operation) else { return }
+    let a = xmm(op.pointee.dst)
+    let b = try vectorSource(op, form)
+    var unit = FloatUnit(s.pointee.vector.mxcsr)
+    let control = UInt8(truncatingIfNeeded: op.pointee.imm)
+    let format = vector.isDouble ? FloatFormat.double : .single
+    let result: Vector128
+    switch operation {
+    case .add, .multiply, .subtract, .divide:
+      result = a.each(b, vector) { unit.arithmetic(operation, $0, $1, isDouble: vector.isDouble) }
+    case .squareRoot: result = a.each(b, vector) { unit.squareRoot($1, isDouble: vector.isDouble) }
+    case .minimum: result = a.each(b, vector) { unit.extreme($0, $1, isMaximum: false, format) }
+    case .maximum: result = a.each(b, vector) { unit.extreme($0, $1, isMaximum: true, format) }
+    case .compare:
+      result = a.each(b, vector) { unit.matches(control, $0, $1, format) ? .max : 0 }
+    case .compareOrdered, .compareUnordered:
+      let order = unit.order(a.low(vector), b.low(vector), signalsQuiet: operation == .compareOrdered, format)
+      try finish(unit)
+      s.pointee.flags = LazyFlags(order.flags)
+      return
+    case .reciprocal: result = a.each(b, vector) { unit.approximated($1, isRoot: false) }
+    case .reciprocalRoot: result = a.each(b, vector) { unit.approximated($1, isRoot: true) }
+    case .round: result = a.each(b, vector) { unit.toIntegral($1, format, control: control) }
+    case .addSubtract:
+      // Even lanes are subtracted.
+      var isOdd = true
+      result = a.each(b, vector) {
+        isOdd.toggle()
+        return unit.sum($0, $1, subtracts: !isOdd, format)
+      }
+    case .addPairs: result = a.pairs(b, vector) { unit.sum($0, $1, subtracts: false, format) }
+    case .subtractPairs: result = a.pairs(b, vector) { unit.sum($0, $1, subtracts: true, format) }
+    case .dotProduct: result = vector.isDouble ? unit.dotDouble(a, b, control) : unit.dotSingle(a, b, control)
+    }
+    try finish(unit)
+    setXMM(op.pointee.dst, result)
+  }
+
+  /// Enters what was raised into MXCSR; exceptions that are not masked take the place of the result. Those of the
+  /// operands come before those of results (SDM vol. 1, 11.5.1).
+  @inline(__always) func finish(_ unit: FloatUnit) throws(Stopped) {
+    guard unit.raised & ~s.pointee.vector.mxcsr != 0 || unit.pending != 0 else { return }
+    try raiseFloat(unit)
+  }
+
+  @inline(never) private func raiseFloat(_ unit: FloatUnit) throws(Stopped) {
+    let ofOperands = MXCSR.invalid | MXCSR.denormal | MXCSR.zeroDivide
+    let stopsBefore = unit.pending & ofOperands != 0
+    s.pointee.vector.mxcsr |= stopsBefore ? unit.raised & ofOperands : unit.raised
+    guard unit.pending != 0 else { return }
+    throw raise(s.pointee.cr4 & CR4.osXMMExceptions != 0 ? .vectorFloat : .invalidOpcode)
+  }
+}
+
+extension FloatUnit {
+  @inline(__always)
+  fileprivate mutating func arithmetic(_ operation: VectorFloat, _ a: UInt64, _ b: UInt64, isDouble: Bool) -> UInt64 {
+    if isPlain {
+      if isDouble {
+        if let result = Self.plain(operation, Double(bitPattern: a), Double(bitPattern: b)) { return result.bitPattern }
+      } else {
+        let x = Float(bitPattern: UInt32(truncatingIfNeeded: a))
+        let y = Float(bitPattern: UInt32(truncatingIfNeeded: b))
+        if let result = Self.plain(operation, x, y) { return UInt64(result.bitPattern) }
+      }
+    }
+    return exact(operation, a, b, isDouble ? .double : .single)
+  }
+
+  @inline(never)
+  private mutating func exact(_ operation: VectorFloat, _ a: UInt64, _ b: UInt64, _ format: FloatFormat) -> UInt64 {
+    switch operation {
+    case .add: sum(a, b, subtracts: false, format)
+    case .subtract: sum(a, b, subtracts: true, format)
+    case .multiply: product(a, b, format)
+    default: quotient(a, b, format)
+    }
+  }
+
+  /// The host's result where it is normal, and no operand denormal: then there is nothing to tell but imprecision.
+  @inline(__always)
+  private static func plain<Number: BinaryFloatingPoint>(_ operation: VectorFloat, _ a: Number, _ b: Number) -> Number?
+  {
+    let result: Number
+    switch operation {
+    case .add: result = a + b
+    case .subtract: result = a - b
+    case .multiply: result = a * b
+    default: result = a / b
+    }
+    // The least normal number may have been rounded up to.
+    guard result.magnitude > Number.leastNormalMagnitude, result.magnitude < .infinity, !a.isSubnormal, !b.isSubnormal
+    else { return nil }
+    return result
+  }
+
+  @inline(__always)
+  fileprivate mutating func squareRoot(_ a: UInt64, isDouble: Bool) -> UInt64 {
+    if isPlain {
+      if isDouble {
+        let x = Double(bitPattern: a)
+        if x >= .leastNormalMagnitude && x < .infinity { return x.squareRoot().bitPattern }
+      } else {
+        let x = Float(bitPattern: UInt32(truncatingIfNeeded: a))
+        if x >= .leastNormalMagnitude && x < .infinity { return UInt64(x.squareRoot().bitPattern) }
+      }
+    }
+    return root(a, isDouble ? .double : .single)
+  }
+
+  /// CMPPS's predicates: LT, LE and their negations signal a quiet NaN.
+  fileprivate mutating func matches(_ control: UInt8, _ a: UInt64, _ b: UInt64, _ format: FloatFormat) -> Bool {
+    let predicate = control & 3
+    let order = order(a, b, signalsQuiet: predicate == 1 || predicate == 2, format)
+    let holds =
+      switch predicate {
+      case 0: order == .equal
+      case 1: order == .less
+      case 2: order == .less || order == .equal
+      default: order == .unordered
+      }
+    return holds != (control & 4 != 0)
+  }
+
+  /// RCPPS and RSQRTPS, which raise nothing. Processors differ in the result within a relative error of 1.5 * 2^-12;
+  /// here it is the exact one, rounded to 12 bits.
+  fileprivate func approximated(_ operand: UInt64, isRoot: Bool) -> UInt64 {
+    let format = FloatFormat.single
+    // Denormal operands are zeros, results that are tiny too, whatever MXCSR says.
+    var unit = FloatUnit(
+      MXCSR.initial | MXCSR.denormalsAreZeros | MXCSR.flushToZero)
+    let a = unit.flushed(operand, format)
+    if format.isNaN(a) { return a | format.quietBit }
+    let sign = a & format.signBit
+    if format.isZero(a) { return sign | format.infinity }
+    if isRoot && sign != 0 { return format.indefinite }
+    if format.isInfinite(a) { return sign }
+    let wide = unit.converted(a, from: .single, to: .double)
+    let exact = unit.quotient(FloatFormat.double.one, isRoot ? unit.root(wide, .double) : wide, .double)
+    let rounded = exact &+ (1 << 40) & ~(1 << 41 - 1)
+    return unit.converted(rounded, from: .double, to: .single)
+  }
+
+  fileprivate mutating func dotSingle(_ a: Vector128, _ b: Vector128, _ control: UInt8) -> Vector128 {
+    let x = a.lanes(SIMD4<UInt32>.self)
+    let y = b.lanes(SIMD4<UInt32>.self)
+    var products = SIMD4<UInt64>()
+    for lane in 0..<4 where control >> UInt8(4 &+ lane) & 1 != 0 {
+      products[lane] = product(UInt64(x[lane]), UInt64(y[lane]), .single)
+    }
+    guard pending == 0 else { return a }
+    let low = sum(products[0], products[1], subtracts: false, .single)
+    let high = sum(products[2], products[3], subtracts: false, .single)
+    guard pending == 0 else { return a }
+    let total = UInt32(truncatingIfNeeded: sum(low, high, subtracts: false, .single))
+    var result = SIMD4<UInt32>()
+    for lane in 0..<4 where control >> UInt8(lane) & 1 != 0 { result[lane] = total }
+    return Vector128(lanes: result)
+  }
+
+  fileprivate mutating func dotDouble(_ a: Vector128, _ b: Vector128, _ control: UInt8) -> Vector128 {
+    let low = control & 0x10 != 0 ? product(a.x, b.x, .double) : 0
+    let high = control & 0x20 != 0 ? product(a.y, b.y, .double) : 0
+    guard pending == 0 else { return a }
+    let total = sum(low, high, subtracts: false, .double)
+    return Vector128(control & 1 != 0 ? total : 0, control & 2 != 0 ? total : 0)
+  }
+}
+
+extension FloatUnit.Order {
+  /// What COMISS makes of it (SDM vol. 2); OF, SF and AF are cleared.
+  fileprivate var flags: UInt64 {
+    switch self {
+    case .greater: 0
+    case .less: Flag.carry
+    case .equal: Flag.zero
+    case .unordered: Flag.zero | Flag.parity | Flag.carry
+    }
+  }
+}
+
+extension SIMD2<UInt64> {
+  /// The scalar of a form.
+  @inline(__always) func low(_ form: VectorForm) -> UInt64 { form.isDouble ? x : x & 0xffff_ffff }
+
+  /// Element by element with another, the elements as a form has them; of a scalar form the rest stays.
+  @inline(__always) func each(
+    _ other: Vector128, _ form: VectorForm, _ body: (UInt64, UInt64) -> UInt64
+  ) -> Vector128 {
+    if form.isScalar { return replacing(low: form.isDouble ? 8 : 4, by: body(low(form), other.low(form))) }
+    if form.isDouble { return Vector128(body(x, other.x), body(y, other.y)) }
+    return combined(with: other, as: SIMD4<UInt32>.self) {
+      UInt32(truncatingIfNeeded: body(UInt64($0), UInt64($1)))
+    }
+  }
+
+  /// Neighbours of this vector, then those of the other.
+  @inline(__always) fileprivate func pairs(
+    _ other: Vector128, _ form: VectorForm, _ body: (UInt64, UInt64) -> UInt64
+  ) -> Vector128 {
+    if form.isDouble { return Vector128(body(x, y), body(other.x, other.y)) }
+    func single(_ word: UInt64) -> UInt64 { body(word & 0xffff_ffff, word >> 32) & 0xffff_ffff }
+    return Vector128(single(x) | single(y) << 32, single(other.x) | single(other.y) << 32)
+  }
+}

@@ -1,0 +1,244 @@
+/// Integer arithmetic, comparison and logic on vectors (SDM vol. 2: PADDB, PCMPEQB, PMULLW, PAND, PTEST and their kin).
+extension Processor {
+  func vectorInteger(_ op: UnsafePointer<Operation>) throws(Stopped) {
+    let form = OperandForm(op)
+    try checkVector(form.vector)
+    guard let operation = VectorInteger(rawValue: form.vector.operation) else { return }
+    if operation.rawValue >= VectorInteger.left16.rawValue { return try vectorShift(op, form, operation) }
+    let a = xmm(op.pointee.dst)
+    let b = try vectorSource(op, form)
+    let result: Vector128
+    switch operation {
+    case .and: result = a & b
+    case .andNot: result = ~a & b
+    case .or: result = a | b
+    case .xor: result = a ^ b
+    case .test:
+      // ZF: nothing in common; CF: nothing of the source lacks. The other flags are cleared.
+      let common = a & b
+      let lacking = ~a & b
+      s.pointee.flags = LazyFlags(
+        (common == Vector128() ? Flag.zero : 0) | (lacking == Vector128() ? Flag.carry : 0))
+      return
+    case .sumsOfDifferences:
+      result = a.sumsOfDifferences(b, UInt8(truncatingIfNeeded: op.pointee.imm))
+    default: result = Self.combine(operation, a, b)
+    }
+    setXMM(op.pointee.dst, result)
+  }
+
+  private static func combine(_ operation: VectorInteger, _ a: Vector128, _ b: Vector128) -> Vector128 {
+    switch operation {
+    case .add8: Vector128(lanes: a.lanes(Bytes.self) &+ b.lanes(Bytes.self))
+    case .add16: Vector128(lanes: a.lanes(Words.self) &+ b.lanes(Words.self))
+    case .add32: Vector128(lanes: a.lanes(Doublewords.self) &+ b.lanes(Doublewords.self))
+    case .add64: a &+ b
+    case .subtract8: Vector128(lanes: a.lanes(Bytes.self) &- b.lanes(Bytes.self))
+    case .subtract16: Vector128(lanes: a.lanes(Words.self) &- b.lanes(Words.self))
+    case .subtract32: Vector128(lanes: a.lanes(Doublewords.self) &- b.lanes(Doublewords.self))
+    case .subtract64: a &- b
+    case .addSigned8: a.combined(with: b, as: SignedBytes.self) { $0.addingSaturated($1) }
+    case .addSigned16: a.combined(with: b, as: SignedWords.self) { $0.addingSaturated($1) }
+    case .addUnsigned8: a.combined(with: b, as: Bytes.self) { $0.addingSaturated($1) }
+    case .addUnsigned16: a.combined(with: b, as: Words.self) { $0.addingSaturated($1) }
+    case .subtractSigned8: a.combined(with: b, as: SignedBytes.self) { $0.subtractingSaturated($1) }
+    case .subtractSigned16: a.combined(with: b, as: SignedWords.self) { $0.subtractingSaturated($1) }
+    case .subtractUnsigned8: a.combined(with: b, as: Bytes.self) { $0.subtractingSaturated($1) }
+    case .subtractUnsigned16: a.combined(with: b, as: Words.self) { $0.subtractingSaturated($1) }
+    case .equal8: a.combined(with: b, as: Bytes.self) { $0 == $1 ? .max : 0 }
+    case .equal16: a.combined(with: b, as: Words.self) { $0 == $1 ? .max : 0 }
+    case .equal32: a.combined(with: b, as: Doublewords.self) { $0 == $1 ? .max : 0 }
+    case .equal64: a.combined(with: b, as: Vector128.self) { $0 == $1 ? .max : 0 }
+    case .greater8: a.combined(with: b, as: SignedBytes.self) { $0 > $1 ? -1 : 0 }
+    case .greater16: a.combined(with: b, as: SignedWords.self) { $0 > $1 ? -1 : 0 }
+    case .greater32: a.combined(with: b, as: SignedDoublewords.self) { $0 > $1 ? -1 : 0 }
+    case .greater64: a.combined(with: b, as: SIMD2<Int64>.self) { $0 > $1 ? -1 : 0 }
+    case .minSigned8: a.combined(with: b, as: SignedBytes.self) { min($0, $1) }
+    case .minSigned16: a.combined(with: b, as: SignedWords.self) { min($0, $1) }
+    case .minSigned32: a.combined(with: b, as: SignedDoublewords.self) { min($0, $1) }
+    case .minUnsigned8: a.combined(with: b, as: Bytes.self) { min($0, $1) }
+    case .minUnsigned16: a.combined(with: b, as: Words.self) { min($0, $1) }
+    case .minUnsigned32: a.combined(with: b, as: Doublewords.self) { min($0, $1) }
+    case .maxSigned8: a.combined(with: b, as: SignedBytes.self) { max($0, $1) }
+    case .maxSigned16: a.combined(with: b, as: SignedWords.self) { max($0, $1) }
+    case .maxSigned32: a.combined(with: b, as: SignedDoublewords.self) { max($0, $1) }
+    case .maxUnsigned8: a.combined(with: b, as: Bytes.self) { max($0, $1) }
+    case .maxUnsigned16: a.combined(with: b, as: Words.self) { max($0, $1) }
+    case .maxUnsigned32: a.combined(with: b, as: Doublewords.self) { max($0, $1) }
+    default: multiply(operation, a, b)
+    }
+  }
+
+  private static func multiply(_ operation: VectorInteger, _ a: Vector128, _ b: Vector128) -> Vector128 {
+    switch operation {
+    case .average8: a.combined(with: b, as: Bytes.self) { UInt8((UInt16($0) &+ UInt16($1) &+ 1) >> 1) }
+    case .average16: a.combined(with: b, as: Words.self) { UInt16((UInt32($0) &+ UInt32($1) &+ 1) >> 1) }
+    case .absolute8: b.mapped(as: SignedBytes.self) { Int8(bitPattern: $0.magnitude) }
+    case .absolute16: b.mapped(as: SignedWords.self) { Int16(bitPattern: $0.magnitude) }
+    case .absolute32: b.mapped(as: SignedDoublewords.self) { Int32(bitPattern: $0.magnitude) }
+    case .sign8: a.combined(with: b, as: SignedBytes.self) { $0 &* $1.signum() }
+    case .sign16: a.combined(with: b, as: SignedWords.self) { $0 &* $1.signum() }
+    case .sign32: a.combined(with: b, as: SignedDoublewords.self) { $0 &* $1.signum() }
+    case .multiplyLow16: Vector128(lanes: a.lanes(Words.self) &* b.lanes(Words.self))
+    case .multiplyLow32: Vector128(lanes: a.lanes(Doublewords.self) &* b.lanes(Doublewords.self))
+    case .multiplyHigh16: a.combined(with: b, as: SignedWords.self) { Int16((Int32($0) &* Int32($1)) >> 16) }
+    case .multiplyHighUnsigned16: a.combined(with: b, as: Words.self) { UInt16((UInt32($0) &* UInt32($1)) >> 16) }
+    case .multiplyRounded16:
+      a.combined(with: b, as: SignedWords.self) {
+        Int16(truncatingIfNeeded: ((Int32($0) &* Int32($1)) >> 14 &+ 1) >> 1)
+      }
+    case .multiplySigned32:
+      a.combined(with: b, as: SIMD2<Int64>.self) {
+        Int64(Int32(truncatingIfNeeded: $0)) &* Int64(Int32(truncatingIfNeeded: $1))
+      }
+    case .multiplyUnsigned32:
+      a.combined(with: b, as: Vector128.self) { ($0 & 0xffff_ffff) &* ($1 & 0xffff_ffff) }
+    case .multiplyAdd16: a.multipliedAndAdded(b)
+    case .multiplyAddBytes: a.bytesMultipliedAndAdded(b)
+    case .sumOfDifferences: a.sumOfDifferences(b)
+    case .leastWord: b.leastWord
+    case .addPairs16: a.pairwise(b, SignedWords.self) { $0 &+ $1 }
+    case .addPairs32: a.pairwise(b, SignedDoublewords.self) { $0 &+ $1 }
+    case .addPairsSigned16: a.pairwise(b, SignedWords.self) { $0.addingSaturated($1) }
+    case .subtractPairs16: a.pairwise(b, SignedWords.self) { $0 &- $1 }
+    case .subtractPairs32: a.pairwise(b, SignedDoublewords.self) { $0 &- $1 }
+    case .subtractPairsSigned16: a.pairwise(b, SignedWords.self) { $0.subtractingSaturated($1) }
+    default: a
+    }
+  }
+
+  // MARK: Shifts
+
+  private func vectorShift(
+    _ op: UnsafePointer<Operation>, _ form: OperandForm, _ operation: VectorInteger
+  ) throws(Stopped) {
+    let count = form.shape == .ri ? UInt64(op.pointee.imm & 0xff) : try vectorSource(op, form).x
+    let a = xmm(op.pointee.dst)
+    let result: Vector128
+    // Counts beyond the width give zeros, or signs.
+    switch operation {
+    case .left16: result = count > 15 ? Vector128() : Vector128(lanes: a.lanes(Words.self) &<< UInt16(count))
+    case .left32: result = count > 31 ? Vector128() : Vector128(lanes: a.lanes(Doublewords.self) &<< UInt32(count))
+    case .left64: result = count > 63 ? Vector128() : a &<< count
+    case .right16: result = count > 15 ? Vector128() : Vector128(lanes: a.lanes(Words.self) &>> UInt16(count))
+    case .right32: result = count > 31 ? Vector128() : Vector128(lanes: a.lanes(Doublewords.self) &>> UInt32(count))
+    case .right64: result = count > 63 ? Vector128() : a &>> count
+    case .arithmetic16: result = Vector128(lanes: a.lanes(SignedWords.self) &>> Int16(min(count, 15)))
+    case .arithmetic32: result = Vector128(lanes: a.lanes(SignedDoublewords.self) &>> Int32(min(count, 31)))
+    case .leftBytes: result = a.shiftedLeft(bytes: count)
+    case .rightBytes: result = a.shiftedRight(bytes: count)
+    default: result = a
+    }
+    setXMM(op.pointee.dst, result)
+  }
+}
+
+private typealias Bytes = SIMD16<UInt8>
+private typealias Words = SIMD8<UInt16>
+private typealias Doublewords = SIMD4<UInt32>
+private typealias SignedBytes = SIMD16<Int8>
+private typealias SignedWords = SIMD8<Int16>
+private typealias SignedDoublewords = SIMD4<Int32>
+
+extension FixedWidthInteger {
+  @inline(__always) fileprivate func addingSaturated(_ other: Self) -> Self {
+    let (sum, overflow) = addingReportingOverflow(other)
+    return overflow ? (other < 0 ? .min : .max) : sum
+  }
+
+  @inline(__always) fileprivate func subtractingSaturated(_ other: Self) -> Self {
+    let (difference, overflow) = subtractingReportingOverflow(other)
+    return overflow ? (other < 0 ? .max : .min) : difference
+  }
+}
+
+extension SIMD2<UInt64> {
+  /// Neighbours of this vector, then those of the other.
+  @inline(__always) fileprivate func pairwise<Lanes: SIMD>(
+    _ other: Vector128, _ type: Lanes.Type, _ body: (Lanes.Scalar, Lanes.Scalar) -> Lanes.Scalar
+  ) -> Vector128 {
+    let a = lanes(type)
+    let b = other.lanes(type)
+    let half = Lanes.scalarCount / 2
+    var result = Lanes()
+    for lane in 0..<half {
+      result[lane] = body(a[2 &* lane], a[2 &* lane &+ 1])
+      result[half &+ lane] = body(b[2 &* lane], b[2 &* lane &+ 1])
+    }
+    return Vector128(lanes: result)
+  }
+
+  /// PMADDWD.
+  fileprivate func multipliedAndAdded(_ other: Vector128) -> Vector128 {
+    let a = lanes(SIMD8<Int16>.self)
+    let b = other.lanes(SIMD8<Int16>.self)
+    var result = SIMD4<Int32>()
+    for lane in 0..<4 {
+      result[lane] =
+        Int32(a[2 &* lane]) &* Int32(b[2 &* lane]) &+ Int32(a[2 &* lane &+ 1]) &* Int32(b[2 &* lane &+ 1])
+    }
+    return Vector128(lanes: result)
+  }
+
+  /// PMADDUBSW: unsigned bytes by signed ones, saturated.
+  fileprivate func bytesMultipliedAndAdded(_ other: Vector128) -> Vector128 {
+    let a = lanes(SIMD16<UInt8>.self)
+    let b = other.lanes(SIMD16<Int8>.self)
+    var result = SIMD8<Int16>()
+    for lane in 0..<8 {
+      result[lane] = Int16(
+        clamping: Int32(a[2 &* lane]) &* Int32(b[2 &* lane]) &+ Int32(a[2 &* lane &+ 1]) &* Int32(b[2 &* lane &+ 1]))
+    }
+    return Vector128(lanes: result)
+  }
+
+  /// PSADBW.
+  fileprivate func sumOfDifferences(_ other: Vector128) -> Vector128 {
+    let a = lanes(SIMD16<UInt8>.self)
+    let b = other.lanes(SIMD16<UInt8>.self)
+    var result = Vector128()
+    for lane in 0..<16 { result[lane >> 3] &+= UInt64(a[lane] > b[lane] ? a[lane] &- b[lane] : b[lane] &- a[lane]) }
+    return result
+  }
+
+  /// MPSADBW.
+  fileprivate func sumsOfDifferences(_ other: Vector128, _ control: UInt8) -> Vector128 {
+    let a = lanes(SIMD16<UInt8>.self)
+    let b = other.lanes(SIMD16<UInt8>.self)
+    let first = Int(control & 4)
+    let block = Int(control & 3) &* 4
+    var result = SIMD8<UInt16>()
+    for lane in 0..<8 {
+      for byte in 0..<4 {
+        let x = a[first &+ lane &+ byte]
+        let y = b[block &+ byte]
+        result[lane] &+= UInt16(x > y ? x &- y : y &- x)
+      }
+    }
+    return Vector128(lanes: result)
+  }
+
+  /// PHMINPOSUW: the least word and where it is.
+  fileprivate var leastWord: Vector128 {
+    let words = lanes(SIMD8<UInt16>.self)
+    var place = 0
+    for lane in 1..<8 where words[lane] < words[place] { place = lane }
+    return Vector128(UInt64(words[place]) | UInt64(place) << 16, 0)
+  }
+
+  /// PSLLDQ.
+  @inline(__always) fileprivate func shiftedLeft(bytes count: UInt64) -> Vector128 {
+    let bits = 8 &* count
+    if count > 15 { return Vector128() }
+    if count > 7 { return Vector128(0, x &<< (bits &- 64)) }
+    return count == 0 ? self : Vector128(x &<< bits, y &<< bits | x &>> (64 &- bits))
+  }
+
+  /// PSRLDQ.
+  @inline(__always) fileprivate func shiftedRight(bytes count: UInt64) -> Vector128 {
+    let bits = 8 &* count
+    if count > 15 { return Vector128() }
+    if count > 7 { return Vector128(y &>> (bits &- 64), 0) }
+    return count == 0 ? self : Vector128(x &>> bits | y &<< (64 &- bits), y &>> bits)
+  }
+}

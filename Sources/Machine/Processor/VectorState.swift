@@ -1,0 +1,58 @@
+/// 128 bits of a vector register, low half first; instructions look at it as lanes of their element.
+public typealias Vector128 = SIMD2<UInt64>
+
+/// The registers of the vector unit and of the x87: what FXSAVE saves.
+@frozen public struct VectorState: Sendable {
+  /// XMM0 to XMM15. The upper halves of YMM would be an array of their own, as XSAVE has them.
+  public var xmm: InlineArray<16, Vector128>
+  public var mxcsr: UInt32
+  public var x87: X87State
+
+  public init() {
+    xmm = InlineArray(repeating: Vector128())
+    mxcsr = MXCSR.initial
+    x87 = X87State()
+  }
+}
+
+/// The x87 as its images have it. Registers are in the order of the stack, as FXSAVE writes them.
+@frozen public struct X87State: Sendable {
+  public var control: UInt16
+  public var status: UInt16
+  /// A bit a register: not empty (FXSAVE's abridged tag word).
+  public var tags: UInt8
+  public var opcode: UInt16
+  public var instructionPointer: UInt64
+  public var dataPointer: UInt64
+  public var registers: InlineArray<8, Vector128>
+
+  /// As FNINIT leaves it.
+  public init() {
+    control = 0x37f
+    status = 0
+    tags = 0
+    opcode = 0
+    instructionPointer = 0
+    dataPointer = 0
+    registers = InlineArray(repeating: Vector128())
+  }
+}
+
+/// MXCSR (SDM vol. 1, 10.2.3).
+public enum MXCSR {
+  public static let initial: UInt32 = 0x1f80
+  /// Exception flags, in their order; the masks are seven bits higher.
+  public static let invalid: UInt32 = 1 << 0
+  public static let denormal: UInt32 = 1 << 1
+  public static let zeroDivide: UInt32 = 1 << 2
+  public static let overflow: UInt32 = 1 << 3
+  public static let underflow: UInt32 = 1 << 4
+  public static let precision: UInt32 = 1 << 5
+  public static let flags: UInt32 = 0x3f
+  public static let denormalsAreZeros: UInt32 = 1 << 6
+  public static let maskShift: UInt32 = 7
+  public static let roundingShift: UInt32 = 13
+  public static let flushToZero: UInt32 = 1 << 15
+  /// The bits that exist.
+  public static let defined: UInt32 = 0xffff
+}

@@ -9,6 +9,7 @@ public final class PCDevices: DeviceBus {
   /// What a console holds is no part of it, but how much the guest has read and written is.
   public struct State: Equatable, Sendable {
     public var interrupts = PIC8259Pair()
+    public var localAPIC = LocalAPIC()
     public var timer = PIT8254()
     public var clock: RTC
     public var serial = UART16550()
@@ -31,6 +32,7 @@ public final class PCDevices: DeviceBus {
   private let ports = PortMap()
   private let timerOscillator: Oscillator
   private let clockOscillator: Oscillator
+  private let localOscillator: Oscillator
   private let console: any Console
   private let debugConsole: (any Console)?
   private var current: State
@@ -52,6 +54,7 @@ public final class PCDevices: DeviceBus {
   ) {
     timerOscillator = Oscillator(hertz: PIT8254.hertz, clockHertz: clockHertz)
     clockOscillator = Oscillator(hertz: RTC.hertz, clockHertz: clockHertz)
+    localOscillator = Oscillator(hertz: LocalAPIC.hertz, clockHertz: clockHertz)
     self.console = console
     self.debugConsole = debugConsole
     current = State(
@@ -93,7 +96,7 @@ public final class PCDevices: DeviceBus {
   public func acknowledgeInterrupt(now: UInt64) -> UInt8 {
     synchronize(to: now)
     defer { update() }
-    return current.interrupts.acknowledge()
+    return current.localAPIC.isAsserted ? current.localAPIC.acknowledge() : current.interrupts.acknowledge()
   }
 
   public func readPort(_ port: UInt16, width: Int, now: UInt64) -> UInt32 {
@@ -114,15 +117,31 @@ public final class PCDevices: DeviceBus {
     for byte in bytes(of: port, width) { writeByte(UInt8(truncatingIfNeeded: value >> byte.shift), byte.port) }
   }
 
-  // No device has registers in memory yet; the local and I/O APIC (0xfee00000, 0xfec00000) belong here.
+  // The I/O APIC (0xfec00000) belongs here too.
 
   public func readRegister(_ address: GuestPhysical, width: Int, now: UInt64) -> UInt64 {
-    current.unclaimed.count(address: address.rawValue, isWrite: false)
-    return width >= 8 ? .max : 1 << (UInt64(max(width, 1)) * 8) - 1
+    guard let offset = localOffset(address) else {
+      current.unclaimed.count(address: address.rawValue, isWrite: false)
+      return width >= 8 ? .max : 1 << (UInt64(max(width, 1)) * 8) - 1
+    }
+    synchronize(to: now)
+    defer { update() }
+    return UInt64(current.localAPIC.read(offset, now: localOscillator.cycles(at: current.time)))
   }
 
   public func writeRegister(_ address: GuestPhysical, width: Int, value: UInt64, now: UInt64) {
-    current.unclaimed.count(address: address.rawValue, isWrite: true)
+    guard let offset = localOffset(address) else {
+      return current.unclaimed.count(address: address.rawValue, isWrite: true)
+    }
+    synchronize(to: now)
+    defer { update() }
+    current.localAPIC.write(
+      offset, UInt32(truncatingIfNeeded: value), now: localOscillator.cycles(at: current.time))
+  }
+
+  /// The offset of a local APIC's register.
+  private func localOffset(_ address: GuestPhysical) -> Int? {
+    address.rawValue & ~0xfff == LocalAPIC.base ? Int(address.rawValue & 0xfff) : nil
   }
 
   // MARK: Time and interrupts
@@ -135,6 +154,7 @@ public final class PCDevices: DeviceBus {
     if rose { current.interrupts.set(0, false) }
     current.interrupts.set(0, output)
     current.clock.advance(to: clockOscillator.cycles(at: current.time))
+    current.localAPIC.advance(to: localOscillator.cycles(at: current.time))
     updateLines()
   }
 
@@ -149,8 +169,10 @@ public final class PCDevices: DeviceBus {
   /// Brings the bus's own outputs up to date after a call.
   private func update() {
     updateLines()
-    interruptAsserted = current.interrupts.isAsserted
-    let deadline = min(timerDeadline, clockDeadline)
+    let external = current.localAPIC.acceptsExternalInterrupts
+    interruptAsserted = current.localAPIC.isAsserted || external && current.interrupts.isAsserted
+    let local = current.localAPIC.nextExpiry.map(localOscillator.tick) ?? .max
+    let deadline = min(external ? min(timerDeadline, clockDeadline) : .max, local)
     // An oscillator whose cycles no longer fit 64 bits stands still.
     nextDeadline = deadline > current.time ? deadline : .max
   }

@@ -14,7 +14,7 @@ enum VerbCheck {
       guard !verbs.isEmpty, !argument.hasPrefix("-"), !(path.isEmpty && argument == "help") else { return nil }
       path.append(argument)
       guard let verb = verbs.first(where: { $0._commandName == argument }) else {
-        return unknown(path, among: verbs.filter(\.configuration.shouldDisplay).map { $0._commandName })
+        return unknown(path, among: verbs.filter { $0.configuration.shouldDisplay }.map { $0._commandName })
       }
       command = verb
     }

@@ -297,6 +297,7 @@ public struct LocalAPIC: Equatable, Sendable {
     let entry = LocalVector.allCases[index]
     localVectors[index] = value & entry.writable | (isEnabled ? 0 : LocalAPIC.masked)
     // A fixed interrupt has a vector of 16 and more.
-    if value >> 8 & 7 == 0 && value & 0xff < 16 && value & LocalAPIC.masked == 0 { fail(LocalAPIC.receiveIllegalVector) }
+    let isFixed = value >> 8 & 7 == 0 && value & LocalAPIC.masked == 0
+    if isFixed && value & 0xff < 16 { fail(LocalAPIC.receiveIllegalVector) }
   }
 }

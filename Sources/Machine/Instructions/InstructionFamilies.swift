@@ -66,6 +66,33 @@ public struct InstructionFamily: Sendable {
     InstructionFamily(
       "Legacy", "Legacy", "BOUND, ARPL, SALC", [.bound, .adjustPrivilege, .setALFromCarry], note: "not in 64-bit code"),
     InstructionFamily(
+      "Vector moves", "VectorMove",
+      "MOVAPS, MOVUPS, MOVDQA, MOVDQU, LDDQU, MOVD, MOVQ, MOVSS, MOVSD, MOVHPS, MOVLPS, MOVNTx, MASKMOVDQU, MOVMSKx, "
+        + "PMOVMSKB and their kin",
+      [.vectorMove], features: [.sse, .sse2, .sse3, .sse41], note: "XMM registers"),
+    InstructionFamily(
+      "Vector shuffles", "VectorShuffle", "PSHUFx, SHUFPx, UNPCKx, PUNPCKx, PACKx, PALIGNR, BLENDx, PINSRx, PEXTRx",
+      [.vectorShuffle], features: [.sse, .sse2, .ssse3, .sse41], note: "XMM registers"),
+    InstructionFamily(
+      "Vector integers", "VectorInteger",
+      "PADDx, PSUBx, PMULx, PMADDx, PCMPx, PMINx, PMAXx, PAVGx, PSADBW, PAND, POR, "
+        + "PXOR, PSLLx, PSRLx, PSRAx, PABSx, PSIGNx, PHADDx, PTEST and their kin",
+      [.vectorInteger], features: [.sse2, .ssse3, .sse41, .sse42], note: "XMM registers"),
+    InstructionFamily(
+      "Vector arithmetic", "VectorFloat",
+      "ADDx, SUBx, MULx, DIVx, SQRTx, MINx, MAXx, CMPx, COMISx, UCOMISx, ADDSUBx, HADDx, ROUNDx, DPPx and their kin",
+      [.vectorFloat], features: [.sse, .sse2, .sse3, .sse41], note: "rounding and exceptions by MXCSR"),
+    InstructionFamily(
+      "Vector conversions", "VectorConvert", "CVTx, CVTTx", [.vectorConvert], features: [.sse, .sse2]),
+    InstructionFamily(
+      "Vector strings", "VectorString", "PCMPESTRI, PCMPESTRM, PCMPISTRI, PCMPISTRM", [.vectorString],
+      features: .sse42),
+    InstructionFamily(
+      "Extended state", "ExtendedState",
+      "FXSAVE, FXRSTOR, XSAVE, XRSTOR, LDMXCSR, STMXCSR, FNINIT, FNSTCW, FLDCW, "
+        + "FNSTSW, FNCLEX, FWAIT", [.extendedState], features: [.fxsr, .sse, .xsave],
+      note: "of x87 only the control and status words: its arithmetic is missing"),
+    InstructionFamily(
       "Strings", "String", "MOVS, STOS, LODS, SCAS, CMPS, INS, OUTS, with REP, REPE, REPNE",
       [.movs, .stos, .lods, .scas, .cmps, .ins, .outs]),
     InstructionFamily(

@@ -123,7 +123,8 @@ extension OperandForm {
 extension FeatureSet {
   /// The features of vector operations lie side by side.
   @inline(__always) func has(_ form: VectorForm) -> Bool {
-    rawValue &>> (UInt64(FeatureSet.sse.rawValue.trailingZeroBitCount) &+ UInt64(form.feature)) & 1 != 0
+    let first = UInt64(FeatureSet.sse.rawValue.trailingZeroBitCount)
+    return UInt64(truncatingIfNeeded: rawValue) &>> (first &+ UInt64(form.feature)) & 1 != 0
   }
 }
 

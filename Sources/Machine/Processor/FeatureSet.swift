@@ -2,8 +2,8 @@
 ///
 /// A feature stands here once Penumbra implements all of it; names of others in a profile are accepted and not shown.
 @frozen public struct FeatureSet: OptionSet, Sendable {
-  public let rawValue: UInt64
-  @inlinable public init(rawValue: UInt64) { self.rawValue = rawValue }
+  public let rawValue: UInt128
+  @inlinable public init(rawValue: UInt128) { self.rawValue = rawValue }
 
   public static let de = FeatureSet(rawValue: 1 << 0)
   public static let pse = FeatureSet(rawValue: 1 << 1)

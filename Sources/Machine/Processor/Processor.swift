@@ -121,13 +121,12 @@ public final class Processor {
       reportsFetch: false, globalPages: false, second: .identity)
     pagingControls = PagingControls(writeProtect: false, smep: false, smap: false, alignmentCheckFlag: false)
     regions = RegionAccounts()
-    blocks.frameBecameCode = { [unowned self] page in
-      translation.direct.forbidWrites(toPageAt: UInt64(UInt(bitPattern: self.memory.base)) &+ page)
-    }
+    memory.add(self)
     updatePaging()
   }
 
   deinit {
+    memory.remove(self)
     s.deinitialize(count: 1)
     s.deallocate()
     causes.deallocate()

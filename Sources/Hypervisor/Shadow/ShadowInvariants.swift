@@ -19,11 +19,13 @@ extension Hypervisor {
     }
     guard let shadow else { return violations }
     for page in shadow.pool.live { check(page, &violations) }
-    for (position, root) in shadow.roots.slots.enumerated() {
-      guard let root else { continue }
-      let page = shadow.pool[root.page]
-      if !page.isLive || page.gfn != root.key.gfn || page.role != root.key.role {
-        violations.append("cached root \(position) is not what it was made for")
+    for one in virtualProcessors {
+      for (position, root) in one.roots.slots.enumerated() {
+        guard let root else { continue }
+        let page = shadow.pool[root.page]
+        if !page.isLive || page.gfn != root.key.gfn || page.role != root.key.role {
+          violations.append("cached root \(position) is not what it was made for")
+        }
       }
     }
     if shadow.pool.live.reduce(0, { count, _ in count + 1 }) != shadow.pool.count {

@@ -18,9 +18,10 @@ extension Hypervisor {
     return nil
   }
 
-  /// Brings the shadow entries of all watched tables up to date with what was written to them since they were captured.
-  func applyTracedWrites() {
+  /// Brings the shadow entries of tables up to date with what was written to them since they were captured.
+  func apply(_ watched: WatchedTables) {
     guard shadow != nil else { return }
+    lockTables()
     for number in watched.tables.indices {
       let gfn = watched.tables[number].gfn
       var index = 0
@@ -51,11 +52,14 @@ extension Hypervisor {
           if !present.isLeaf(level: role.level) {
             counted.mmuPdeZapped &+= 1
             // The guest's large page is in the TLB in pieces, and its INVLPG will name only one of them.
-            if leadsToSplinters(present) { shadow!.roots.flushAll() }
+            if leadsToSplinters(present) { flushEveryProcessor() }
           }
         }
         let wanted = options.eagerFill && role.level == 1 ? eagerEntry(role, new) : .none
         if wanted.isPresent && wanted != present { counted.mmuPteUpdated &+= 1 }
+        // This processor's own translations the guest invalidates; another's may be used by an emulation in progress
+        // there, and are dropped now (KVM: `kvm_mmu_pte_write` with `need_remote_flush`).
+        if present.loses(by: wanted) { owesRemoteFlush = true }
         change(slot, to: wanted, for: wanted.isPresent ? .shadowFill : .shadowReclaim)
       }
       page = Int(shadow!.pool[page].nextOfFrame)

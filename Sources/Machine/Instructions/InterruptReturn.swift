@@ -1,6 +1,22 @@
 /// IRET, IRETD, IRETQ (SDM vol. 2, IRET).
 extension Processor {
   func interruptReturn(_ op: UnsafePointer<Operation>) throws(Stopped) {
+    guard s.pointee.blocksNMI else { return try returnFromHandler(op) }
+    do throws(Stopped) {
+      try returnFromHandler(op)
+    } catch {
+      // An exception of IRET's own ends the blocking of NMI too; an exit does not, as the guest never sees it.
+      if case .exception = stop { unblockNMI() }
+      if case .exit(var exit) = stop {
+        exit.unblocksNMI = true
+        stop = .exit(exit)
+      }
+      throw error
+    }
+    unblockNMI()
+  }
+
+  private func returnFromHandler(_ op: UnsafePointer<Operation>) throws(Stopped) {
     let width = OperandForm(op).width
     let isVirtual8086 = s.pointee.systemFlags & Flag.virtual8086 != 0
     if isVirtual8086 { throw unsupported("virtual-8086 mode") }

@@ -7,8 +7,8 @@ struct CPUIDLeaf: Equatable, Sendable {
 }
 
 extension Processor {
-  /// Leaf 0xd tells about XSAVE.
-  private var highestBasicLeaf: UInt32 { features.contains(.xsave) ? 0xd : 7 }
+  /// Leaf 0xd tells about XSAVE, leaf 0xb about the topology.
+  private var highestBasicLeaf: UInt32 { features.contains(.xsave) ? 0xd : sharesTime ? 0xb : 7 }
   private static let highestExtendedLeaf: UInt32 = 0x8000_0008
 
   /// One leaf.
@@ -33,11 +33,14 @@ extension Processor {
       return result
     case 1:
       var result = CPUIDLeaf(eax: signature)
-      // One logical processor, lines of 64 bytes for CLFLUSH, initial APIC ID 0.
-      result.ebx = 1 << 16 | (features.contains(.clflush) ? 8 << 8 : 0)
+      // Initial APIC ID, logical processors in the package, lines of 64 bytes for CLFLUSH.
+      result.ebx = topology.identifier << 24 | min(topology.processors, 255) << 16
+      if features.contains(.clflush) { result.ebx |= 8 << 8 }
       result.ecx = features.bits(leaf: 1, .ecx)
       if s.pointee.cr4 & CR4.osXSAVE != 0 { result.ecx |= 1 << 27 }
       result.edx = features.bits(leaf: 1, .edx)
+      // HTT: that number is more than one.
+      if sharesTime { result.edx |= 1 << 28 }
       return result
     case 2:
       // One descriptor: the caches are told by leaf 4.
@@ -48,6 +51,8 @@ extension Processor {
       guard subleaf == 0 else { return CPUIDLeaf() }
       return CPUIDLeaf(
         ebx: features.bits(leaf: 7, .ebx), ecx: features.bits(leaf: 7, .ecx), edx: features.bits(leaf: 7, .edx))
+    case 0xb:
+      return topology.leaf(subleaf)
     case 0xd:
       // The components that XCR0 can have, and the size of XSAVE's area: that of FXSAVE and a header.
       guard subleaf == 0, features.contains(.xsave) else { return CPUIDLeaf() }
@@ -71,6 +76,8 @@ extension Processor {
         result.eax = signature
         // AMD repeats leaf 1's bits 0-9, 12-17, 23 and 24 here.
         result.edx |= features.bits(leaf: 1, .edx) & 0x0183_f3ff
+        // CmpLegacy: the logical processors of leaf 1 are cores.
+        if sharesTime { result.ecx |= 1 << 1 }
       } else if s.pointee.codeSize != .bits64 {
         // Intel has SYSCALL, and shows it, in 64-bit mode only.
         result.edx &= ~(1 << 11)
@@ -86,7 +93,8 @@ extension Processor {
     case 0x8000_0008:
       let linearBits: UInt32 = features.contains(.la57) ? 57 : 48
       return CPUIDLeaf(
-        eax: UInt32(truncatingIfNeeded: costs.physicalBits) | linearBits << 8, ebx: features.bits(leaf: leaf, .ebx))
+        eax: UInt32(truncatingIfNeeded: costs.physicalBits) | linearBits << 8, ebx: features.bits(leaf: leaf, .ebx),
+        ecx: profile.vendor == .amd && sharesTime ? topology.identifierBits << 12 | topology.processors - 1 : 0)
     default:
       return CPUIDLeaf()
     }
@@ -100,7 +108,7 @@ extension Processor {
   }
 
   /// Family, model, stepping: one of each vendor, since nothing that is modelled depends on them.
-  private var signature: UInt32 {
+  var signature: UInt32 {
     switch profile.vendor {
     case .intel: 0x0005_06e3  // family 6, model 94: Skylake
     case .amd: 0x0083_0f10  // family 17h, model 31h: Zen 2
@@ -128,8 +136,10 @@ extension Processor {
     guard Int(subleaf) < caches.count else { return CPUIDLeaf() }
     let cache = caches[Int(subleaf)]
     let sets = cache.bytes / 64 / cache.ways
+    // Bits 31:26: the cores' identifiers in the package. Each has its caches to itself.
+    let cores = (UInt32(1) << topology.identifierBits - 1) & 0x3f
     return CPUIDLeaf(
-      eax: cache.type | cache.level << 5 | 1 << 8, ebx: 63 | UInt32(truncatingIfNeeded: cache.ways &- 1) << 22,
+      eax: cache.type | cache.level << 5 | 1 << 8 | cores << 26, ebx: 63 | UInt32(truncatingIfNeeded: cache.ways &- 1) << 22,
       ecx: UInt32(truncatingIfNeeded: sets &- 1))
   }
 }

@@ -96,13 +96,15 @@ public final class Processor {
   /// Counters of slow paths.
   public internal(set) var counters = Counters()
   public internal(set) var regions: RegionAccounts
-  /// Set from elsewhere (Control-C, a time slice): leave at the next block boundary that is not in the hot loop.
-  public let stopRequest = StopRequest()
+  /// Set from elsewhere (Control-C, a time slice): leave at the next block boundary that is not in the hot loop. All
+  /// processors of a machine share it.
+  public let stopRequest: StopRequest
 
   public init(
     memory: HostMemory, bus: any DeviceBus, decoder: any InstructionDecoder, profile: CostProfile, features: FeatureSet,
-    options: ProcessorOptions
+    options: ProcessorOptions, stopRequest: StopRequest = StopRequest()
   ) {
+    self.stopRequest = stopRequest
     self.memory = memory
     self.bus = bus
     self.profile = profile
@@ -112,6 +114,10 @@ public final class Processor {
     costs = HotCosts(profile)
     s = .allocate(capacity: 1)
     s.initialize(to: ProcessorState())
+    if options.index != 0 {
+      s.pointee.apicBase &= ~APICBase.bootstrap
+      s.pointee.awaitsStartUp = true
+    }
     causes = .allocate(capacity: Cause.count)
     causes.initialize(repeating: 0, count: Cause.count)
     translation = TranslationUnit(profile: profile, options: options)
@@ -177,6 +183,8 @@ public final class Processor {
 public struct ProcessorOptions: Sendable {
   /// The processor's number, from 0; 0 is the bootstrap processor.
   public var index = 0
+  /// How many processors the machine has.
+  public var processors = 1
   public var clock = ClockSource.cycles
   /// The greatest number of instructions in a block, 1 ... 64.
   public var blockLength = 64

@@ -36,6 +36,12 @@
   public var pendingDebug: UInt64
   /// In HLT, waiting for an interrupt.
   public var isHalted: Bool
+  /// Waiting for a start-up interrupt (SDM vol. 3, 9.4.2): nothing else but INIT reaches the processor.
+  public var awaitsStartUp: Bool
+  /// An NMI is being handled: no other is delivered until IRET (SDM vol. 3, 6.7.1).
+  public var blocksNMI: Bool
+  /// Of several processors: others should go on before the next instruction.
+  public var yields: Bool
   /// A triple fault has happened; nothing runs any more.
   public var isShutDown: Bool
 
@@ -93,6 +99,9 @@
     stackShadow = .max
     pendingDebug = 0
     isHalted = false
+    awaitsStartUp = false
+    blocksNMI = false
+    yields = false
     isShutDown = false
     segments = InlineArray(repeating: Segment(selector: 0, base: 0, limit: 0xffff, attributes: 0x93))
     segments[Int(SegmentRegister.cs.rawValue)] =

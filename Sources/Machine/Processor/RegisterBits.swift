@@ -69,6 +69,12 @@ public enum CR4 {
   public static let protectionKeys: UInt64 = 1 << 22
 }
 
+/// IA32_APIC_BASE (SDM vol. 3, 11.4.4).
+public enum APICBase {
+  /// The bootstrap processor's, read-only in fact.
+  public static let bootstrap: UInt64 = 1 << 8
+}
+
 /// IA32_EFER (SDM vol. 3, 2.2.1).
 public enum EFER {
   public static let systemCall: UInt64 = 1 << 0

@@ -71,6 +71,11 @@ public enum Event: Equatable, Sendable {
   case software(vector: UInt8, length: UInt8)
 }
 
+extension Event {
+  /// NMI is an interrupt through vector 2. That no other follows before IRET is the processor's (`Processor.takeNMI`).
+  public static let nonMaskable = Event.interrupt(2)
+}
+
 /// One access that the hypervisor resolves for the instruction that is executed again (assisted re-execution).
 public struct Grant: Equatable, Sendable {
   public enum Target: Equatable, Sendable {

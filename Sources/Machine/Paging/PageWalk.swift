@@ -29,6 +29,22 @@ struct PageWalk<Port: WalkPort> {
   @inline(__always) private mutating func translate(
     _ address: GuestVirtual, for access: Access, _ path: Path
   ) -> WalkResult {
+    translate(address, for: access, path, usesCaches: true) ?? translateFromRoot(address, for: access, path)
+  }
+
+  /// The walk once more, past the paging-structure caches. From the root the path says where every table is.
+  @inline(never) private mutating func translateFromRoot(
+    _ address: GuestVirtual, for access: Access, _ path: Path
+  ) -> WalkResult {
+    translate(address, for: access, path, usesCaches: false)
+      ?? .fault(fault(address, access, level: plan.levels, entry: 0, present: false, reserved: false))
+  }
+
+  /// - Returns: nil where the walk began below the root and a nested fault has to tell the guest-physical address of the
+  ///   table it began at, which only the entry above says.
+  @inline(__always) private mutating func translate(
+    _ address: GuestVirtual, for access: Access, _ path: Path, usesCaches: Bool
+  ) -> WalkResult? {
     guard plan.levels > 0 else {
       return finish(
         GuestPhysical(address.rawValue), size: .page1G, permissions: .all, global: false, dirty: true, access: access)
@@ -39,7 +55,7 @@ struct PageWalk<Port: WalkPort> {
     // Whether the second dimension lets A and D be set in the table.
     var isWritable: Bool
     var permissions = PagePermissions.all
-    if let cached = port.cachedTable(for: address) {
+    if usesCaches, let cached = port.cachedTable(for: address) {
       (table, level, permissions, isWritable) = (cached.table, cached.level, cached.permissions, cached.isWritable)
     } else {
       switch locate(plan.root, for: .read, duringWalk: true) {
@@ -75,8 +91,10 @@ struct PageWalk<Port: WalkPort> {
     guard controls.allows(access, to: permissions) else {
       return .fault(fault(address, access, level: level, entry: leaf.entry, present: true, reserved: false))
     }
-    if let refused = keepAccessedDirty(path, from: start, to: level, isWrite: access.isWrite) {
-      return .nestedFault(refused)
+    switch keepAccessedDirty(path, from: start, to: level, isWrite: access.isWrite) {
+    case .kept: break
+    case .refused(let fault): return .nestedFault(fault)
+    case .refusedAtStart: return nil
     }
     var above = start
     while above > level {
@@ -112,11 +130,19 @@ struct PageWalk<Port: WalkPort> {
     }
   }
 
+  /// What became of setting A and D.
+  private enum Kept {
+    case kept
+    case refused(NestedFault)
+    /// Refused in the table that the walk began at, which is not the root: where that is, the path does not say.
+    case refusedAtStart
+  }
+
   /// Sets A on the path and D on the leaf of a write, where they are not set yet. A nested table that forbids the write
   /// to the guest's table ends it.
   @inline(__always) private mutating func keepAccessedDirty(
     _ path: Path, from start: Int, to leaf: Int, isWrite: Bool
-  ) -> NestedFault? {
+  ) -> Kept {
     var level = start
     while level >= leaf {
       let step = path[level]
@@ -124,16 +150,18 @@ struct PageWalk<Port: WalkPort> {
       if isWrite && level == leaf { wanted |= plan.format.dirtyBit }
       if step.entry & wanted != wanted {
         if !step.isWritable, case .tables = plan.second {
+          if level == start && start < plan.levels { return .refusedAtStart }
           let table = level == plan.levels ? plan.root : GuestPhysical(path[level &+ 1].entry & EntryBit.frameMask)
-          return NestedFault(
-            address: table.advanced(by: step.address.pageOffset), kind: .write, duringWalk: true, misconfigured: false,
-            present: true)
+          return .refused(
+            NestedFault(
+              address: table.advanced(by: step.address.pageOffset), kind: .write, duringWalk: true,
+              misconfigured: false, present: true))
         }
         port.set(wanted, in: step.entry, at: step.address, dimension: .first)
       }
       level &-= 1
     }
-    return nil
+    return .kept
   }
 
   /// Where a guest-physical address is in the host, for an access: the second dimension.

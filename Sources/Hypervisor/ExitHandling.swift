@@ -160,9 +160,6 @@ extension Hypervisor {
     } else {
       followControls(before)
     }
-    if exit.number == 4 && exit.value & CR4.la57 != 0 {
-      return .unsupported("five-level paging under shadow paging")
-    }
     return nil
   }
 

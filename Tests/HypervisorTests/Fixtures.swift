@@ -25,7 +25,7 @@ func testProfile(_ vendor: Machine.Vendor = .intel, _ changes: [CostKey: UInt64]
   do {
     return try CostProfile(
       name: "test", vendor: vendor, summary: "",
-      features: ["lm", "nx", "syscall", "smep", "smap", "pcid", "invpcid", "cx16", "pge", "sse", "sse2"],
+      features: ["lm", "nx", "syscall", "smep", "smap", "pcid", "invpcid", "cx16", "pge", "sse", "sse2", "la57"],
       figures: figures)
   } catch {
     preconditionFailure("\(error)")
@@ -100,6 +100,8 @@ enum Place {
   static let window: UInt64 = 0x10_0000
   /// Not memory.
   static let device: UInt64 = 0x800_0000
+  /// Between the root and `pointers`, where there are five levels.
+  static let fourthTable: UInt64 = 0xa000
 
   static func entry(of address: UInt64) -> UInt64 { table + (address >> 12) * 8 }
 }
@@ -110,6 +112,8 @@ final class TinyGuest {
   static let kernelPage: UInt64 = 0x3
 
   let kind: Kind
+  /// Of the guest's own tables, 4 or 5.
+  let levels: Int
   let profile: CostProfile
   let bus = RecordingBus()
   let memory: HostMemory
@@ -119,8 +123,11 @@ final class TinyGuest {
   var violations: [String] = []
   var exits: [VMExit] = []
 
-  init(_ kind: Kind, _ code: [UInt8], handler: [UInt8] = [0xf4], figures changes: [CostKey: UInt64] = [:]) throws {
+  init(
+    _ kind: Kind, _ code: [UInt8], handler: [UInt8] = [0xf4], levels: Int = 4, figures changes: [CostKey: UInt64] = [:]
+  ) throws {
     self.kind = kind
+    self.levels = levels
     profile = testProfile(kind == .nestedAMD ? .amd : .intel, changes)
     memory = try HostMemory(low: kind == .native ? TinyGuest.memorySize : 2 * TinyGuest.memorySize)
     processor = Processor(
@@ -171,7 +178,8 @@ final class TinyGuest {
   var rax: UInt64 { processor.state.slots[Int(Slot.rax)] }
 
   private func buildTables() {
-    set(Place.root, Place.pointers | 7)
+    set(Place.root, (levels == 5 ? Place.fourthTable : Place.pointers) | 7)
+    if levels == 5 { set(Place.fourthTable, Place.pointers | 7) }
     set(Place.pointers, Place.directory | 7)
     set(Place.directory, Place.table | 7)
     for page in UInt64(0)..<512 {
@@ -201,7 +209,7 @@ final class TinyGuest {
     state.rip = Place.code
     state.cr0 = CR0.protectionEnable | CR0.extensionType | CR0.writeProtect | CR0.paging
     state.cr3 = Place.root
-    state.cr4 = CR4.physicalAddressExtension
+    state.cr4 = CR4.physicalAddressExtension | (levels == 5 ? CR4.la57 : 0)
     state.efer = EFER.longModeEnable | EFER.longModeActive | EFER.noExecute
     state[.cs] = Segment(selector: 8, base: 0, limit: .max, attributes: 0xa09b)
     for register in [SegmentRegister.ss, .ds, .es, .fs, .gs] {

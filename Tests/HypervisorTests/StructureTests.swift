@@ -73,6 +73,11 @@ import Testing
     #expect(role(cr0: 0).isDirect)
   }
 
+  @Test func `with LA57 a root has five levels, unless the guest does not page`() {
+    #expect(role(cr4: CR4.la57).level == 5 && role(cr4: CR4.la57).addressBits == 57)
+    #expect(role(cr0: 0, cr4: CR4.la57).level == 4)
+  }
+
   @Test func `SMEP and SMAP matter only without WP`() {
     #expect(role(cr4: CR4.smep | CR4.smap) == role())
     #expect(role(cr0: CR0.paging, cr4: CR4.smep) != role(cr0: CR0.paging))

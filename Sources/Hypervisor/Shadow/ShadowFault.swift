@@ -3,9 +3,9 @@ import Machine
 /// The guest's translation of one address: what a walk of its tables found.
 struct GuestPath {
   /// The entries by level, before A and D were set; 0 above the level where the walk began.
-  var entries = InlineArray<5, UInt64>(repeating: 0)
-  /// The level of the entry that maps the page; 5 while the guest does not page.
-  var leafLevel = 5
+  var entries = InlineArray<6, UInt64>(repeating: 0)
+  /// The level of the entry that maps the page; 6 while the guest does not page.
+  var leafLevel = 6
   /// Where the byte is.
   var physical: GuestPhysical
   /// What the tables permit, every level counted; writable only if D is set.
@@ -49,7 +49,7 @@ extension Hypervisor {
 
   private func path(of references: [WalkReference], _ mapping: Mapping, _ access: Access) -> GuestPath {
     var path = GuestPath(physical: mapping.physical, access: mapping.permissions)
-    for reference in references where reference.level < 5 {
+    for reference in references where reference.level < path.entries.count {
       path.entries[reference.level] = reference.entry
       path.leafLevel = reference.level
     }
@@ -94,7 +94,7 @@ extension Hypervisor {
     }
     let noExecute = shadow!.pool[page].role.noExecute
     var above = PagePermissions.all
-    var level = 4
+    var level = shadow!.pool[page].role.level
     while true {
       shadow!.pool.use(page)
       let slot = page << 9 | Int((address.rawValue >> (3 + 9 * UInt64(level))) & 511)

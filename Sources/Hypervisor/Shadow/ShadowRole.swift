@@ -17,8 +17,9 @@ struct ShadowRole: Equatable, Hashable {
 
   /// The role of the root for a guest's mode.
   init(_ registers: Processor.PagingRegisters) {
-    var bits: UInt16 = 4
     let isPaging = registers.cr0 & CR0.paging != 0
+    // While the guest does not page, four levels reach all of its memory.
+    var bits: UInt16 = isPaging && registers.cr4 & CR4.la57 != 0 ? 5 : 4
     if !isPaging { bits |= ShadowRole.directBit }
     // Without paging nothing of the guest's mode matters.
     let protects = !isPaging || registers.cr0 & CR0.writeProtect != 0
@@ -31,8 +32,11 @@ struct ShadowRole: Equatable, Hashable {
     access = .all
   }
 
-  /// The level of the shadow page's entries, 1 ... 4.
+  /// The level of the shadow page's entries, 1 ... 5.
   var level: Int { Int(rawValue & 7) }
+
+  /// Of a root: how many bits of a linear address its tables translate.
+  var addressBits: UInt64 { 12 + 9 * UInt64(level) }
 
   /// The page shadows no guest table but a stretch of guest-physical memory that begins at its frame: part of a large
   /// page of the guest, or everything while the guest does not page.

@@ -108,7 +108,7 @@ extension Hypervisor {
     // A table outside memory reads as ones: every access faults, which the software walk finds out.
     guard key.role.isDirect || guest.isMemory(GuestPhysical(key.gfn << 12)) else {
       shadow!.roots.useNone(for: key)
-      controls.paging = .shadow(.init(root: shadow!.emptyTable, tag: 0))
+      controls.paging = .shadow(.init(root: shadow!.emptyTable, levels: key.role.level, tag: 0))
       return true
     }
     var position = shadow!.roots.find(key)
@@ -124,7 +124,7 @@ extension Hypervisor {
     shadow!.roots.use(position, for: key)
     shadow!.pool.use(root.page)
     controls.paging = .shadow(
-      .init(root: shadow!.pool[root.page].table, tag: ShadowRoots.tag(position)))
+      .init(root: shadow!.pool[root.page].table, levels: key.role.level, tag: ShadowRoots.tag(position)))
     return true
   }
 
@@ -180,9 +180,11 @@ extension Hypervisor {
   }
 
   private func invalidate(_ address: GuestVirtual, where isMeant: (ShadowRoots.Root) -> Bool) {
-    guard profile[.taggedTLB] != 0, address.isCanonical(bits: 48) else { return }
+    guard profile[.taggedTLB] != 0 else { return }
     for (position, root) in shadow!.roots.slots.enumerated() {
-      guard let root, isMeant(root), !root.needsFlush else { continue }
+      guard let root, isMeant(root), !root.needsFlush, address.isCanonical(bits: root.key.role.addressBits) else {
+        continue
+      }
       processor.invalidatePage(address, pcid: ShadowRoots.tag(position), globals: false)
       work(.flush, .flushPage)
     }

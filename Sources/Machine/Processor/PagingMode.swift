@@ -50,7 +50,7 @@ extension Processor {
       // made. What the guest's WP, SMEP and SMAP mean is in the shadow entries, except the checks that the real CR4
       // makes the same way. Which page sizes the processor has, the hypervisor knows, whatever the guest is told.
       plan = WalkPlan(
-        root: GuestPhysical(shadow.root.rawValue), levels: 4, format: .ordinary(noExecute: true),
+        root: GuestPhysical(shadow.root.rawValue), levels: shadow.levels, format: .ordinary(noExecute: true),
         reserved: reservedBits(noExecute: true, gigabytePages: true), reportsFetch: true, globalPages: false,
         second: .identity)
       pagingControls.writeProtect = true

@@ -166,7 +166,20 @@ import Testing
         $0.load(Place.window)
         $0.store(Place.window, 0x55)
         $0.load(Place.data + 0x4000)
-      }
+      }, levels: [4]
+    ) { guest in #expect(guest.rax == 0x55) }
+    // With five levels the way leads once more through the root.
+    try expectSame(
+      Code {
+        $0.store(Place.root + 511 * 8, Place.root | 3)
+        $0.load(0xffff_ffff_ffff_f000)
+        $0.load(0xffff_0000_0000_0000)
+        $0.store(0xffff_0000_0000_0000 + (Place.window >> 12) * 8, (Place.data + 0x4000) | 3)
+        $0.invalidate(Place.window)
+        $0.load(Place.window)
+        $0.store(Place.window, 0x55)
+        $0.load(Place.data + 0x4000)
+      }, levels: [5]
     ) { guest in #expect(guest.rax == 0x55) }
   }
 

@@ -25,7 +25,7 @@ func testProfile(_ vendor: Machine.Vendor = .intel, _ changes: [CostKey: UInt64]
   do {
     return try CostProfile(
       name: "test", vendor: vendor, summary: "",
-      features: ["lm", "nx", "syscall", "smep", "smap", "pcid", "invpcid", "cx16", "pge", "sse", "sse2", "la57"],
+      features: ["lm", "nx", "syscall", "smep", "smap", "pcid", "invpcid", "cx16", "pge", "sse", "sse2", "la57", "pku", "pks"],
       figures: figures)
   } catch {
     preconditionFailure("\(error)")
@@ -270,6 +270,29 @@ struct Code {
   mutating func load(_ address: UInt64) {
     rbx(address)
     raw(0x48, 0x8b, 0x03)
+  }
+  /// WRPKRU.
+  mutating func userKeys(_ rights: UInt64) {
+    rcx(0)
+    rdx(0)
+    rax(rights)
+    raw(0x0f, 0x01, 0xef)
+  }
+  /// WRMSR of IA32_PKRS.
+  mutating func supervisorKeys(_ rights: UInt64) {
+    rcx(0x6e1)
+    rdx(0)
+    rax(rights)
+    raw(0x0f, 0x30)
+  }
+  /// MOV to CR0 and CR4.
+  mutating func cr0(_ value: UInt64) {
+    rax(value)
+    raw(0x0f, 0x22, 0xc0)
+  }
+  mutating func cr4(_ value: UInt64) {
+    rax(value)
+    raw(0x0f, 0x22, 0xe0)
   }
   mutating func invalidate(_ address: UInt64) {
     rbx(address)

@@ -65,9 +65,10 @@ extension Hypervisor {
     guard let role else { return .unsupported("hidden fault at \(exit.address) without a shadow root") }
     if exit.access.isWrite && !path.access.writable {
       // CR0.WP is clear: a supervisor writes where only reading is allowed.
-      if path.access.user && role.smapWithoutWP {
-        // The page posing as a supervisor's would lose SMAP's protection: the one write is let through instead.
-        return emulateWrite(exit, path, isTraced: false)
+      if path.access.user && (role.smapWithoutWP || role.keysWithoutWP) {
+        // The page posing as a supervisor's would lose the protection of SMAP and of its key: the one write is let
+        // through instead.
+        return emulateWrite(exit, path)
       }
       // No entry says "supervisor may write, user may read"; it flips between two by the kind of fault (KVM, mmu.rst,
       // "Emulating cr0.wp"). As a supervisor's page it must not become executable where SMEP forbids user pages.
@@ -76,12 +77,21 @@ extension Hypervisor {
       path.access.user = false
     }
     guard fill(exit.address, path) else { return nil }
-    if exit.access.isWrite && shadow!.pool.isGuarded(path.physical.frame) {
-      return emulateWrite(exit, path, isTraced: true)
+    if exit.access.isWrite && (shadow!.pool.isGuarded(path.physical.frame) || isHeldByKey(exit.access, path)) {
+      return emulateWrite(exit, path)
     }
     counted.pfFixed &+= 1
     resume(exit)
     return nil
+  }
+
+  /// Whether the hardware refuses a write by the page's key that the guest permits: it runs with CR0.WP set, and so
+  /// honours WD where a supervisor without CR0.WP does not (SDM vol. 3, 4.6.2).
+  private func isHeldByKey(_ access: Access, _ path: GuestPath) -> Bool {
+    var controls = processor.guestControls
+    guard controls.keys.areInUse else { return false }
+    controls.writeProtect = true
+    return controls.deniesByKey(access, to: path.access)
   }
 
   /// Makes the shadow entries from the root to the leaf for an address.
@@ -110,6 +120,8 @@ extension Hypervisor {
       if level > path.leafLevel {
         let guestEntry = path.entries[level]
         above = above & TableFormat.ordinary(noExecute: noExecute).permissions(guestEntry)
+        // Of an entry that leads to a table these bits mean nothing.
+        above.key = 0
         gfn = (guestEntry & EntryBit.frameMask) >> 12
         role = shadow!.pool[page].role.child(direct: false, access: above)
       } else {

@@ -106,10 +106,14 @@ extension Hypervisor {
       if child.role.access.writable && guestEntry & EntryBit.dirty == 0 { return "leads to writable entries without D" }
       return allows(access, child.role.access) || poses(page.role, access, child.role.access) ? nil : "permits too much"
     }
-    return child.role.access == access ? nil : "leads to a shadow page with other permissions"
+    var passed = access
+    passed.key = 0
+    return child.role.access == passed ? nil : "leads to a shadow page with other permissions"
   }
 
-  private func allows(_ most: PagePermissions, _ given: PagePermissions) -> Bool { most & given == given }
+  private func allows(_ most: PagePermissions, _ given: PagePermissions) -> Bool {
+    most & given == given && most.key == given.key
+  }
 
   /// Whether an entry is one of a guest with CR0.WP clear that lets its supervisor write (`handleHiddenFault`).
   private func poses(_ role: ShadowRole, _ access: PagePermissions, _ given: PagePermissions) -> Bool {

@@ -2,14 +2,13 @@ import Machine
 
 /// Traces: writes to guarded guest tables are emulated, and the shadow entries follow them (AA06 2.4 and 7.2).
 extension Hypervisor {
-  /// Lets the instruction write one page that no shadow entry lets it write.
-  ///
-  /// - Parameter isTraced: whether the page is a guarded table, whose shadow entries have to follow.
-  func emulateWrite(_ exit: VMExit, _ path: GuestPath, isTraced: Bool) -> RunResult? {
+  /// Lets the instruction write one page that no shadow entry lets it write. If it is a guarded table, shadow entries
+  /// follow.
+  func emulateWrite(_ exit: VMExit, _ path: GuestPath) -> RunResult? {
     guard let mapped = guest.map.lookup(path.physical) else { return .unsupported("no memory at \(path.physical)") }
     counted.pfEmulate &+= 1
     work(.shadowEmulate, .emulate)
-    if isTraced {
+    if shadow!.pool.isGuarded(path.physical.frame) {
       counted.mmuPteWrite &+= 1
       watch(path.physical.frame)
     }

@@ -11,6 +11,8 @@ public enum EntryBit {
   public static let large: UInt64 = 1 << 7
   public static let global: UInt64 = 1 << 8
   public static let noExecute: UInt64 = 1 << 63
+  /// Bits 62:59 of an entry that maps a page: its protection key.
+  public static let keyShift: UInt64 = 59
   /// Bits 51:12.
   public static let frameMask: UInt64 = 0x000f_ffff_ffff_f000
 }
@@ -25,24 +27,29 @@ public enum EPTBit {
   public static let dirty: UInt64 = 1 << 9
 }
 
-/// What a path through the tables permits, accumulated level by level: AND of R/W and U/S, OR of XD.
+/// What a path through the tables permits, accumulated level by level: AND of R/W and U/S, OR of XD, and the protection
+/// key of the entry that maps the page.
 @frozen public struct PagePermissions: Equatable, Sendable {
   public var writable: Bool
   public var user: Bool
   public var executable: Bool
+  /// 0 ... 15. Counts while protection keys are enabled only.
+  public var key: UInt8
 
-  @inlinable public init(writable: Bool, user: Bool, executable: Bool) {
+  @inlinable public init(writable: Bool, user: Bool, executable: Bool, key: UInt8 = 0) {
     self.writable = writable
     self.user = user
     self.executable = executable
+    self.key = key
   }
 
   /// What is permitted before any entry has said otherwise.
   public static let all = PagePermissions(writable: true, user: true, executable: true)
 
+  /// What two entries permit together, of which the second is nearer to the page: the key is its.
   @inlinable public static func & (a: PagePermissions, b: PagePermissions) -> PagePermissions {
     PagePermissions(
-      writable: a.writable && b.writable, user: a.user && b.user, executable: a.executable && b.executable)
+      writable: a.writable && b.writable, user: a.user && b.user, executable: a.executable && b.executable, key: b.key)
   }
 }
 
@@ -71,7 +78,8 @@ public enum EPTBit {
     case .ordinary(let noExecute):
       PagePermissions(
         writable: entry & EntryBit.writable != 0, user: entry & EntryBit.user != 0,
-        executable: !(noExecute && entry & EntryBit.noExecute != 0))
+        executable: !(noExecute && entry & EntryBit.noExecute != 0),
+        key: UInt8(truncatingIfNeeded: entry >> EntryBit.keyShift & 15))
     case .extended:
       PagePermissions(writable: entry & EPTBit.write != 0, user: true, executable: entry & EPTBit.execute != 0)
     }

@@ -73,7 +73,9 @@ struct PageWalk<Port: WalkPort> {
 
     let leaf = path[level]
     guard controls.allows(access, to: permissions) else {
-      return .fault(fault(address, access, level: level, entry: leaf.entry, present: true, reserved: false))
+      var refused = fault(address, access, level: level, entry: leaf.entry, present: true, reserved: false)
+      if controls.deniesByKey(access, to: permissions) { refused.errorCode |= PageFault.Code.protectionKey }
+      return .fault(refused)
     }
     if let refused = keepAccessedDirty(path, from: start, to: level, isWrite: access.isWrite) {
       return .nestedFault(refused)

@@ -143,7 +143,7 @@ extension Processor {
       | CR4.machineCheck | CR4.pageGlobal | CR4.performanceCounter | CR4.osFXSR | CR4.osXMMExceptions
     let optional: [(FeatureSet, UInt64)] = [
       (.umip, CR4.umip), (.la57, CR4.la57), (.fsgsbase, CR4.fsgsbase), (.pcid, CR4.pcid), (.smep, CR4.smep),
-      (.smap, CR4.smap), (.xsave, CR4.osXSAVE),
+      (.smap, CR4.smap), (.xsave, CR4.osXSAVE), (.pku, CR4.protectionKeys), (.pks, CR4.supervisorKeys),
     ]
     for (feature, bit) in optional where features.contains(feature) { allowed |= bit }
     return allowed

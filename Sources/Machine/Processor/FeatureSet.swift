@@ -52,6 +52,10 @@
   public static let serialize = FeatureSet(rawValue: 1 << 58)
   public static let movdiri = FeatureSet(rawValue: 1 << 57)
 
+  // MARK: Paging, 64 to 71
+  public static let pku = FeatureSet(rawValue: 1 << 64)
+  public static let pks = FeatureSet(rawValue: 1 << 65)
+
   // Of the vector unit; those from SSE on lie side by side in the order of `VectorFeature`.
   public static let fxsr = FeatureSet(rawValue: 1 << 48)
   public static let xsave = FeatureSet(rawValue: 1 << 49)
@@ -130,9 +134,11 @@
     Row("clflushopt", .clflushopt, 7, .ebx, 23, "CLFLUSHOPT"),
     Row("clwb", .clwb, 7, .ebx, 24, "CLWB"),
     Row("umip", .umip, 7, .ecx, 2, "no SGDT, SIDT, SLDT, SMSW, STR outside ring 0"),
+    Row("pku", .pku, 7, .ecx, 3, "protection keys of user pages"),
     Row("la57", .la57, 7, .ecx, 16, "five-level paging"),
     Row("rdpid", .rdpid, 7, .ecx, 22, "RDPID"),
     Row("movdiri", .movdiri, 7, .ecx, 27, "MOVDIRI"),
+    Row("pks", .pks, 7, .ecx, 31, "protection keys of supervisor pages"),
     Row("serialize", .serialize, 7, .edx, 14, "SERIALIZE"),
     Row("lahf_lm", .lahfLM, 0x8000_0001, .ecx, 0, "LAHF and SAHF in 64-bit mode"),
     Row("abm", .abm, 0x8000_0001, .ecx, 5, "LZCNT"),

@@ -29,7 +29,17 @@ extension Processor {
     return PagingControls(
       writeProtect: state.cr0 & CR0.writeProtect != 0, smep: state.cr4 & CR4.smep != 0 && state.cr0 & CR0.paging != 0,
       smap: state.cr4 & CR4.smap != 0 && state.cr0 & CR0.paging != 0,
-      alignmentCheckFlag: state.systemFlags & Flag.alignmentCheck != 0)
+      alignmentCheckFlag: state.systemFlags & Flag.alignmentCheck != 0, keys: protectionKeys)
+  }
+
+  /// The protection keys that are enabled: those of four- and five-level paging only (SDM vol. 3, 4.6.2).
+  private var protectionKeys: ProtectionKeys {
+    guard s.pointee.cr4 & (CR4.protectionKeys | CR4.supervisorKeys) != 0, s.pointee.isLongMode else {
+      return ProtectionKeys()
+    }
+    return ProtectionKeys(
+      user: s.pointee.cr4 & CR4.protectionKeys != 0 ? s.pointee.pkru : 0,
+      supervisor: s.pointee.cr4 & CR4.supervisorKeys != 0 ? s.pointee.pkrs : 0)
   }
 
   /// Follows a change of CR0, CR3, CR4, EFER, CPL, EFLAGS.AC or the controls.
@@ -59,6 +69,7 @@ extension Processor {
     globalTag = TranslationKey.globalTag(vpid: vpid)
 
     served = ServedAccess.under(pagingControls)
+    hasKeys = pagingControls.keys.areInUse
     untranslatedBits = s.pointee.isLongMode ? (s.pointee.cr4 & CR4.la57 != 0 ? 7 : 16) : 0
 
     var basis = VerdictBasis(tag: tag, controls: pagingControls)

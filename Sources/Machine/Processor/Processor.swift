@@ -29,6 +29,8 @@ public final class Processor {
   /// Which TLB entries serve an access now: follows `pagingControls`.
   var served = ServedAccess.under(
     PagingControls(writeProtect: false, smep: false, smap: false, alignmentCheckFlag: false))
+  /// Whether a protection key denies anything now.
+  var hasKeys = false
   /// Bits at the top of a linear address that repeat the one below them: 16 or 7, and 0 outside long mode, where no
   /// address has more than 32.
   var untranslatedBits: UInt64 = 0

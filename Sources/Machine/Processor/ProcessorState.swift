@@ -71,6 +71,9 @@
   public var pat: UInt64
   public var apicBase: UInt64
   public var miscEnable: UInt64
+  /// What protection keys deny, two bits a key: PKRU, and IA32_PKRS.
+  public var pkru: UInt32
+  public var pkrs: UInt32
   /// Numbers that RDRAND and RDSEED have given.
   public var randomDraws: UInt64
 
@@ -125,6 +128,8 @@
     pat = 0x0007_0406_0007_0406
     apicBase = 0xfee0_0900
     miscEnable = 1
+    pkru = 0
+    pkrs = 0
     randomDraws = 0
   }
 

@@ -41,6 +41,8 @@ struct TLBEntry {
   private static let hostExecutable: UInt64 = 1 << 5
   private static let globalBit: UInt64 = 1 << 6
   private static let pageSizeShift: UInt64 = 7
+  /// Above the frame.
+  private static let keyShift: UInt64 = 52
 
   @inline(__always) init(rawValue: UInt64) { self.rawValue = rawValue }
 
@@ -53,13 +55,14 @@ struct TLBEntry {
       | (mapping.host.writable ? TLBEntry.hostWritable : 0)
       | (mapping.host.executable ? TLBEntry.hostExecutable : 0) | (mapping.global ? TLBEntry.globalBit : 0)
       | UInt64(mapping.pageSize.rawValue) << TLBEntry.pageSizeShift
+      | UInt64(mapping.permissions.key) << TLBEntry.keyShift
   }
 
   @inline(__always) var base: UInt64 { rawValue & EntryBit.frameMask }
   @inline(__always) var permissions: PagePermissions {
     PagePermissions(
       writable: rawValue & TLBEntry.writable != 0, user: rawValue & TLBEntry.user != 0,
-      executable: rawValue & TLBEntry.executable != 0)
+      executable: rawValue & TLBEntry.executable != 0, key: UInt8((rawValue >> TLBEntry.keyShift) & 15))
   }
   @inline(__always) var isDirty: Bool { rawValue & TLBEntry.dirtyBit != 0 }
   @inline(__always) var isHostWritable: Bool { rawValue & TLBEntry.hostWritable != 0 }

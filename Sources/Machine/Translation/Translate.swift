@@ -23,7 +23,7 @@ extension Processor {
     if !controls.grants.isEmpty, let granted = grantedMemory(address, access) { return granted }
     let unit = translation
     if !isAbsent, let hit = unit.data.find(address, tag: tag, globalTag: globalTag) {
-      if served.contains(access, by: hit.entry) && (!options.coherentTLB || isCurrent(hit, address, access)) {
+      if serves(hit.entry, access) && (!options.coherentTLB || isCurrent(hit, address, access)) {
         hit.stamp.pointee = stamp
         let host = HostPhysical(hit.entry.base | (address & hit.size.offsetMask))
         if access.isWrite && memory.contains(host) { memory.touch(host) }
@@ -57,7 +57,7 @@ extension Processor {
     let unit = translation
     unit.tick &+= 1
     if let hit = unit.code.find(address, tag: tag, globalTag: globalTag) {
-      if served.contains(access, by: hit.entry) && (!options.coherentTLB || isCurrent(hit, address, access)) {
+      if serves(hit.entry, access) && (!options.coherentTLB || isCurrent(hit, address, access)) {
         hit.stamp.pointee = unit.tick
         return HostPhysical(hit.entry.base | (address & hit.size.offsetMask))
       }
@@ -93,7 +93,7 @@ extension Processor {
     let unit = translation
     unit.tick &+= 1
     if !isAbsent, let hit = unit.second.find(address, tag: tag, globalTag: globalTag) {
-      if served.contains(access, by: hit.entry) && (!options.coherentTLB || isCurrent(hit, address, access)) {
+      if serves(hit.entry, access) && (!options.coherentTLB || isCurrent(hit, address, access)) {
         hit.stamp.pointee = unit.tick
         counters.secondHits &+= 1
         charge(.tlbL2, costs.tlbL2Hit)
@@ -170,9 +170,9 @@ extension Processor {
     let page = address & ~0xfff
     let slot = translation.direct.place(for: address, context: directContext, direct)
     slot.pointee.readTag =
-      served.contains(Access(.read, privilege), by: entry) ? page : DirectEntry.never
+      serves(entry, Access(.read, privilege)) ? page : DirectEntry.never
     let writable =
-      served.contains(Access(.write, privilege), by: entry) && memory.codeLines[Int(host.frame)] == 0
+      serves(entry, Access(.write, privilege)) && memory.codeLines[Int(host.frame)] == 0
       && memory.touched[Int(host.frame)] != 0
     slot.pointee.writeTag = writable ? page : DirectEntry.never
     slot.pointee.addend = UInt64(UInt(bitPattern: memory.base)) &+ (host.rawValue & ~0xfff) &- page

@@ -150,7 +150,7 @@ import Testing
       }
     ) { guest in
       #expect(guest.processor.recentlyDelivered.last?.event.vector == 13)
-      #expect(guest.processor.state.cr4 & CR4.la57 == (guest.levels == 5 ? CR4.la57 : 0))
+      #expect(guest.processor.state.cr4 & CR4.la57 == (guest.mode == .levels5 ? CR4.la57 : 0))
     }
   }
 

@@ -33,11 +33,7 @@ extension Hypervisor {
           guard populate(missing.address) != nil else { return nil }
           continue
         }
-        if missing.duringWalk {
-          counted.pfGuest &+= 1
-          counted.trueFaults &+= 1
-          return injectAbsentTable(exit)
-        }
+        if missing.duringWalk { return handleAbsentTable(exit) }
         counted.hiddenFaults &+= 1
         return accessDevice(exit, at: missing.address)
       case .mapped(let mapping):
@@ -98,7 +94,7 @@ extension Hypervisor {
   ///
   /// - Returns: false when that was impossible; `failure` says why.
   private func fill(_ address: GuestVirtual, _ path: GuestPath) -> Bool {
-    guard let mapped = guest.map.lookup(path.physical), var page = shadow!.roots.currentPage else {
+    guard let mapped = guest.map.lookup(path.physical), var page = shadow!.roots.page(for: address) else {
       failure = "no shadow root for \(address)"
       return false
     }
@@ -123,7 +119,9 @@ extension Hypervisor {
         // Of an entry that leads to a table these bits mean nothing.
         above.key = 0
         gfn = (guestEntry & EntryBit.frameMask) >> 12
-        role = shadow!.pool[page].role.child(direct: false, access: above)
+        // A page table of 32-bit paging covers 4 MiB, its shadow half of it.
+        let quadrant = shadow!.pool[page].role.isNarrow ? Int(address.rawValue >> 21 & 1) : 0
+        role = shadow!.pool[page].role.child(direct: false, access: above, quadrant: quadrant)
       } else {
         // A part of a large page: the first frame of the stretch that the entry covers.
         gfn = path.physical.frame & ~(1 << (9 * UInt64(level - 1)) &- 1)

@@ -1,4 +1,5 @@
-/// The bits of a paging-structure entry of IA-32e paging (SDM vol. 3, 4.5.4, tables 4-15 to 4-20).
+/// The bits of a paging-structure entry of IA-32e paging (SDM vol. 3, 4.5.4, tables 4-15 to 4-20), which PAE and 32-bit
+/// paging share as far as they have them (tables 4-4 to 4-11).
 public enum EntryBit {
   public static let present: UInt64 = 1 << 0
   public static let writable: UInt64 = 1 << 1
@@ -55,7 +56,7 @@ public enum EPTBit {
 
 /// How one dimension's entries are laid out. The walker is the same for all.
 @frozen public enum TableFormat: Equatable, Sendable {
-  /// IA-32e paging with EFER.NXE as given: the guest's tables, shadow tables, and AMD's nested tables.
+  /// The guest's tables with EFER.NXE as given (32-bit paging knows no XD), shadow tables, and AMD's nested tables.
   case ordinary(noExecute: Bool)
   /// Intel's extended page tables.
   case extended
@@ -65,11 +66,6 @@ public enum EPTBit {
     case .ordinary: entry & EntryBit.present != 0
     case .extended: entry & 7 != 0
     }
-  }
-
-  /// Whether an entry of a level maps a page instead of a table (level 1 always does).
-  @inline(__always) func isLeaf(_ entry: UInt64, level: Int) -> Bool {
-    level == 1 || (entry & EntryBit.large != 0 && level <= 3)
   }
 
   /// What one entry permits.

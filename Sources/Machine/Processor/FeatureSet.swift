@@ -55,6 +55,7 @@
   // MARK: Paging, 64 to 71
   public static let pku = FeatureSet(rawValue: 1 << 64)
   public static let pks = FeatureSet(rawValue: 1 << 65)
+  public static let pse36 = FeatureSet(rawValue: 1 << 66)
 
   // Of the vector unit; those from SSE on lie side by side in the order of `VectorFeature`.
   public static let fxsr = FeatureSet(rawValue: 1 << 48)
@@ -98,7 +99,7 @@
   /// Every feature that can be shown, in CPUID's order (SDM vol. 2, CPUID; APM vol. 3, appendix E).
   public static let known: [Row] = [
     Row("de", .de, 1, .edx, 2, "debugging extensions: DR4 and DR5 raise #UD"),
-    Row("pse", .pse, 1, .edx, 3, "large pages"),
+    Row("pse", .pse, 1, .edx, 3, "pages of 4 MiB"),
     Row("tsc", .tsc, 1, .edx, 4, "RDTSC"),
     Row("msr", .msr, 1, .edx, 5, "RDMSR and WRMSR"),
     Row("pae", .pae, 1, .edx, 6, "physical addresses beyond 32 bits"),
@@ -107,6 +108,7 @@
     Row("pge", .pge, 1, .edx, 13, "global pages"),
     Row("cmov", .cmov, 1, .edx, 15, "CMOVcc"),
     Row("pat", .pat, 1, .edx, 16, "page attribute table"),
+    Row("pse36", .pse36, 1, .edx, 17, "pages of 4 MiB beyond 4 GiB of physical memory"),
     Row("clflush", .clflush, 1, .edx, 19, "CLFLUSH"),
     Row("fxsr", .fxsr, 1, .edx, 24, "FXSAVE and FXRSTOR"),
     Row("sse", .sse, 1, .edx, 25, "SSE"),

@@ -74,6 +74,8 @@ public final class Processor {
   /// Made from the control registers and `controls` whenever one of them changes.
   var plan: WalkPlan
   var pagingControls: PagingControls
+  /// The PDPTEs of the tables that the hardware walks: the guest's own, or those of the hypervisor's shadows.
+  var directoryPointers = DirectoryPointers()
 
   public weak var observer: (any MachineObserver)? {
     didSet { isObserved = observer != nil }

@@ -52,6 +52,8 @@
   public var cr8: UInt64
   public var xcr0: UInt64
   public var efer: UInt64
+  /// The PDPTE registers, loaded under PAE paging.
+  public var directoryPointers: DirectoryPointers
   public var debugRegisters: InlineArray<8, UInt64>
 
   /// XMM registers, MXCSR and the x87.
@@ -111,6 +113,7 @@
     cr8 = 0
     xcr0 = 1
     efer = 0
+    directoryPointers = DirectoryPointers()
     debugRegisters = InlineArray(repeating: 0)
     debugRegisters[6] = 0xffff_0ff0
     debugRegisters[7] = 0x400

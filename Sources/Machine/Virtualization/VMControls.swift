@@ -14,14 +14,18 @@ public struct VMControls: Sendable {
   /// The shadow root in use.
   public struct ShadowPaging: Equatable, Sendable {
     public var root: HostPhysical
-    /// How many levels of tables there are, 4 or 5.
+    /// How many levels of tables there are, 4 or 5; 3 with PDPTEs in `directoryPointers` instead of a root.
     public var levels: Int
+    public var directoryPointers: DirectoryPointers
     /// Tags the root's TLB entries, 0 ..< 4096, in the place of a PCID.
     public var tag: UInt16
 
-    public init(root: HostPhysical, levels: Int, tag: UInt16) {
+    public init(
+      root: HostPhysical, levels: Int, directoryPointers: DirectoryPointers = DirectoryPointers(), tag: UInt16
+    ) {
       self.root = root
       self.levels = levels
+      self.directoryPointers = directoryPointers
       self.tag = tag
     }
   }

@@ -31,6 +31,8 @@ public final class Processor {
   /// Which TLB entries serve an access now: follows `pagingControls`.
   var served = ServedAccess.under(
     PagingControls(writeProtect: false, smep: false, smap: false, alignmentCheckFlag: false))
+  /// Whether a protection key denies anything now.
+  var hasKeys = false
   /// Bits at the top of a linear address that repeat the one below them: 16 or 7, and 0 outside long mode, where no
   /// address has more than 32.
   var untranslatedBits: UInt64 = 0
@@ -74,6 +76,8 @@ public final class Processor {
   /// Made from the control registers and `controls` whenever one of them changes.
   var plan: WalkPlan
   var pagingControls: PagingControls
+  /// The PDPTEs of the tables that the hardware walks: the guest's own, or those of the hypervisor's shadows.
+  var directoryPointers = DirectoryPointers()
 
   public weak var observer: (any MachineObserver)? {
     didSet { isObserved = observer != nil }

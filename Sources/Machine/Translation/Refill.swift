@@ -34,7 +34,7 @@ extension Processor {
     let found = second.pointee.find(key, or: globalKey, inSet: second.pointee.set(of: number))
     guard found >= 0 else { return unit.second.mayHoldLarge(address) ? .unclear : .absent }
     let entry = TLBEntry(rawValue: second.pointee.values[found])
-    guard served.contains(access, by: entry) else { return .unclear }
+    guard serves(entry, access) else { return .unclear }
 
     counters.dataMisses &+= 1
     counters.secondHits &+= 1

@@ -19,8 +19,8 @@ final class TranslationUnit {
 
   /// Time for the LRU of everything that is used on slow paths only.
   var tick: UInt64 = 0
-  /// Large pages of the guest, by size, of which TLBs may hold splinters: INVLPG has to look for all of a page's.
-  var splintered = InlineArray<3, PageSet>(repeating: .nothing)
+  /// Large pages of the guest, by `GuestPageSize`, of which TLBs may hold splinters: INVLPG has to look for all of a page's.
+  var splintered = InlineArray<4, PageSet>(repeating: .nothing)
 
   init(profile: CostProfile, options: ProcessorOptions) {
     data = TranslationLookaside(

@@ -109,12 +109,13 @@ extension Processor {
     hasVerdicts =
       !options.coherentTLB && options.dataCache == .off && controls.grants.isEmpty && !watchesAccesses
     directContext = s.pointee.cpl == 3 ? 2 : pagingControls.smap && !pagingControls.alignmentCheckFlag ? 0 : 1
-    direct = hasVerdicts ? translation.direct.table(directContext) : translation.direct.nothing
+    direct = hasVerdicts ? translation.direct.select(directContext) : translation.direct.nothing
     forgetFetchPage()
   }
 
   /// Whether an address repeats its topmost translated bit. Outside long mode all do.
   @inline(__always) func isCanonical(_ address: UInt64) -> Bool {
-    Int64(bitPattern: address &<< untranslatedBits) &>> Int64(untranslatedBits) == Int64(bitPattern: address)
+    Int64(bitPattern: address &<< untranslatedBits) &>> Int64(truncatingIfNeeded: untranslatedBits)
+      == Int64(bitPattern: address)
   }
 }

@@ -1,7 +1,7 @@
 /// One modelled processor: its state, its translation hardware, its block cache. Everything that runs guest code is an
 /// extension of it, one file a noun.
 ///
-/// Safety: `s`, the ledger and the translation arrays are allocated once, owned here and freed in `deinit`; nothing
+/// Safety: `s`, `loaded`, the ledger and the translation arrays are allocated once, owned here and freed in `deinit`; nothing
 /// keeps a pointer to them longer than the processor lives.
 public final class Processor {
   /// The state that the guest can see, through a pointer because the dispatch loop wants it in one.
@@ -88,7 +88,7 @@ public final class Processor {
   /// Why a slow path gave up: set together with its `false`.
   var stop = Stop.none
   /// Where the value of a slow load is left.
-  var loaded: UInt64 = 0
+  let loaded: UnsafeMutablePointer<UInt64>
   var loadedHigh: UInt64 = 0
   /// The event in delivery, so that a fault in the middle of it is told with it.
   var delivering: Event?
@@ -118,6 +118,8 @@ public final class Processor {
     costs = HotCosts(profile)
     s = .allocate(capacity: 1)
     s.initialize(to: ProcessorState())
+    loaded = .allocate(capacity: 1)
+    loaded.initialize(to: 0)
     causes = .allocate(capacity: Cause.count)
     causes.initialize(repeating: 0, count: Cause.count)
     translation = TranslationUnit(profile: profile, options: options)
@@ -141,6 +143,7 @@ public final class Processor {
     s.deinitialize(count: 1)
     s.deallocate()
     causes.deallocate()
+    loaded.deallocate()
   }
 
   /// The architectural state, consistent between runs.

@@ -2,14 +2,18 @@
 extension Processor {
   /// Where one access that stays within a page goes in the host.
   ///
+  /// - Parameter tried: what `refill` has said of the access already.
   /// - Throws: the fault as an exception or an exit, by the controls.
   @inline(__always)
-  func translate(_ address: UInt64, _ access: Access, width: Int) throws(Stopped) -> HostPhysical {
-    guard hasVerdicts else { return try translateAny(address, access, width: width) }
-    switch refill(address, access) {
+  func translate(
+    _ address: UInt64, _ access: Access, width: Int, tried: Refill = .untried
+  ) throws(Stopped) -> HostPhysical {
+    var tried = tried
+    if case .untried = tried, hasVerdicts { tried = refill(address, access) }
+    switch tried {
     case .done(let host): return host
     case .absent: return try translateAny(address, access, width: width, isAbsent: true)
-    case .unclear: return try translateAny(address, access, width: width)
+    case .unclear, .untried: return try translateAny(address, access, width: width)
     }
   }
 
@@ -160,15 +164,23 @@ extension Processor {
 
   // MARK: Verdicts
 
-  /// Which of the direct cache's tables holds the verdicts of an access's privilege; nil where none may be kept.
+  /// Keeps the verdicts on a page that a way of the first-level data TLB holds.
   @inline(__always)
   func fillDirect(
     _ address: UInt64, _ host: HostPhysical, _ entry: TLBEntry, _ stamp: UnsafeMutablePointer<UInt64>
   ) {
     guard hasVerdicts, memory.contains(host) else { return }
-    let privilege: Privilege = s.pointee.cpl == 3 ? .user : .supervisor
+    fillVerdict(address, host, entry, stamp, privilege)
+  }
+
+  /// The same, where it is known that verdicts are kept and that the page is memory.
+  @inline(__always)
+  func fillVerdict(
+    _ address: UInt64, _ host: HostPhysical, _ entry: TLBEntry, _ stamp: UnsafeMutablePointer<UInt64>,
+    _ privilege: Privilege
+  ) {
     let page = address & ~0xfff
-    let slot = translation.direct.place(for: address, context: directContext, direct)
+    let slot = direct + DirectCache.index(address)
     slot.pointee.readTag =
       serves(entry, Access(.read, privilege)) ? page : DirectEntry.never
     let writable =

@@ -84,7 +84,7 @@ public final class Hypervisor {
       controls.intercepts.formUnion([
         .pageFaults, .controlRegister0, .controlRegister3, .controlRegister4, .extendedFeatures, .invalidations,
       ])
-      controls.paging = .shadow(.init(root: state.emptyTable, tag: 0))
+      controls.paging = .shadow(.init(root: state.emptyTable, levels: 4, tag: 0))
     }
     virtualProcessors = processors.map {
       VirtualProcessor($0, controls: controls, cachedRoots: options.cachedRoots)

@@ -59,7 +59,7 @@ extension Hypervisor {
   }
 
   /// Whether a page is the root in use on any processor.
-  private func isRootInUse(_ page: Int) -> Bool { virtualProcessors.contains { $0.roots.currentPage == page } }
+  private func isRootInUse(_ page: Int) -> Bool { virtualProcessors.contains { $0.roots.isInUse(page) } }
 
   /// Takes write permission to a guest table away from every shadow entry that maps it. Entries for large pages around
   /// it go altogether: the next fault there makes small ones.

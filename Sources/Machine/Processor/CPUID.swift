@@ -49,9 +49,7 @@ extension Processor {
       return CPUIDLeaf(
         ebx: features.bits(leaf: 7, .ebx), ecx: features.bits(leaf: 7, .ecx), edx: features.bits(leaf: 7, .edx))
     case 0xd:
-      // The components that XCR0 can have, and the size of XSAVE's area: that of FXSAVE and a header.
-      guard subleaf == 0, features.contains(.xsave) else { return CPUIDLeaf() }
-      return CPUIDLeaf(eax: 3, ebx: 576, ecx: 576)
+      return extendedStateLeaf(subleaf)
     default:
       return CPUIDLeaf()
     }

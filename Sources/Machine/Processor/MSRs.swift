@@ -49,6 +49,7 @@ extension Processor {
     case MSR.sysEnterEIP: return features.contains(.sep) ? state.sysEnterEIP : nil
     case MSR.miscEnable: return state.miscEnable
     case MSR.pat: return state.pat
+    case MSR.xss: return features.contains(.xsaves) ? state.xss : nil
     case MSR.efer: return features.contains(.lm) || features.contains(.nx) ? state.efer : nil
     case MSR.star: return features.contains(.syscall) ? state.star : nil
     case MSR.lstar: return features.contains(.syscall) ? state.lstar : nil
@@ -105,6 +106,7 @@ extension Processor {
     case MSR.apicBase:
       // BSP, EN and the address; bit 10 would be x2APIC.
       isValid = value & ~(0xffff_ffff_ffff_f900 & ((1 << costs.physicalBits) - 1)) == 0
+    case MSR.xss: isValid = value & ~supportedSupervisorComponents == 0
     case MSR.tscAux:
       // AMD ignores the upper half, Intel reserves it.
       isValid = profile.vendor == .amd || value >> 32 == 0
@@ -141,6 +143,7 @@ extension Processor {
     case MSR.sysEnterEIP: s.pointee.sysEnterEIP = value
     case MSR.miscEnable: s.pointee.miscEnable = value
     case MSR.pat: s.pointee.pat = value
+    case MSR.xss: s.pointee.xss = value
     case MSR.efer:
       let active = s.pointee.efer & EFER.longModeActive
       s.pointee.efer = value & ~EFER.longModeActive | active

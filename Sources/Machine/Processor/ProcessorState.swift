@@ -51,6 +51,8 @@
   public var cr4: UInt64
   public var cr8: UInt64
   public var xcr0: UInt64
+  /// IA32_XSS: the supervisor's components of XSAVES.
+  public var xss: UInt64
   public var efer: UInt64
   public var debugRegisters: InlineArray<8, UInt64>
 
@@ -107,6 +109,7 @@
     cr4 = 0
     cr8 = 0
     xcr0 = 1
+    xss = 0
     efer = 0
     debugRegisters = InlineArray(repeating: 0)
     debugRegisters[6] = 0xffff_0ff0

@@ -154,7 +154,8 @@ extension Lowering {
     let isPlain = MandatoryPrefix(encoding) == .none
     if encoding.opcode == 0xc7 {
       switch encoding.reg {
-      case 3 where isPlain: return state(.xrstors)
+      // What restores PKRU changes what may be accessed.
+      case 3 where isPlain: return state(.xrstors, terminal: true)
       case 4 where isPlain: return state(.xsavec)
       case 5 where isPlain: return state(.xsaves)
       case 3...5: return .invalid
@@ -167,7 +168,7 @@ extension Lowering {
     case 2 where isPlain: return state(.loadMXCSR)
     case 3 where isPlain: return state(.storeMXCSR)
     case 4 where isPlain: return state(.xsave)
-    case 5 where isPlain: return state(.xrstor)
+    case 5 where isPlain: return state(.xrstor, terminal: true)
     case 6 where isPlain: return state(.xsaveopt)
     case 0...5: return .invalid
     default: return nil
@@ -189,7 +190,7 @@ extension Lowering {
   }
 
   private mutating func state(
-    _ operation: ExtendedStateOperation, width: Int = 1, isVEX: Bool = false
+    _ operation: ExtendedStateOperation, width: Int = 1, isVEX: Bool = false, terminal: Bool = false
   ) -> Outcome {
     var operands = Operands()
     if encoding.hasModRM {
@@ -206,7 +207,8 @@ extension Lowering {
     var form = VectorForm(operation.rawValue, .sse)
     form.isVEX = isVEX
     return callout(
-      .extendedState, operands, width: width, sourceWidth: encoding.isWide ? 8 : 4, vector: form, cost: .microcoded)
+      .extendedState, terminal: terminal, operands, width: width, sourceWidth: encoding.isWide ? 8 : 4, vector: form,
+      cost: .microcoded)
   }
 }
 

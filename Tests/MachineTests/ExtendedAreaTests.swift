@@ -185,6 +185,27 @@ struct ExtendedAreaTests {
     }
   }
 
+  @Test func `protection keys are a component, before which the compacted format leaves no room`() {
+    for (code, offset) in [(Code.xsave, 832), (Code.xsavec, 576)] as [([UInt8], UInt64)] {
+      let machine = Self.machine(code + Code.xrstor) { state in
+        state.xcr0 = 0x207
+        state.pkru = 0x1234_5678
+        state.slots[Int(Slot.rax)] = 0x201
+      }
+      machine.run(1)
+      #expect(Self.word(machine, 512) == 0x200)
+      #expect(Self.word(machine, offset) == 0x1234_5678)
+      machine.update { $0.pkru = 3 }
+      machine.run(1)
+      #expect(machine.lastException == nil && machine.processor.state.pkru == 0x1234_5678)
+      // Not in the header, it becomes initial.
+      machine.guest.setWord(0, atPhysical: 0x2200)
+      machine.update { $0.rip = 0x1000 + UInt64(code.count) }
+      machine.run(1)
+      #expect(machine.processor.state.pkru == 0)
+    }
+  }
+
   @Test func `XGETBV tells what is in use`() {
     for (change, expected) in [(0, 6), (1, 4), (2, 2), (3, 7)] as [(Int, UInt64)] {
       let machine = Self.machine(Code.xgetbv) { state in
@@ -225,9 +246,10 @@ struct ExtendedAreaTests {
       machine.run(1)
       return [machine[Slot.rax], machine[Slot.rbx], machine[Slot.rcx], machine[Slot.rdx]]
     }
-    #expect(leaf(0) == [7, 832, 832, 0])
-    #expect(leaf(0, without: .avx) == [3, 576, 576, 0])
+    #expect(leaf(0) == [0x207, 832, 840, 0])
+    #expect(leaf(0, without: [.avx, .pku]) == [3, 576, 576, 0])
     #expect(leaf(1) == [0xf, 832, 0, 0])
+    #expect(leaf(9) == [8, 832, 0, 0])
     #expect(leaf(1, without: [.xsavec, .xsaves]) == [5, 0, 0, 0])
     #expect(leaf(2) == [256, 576, 0, 0])
     #expect(leaf(2, without: .avx) == [0, 0, 0, 0])

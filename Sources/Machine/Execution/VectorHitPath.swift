@@ -26,8 +26,7 @@ extension Processor {
       return UnsafeRawPointer(bitPattern: UInt(entry.pointee.addend &+ address)).unsafelyUnwrapped
         .loadUnaligned(as: Vector128.self)
     }
-    guard loadVectorMissed(op, address) else { return nil }
-    return Vector128(loaded, loadedHigh)
+    return loadVectorMissed(op, address)?.loadUnaligned(as: Vector128.self)
   }
 
   @inline(__always)
@@ -115,18 +114,19 @@ extension Processor {
 
   // MARK: What is not a hit
 
+  /// Where the bytes are: in `loaded`. Nil if the load failed.
   @inline(never)
-  private func loadVectorMissed(_ op: UnsafeMutablePointer<Operation>, _ address: UInt64) -> Bool {
+  private func loadVectorMissed(_ op: UnsafeMutablePointer<Operation>, _ address: UInt64) -> UnsafeRawPointer? {
     beginSlowly(op)
     do {
       let form = OperandForm(op)
       try checkVectorAlignment(address, form)
       let value = try loadVectorSlow(address, stack: form.usesStack)
-      loaded = value.x
-      loadedHigh = value.y
-      return true
+      loaded[0] = value.x
+      loaded[1] = value.y
+      return UnsafeRawPointer(loaded)
     } catch {
-      return false
+      return nil
     }
   }
 

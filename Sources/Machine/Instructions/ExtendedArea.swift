@@ -96,6 +96,7 @@ extension Processor {
       for number in 0..<vectorCount {
         try storeVector(address &+ 16 &* UInt64(number), s.pointee.vector.upper[number], stack: false)
       }
+    case ExtendedComponents.keys: try storeArea(address, UInt64(s.pointee.pkru))
     default: break
     }
   }
@@ -133,11 +134,16 @@ extension Processor {
       let isKept = !isCompacted || present & ExtendedComponents.vectors != 0
       state.mxcsr = isKept ? try checkedMXCSR(try loadArea(address &+ 24) & 0xffff_ffff) : MXCSR.initial
     }
+    var pkru = s.pointee.pkru
     for component in ExtendedComponent.all where requested & component.bit != 0 {
       let offset = isCompacted ? component.compactedOffset(layout) : component.offset
-      try restore(component, from: present & component.bit != 0 ? address &+ offset : nil, &state)
+      try restore(component, from: present & component.bit != 0 ? address &+ offset : nil, &state, &pkru)
     }
     s.pointee.vector = state
+    if pkru != s.pointee.pkru {
+      s.pointee.pkru = pkru
+      updatePaging()
+    }
   }
 
   /// #GP for a header that says what is not enabled, or of which anything reserved is not zero (SDM vol. 1, 13.8.1,
@@ -164,7 +170,7 @@ extension Processor {
 
   /// - Parameter address: nil makes the component initial.
   private func restore(
-    _ component: ExtendedComponent, from address: UInt64?, _ state: inout VectorState
+    _ component: ExtendedComponent, from address: UInt64?, _ state: inout VectorState, _ pkru: inout UInt32
   ) throws(Stopped) {
     switch component.bit {
     case ExtendedComponents.upperVectors:
@@ -173,6 +179,9 @@ extension Processor {
         if let address { value = try loadVector(address &+ 16 &* UInt64(number), stack: false) }
         state.upper[number] = value
       }
+    case ExtendedComponents.keys:
+      pkru = 0
+      if let address { pkru = UInt32(truncatingIfNeeded: try loadArea(address)) }
     default: break
     }
   }

@@ -5,6 +5,8 @@ enum ExtendedComponents {
   static let vectors: UInt64 = 1 << 1
   /// The upper halves of the YMM registers.
   static let upperVectors: UInt64 = 1 << 2
+  /// PKRU.
+  static let keys: UInt64 = 1 << 9
   /// XCOMP_BV's bit of the compacted format.
   static let compacted: UInt64 = 1 << 63
 }
@@ -27,7 +29,8 @@ struct ExtendedComponent: Sendable {
 
   /// In the order of their numbers, which is that of the compacted format. None wants to be aligned there.
   static let all: [ExtendedComponent] = [
-    ExtendedComponent(number: 2, size: 256, offset: 576, isSupervisor: false, feature: .avx)
+    ExtendedComponent(number: 2, size: 256, offset: 576, isSupervisor: false, feature: .avx),
+    ExtendedComponent(number: 9, size: 8, offset: 832, isSupervisor: false, feature: .pku),
   ]
 
   /// The size of an area of the standard format with these components.
@@ -102,6 +105,7 @@ extension Processor {
     }
     if vectors != Vector128() { result |= ExtendedComponents.vectors }
     if upper != Vector128() { result |= ExtendedComponents.upperVectors }
+    if s.pointee.pkru != 0 { result |= ExtendedComponents.keys }
     return result
   }
 }

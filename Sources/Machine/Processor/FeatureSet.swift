@@ -52,6 +52,11 @@
   public static let serialize = FeatureSet(rawValue: 1 << 58)
   public static let movdiri = FeatureSet(rawValue: 1 << 57)
 
+  // MARK: Paging, 64 to 71
+  public static let pku = FeatureSet(rawValue: 1 << 64)
+  public static let pks = FeatureSet(rawValue: 1 << 65)
+  public static let pse36 = FeatureSet(rawValue: 1 << 66)
+
   // Of the vector unit
   public static let fxsr = FeatureSet(rawValue: 1 << 48)
   public static let xsave = FeatureSet(rawValue: 1 << 49)
@@ -112,7 +117,7 @@
   /// Every feature that can be shown, in CPUID's order (SDM vol. 2, CPUID; APM vol. 3, appendix E).
   public static let known: [Row] = [
     Row("de", .de, 1, .edx, 2, "debugging extensions: DR4 and DR5 raise #UD"),
-    Row("pse", .pse, 1, .edx, 3, "large pages"),
+    Row("pse", .pse, 1, .edx, 3, "pages of 4 MiB"),
     Row("tsc", .tsc, 1, .edx, 4, "RDTSC"),
     Row("msr", .msr, 1, .edx, 5, "RDMSR and WRMSR"),
     Row("pae", .pae, 1, .edx, 6, "physical addresses beyond 32 bits"),
@@ -121,6 +126,7 @@
     Row("pge", .pge, 1, .edx, 13, "global pages"),
     Row("cmov", .cmov, 1, .edx, 15, "CMOVcc"),
     Row("pat", .pat, 1, .edx, 16, "page attribute table"),
+    Row("pse36", .pse36, 1, .edx, 17, "pages of 4 MiB beyond 4 GiB of physical memory"),
     Row("clflush", .clflush, 1, .edx, 19, "CLFLUSH"),
     Row("fxsr", .fxsr, 1, .edx, 24, "FXSAVE and FXRSTOR"),
     Row("sse", .sse, 1, .edx, 25, "SSE"),
@@ -155,11 +161,13 @@
     Row("clwb", .clwb, 7, .ebx, 24, "CLWB"),
     Row("sha_ni", .sha, 7, .ebx, 29, "SHA-1 and SHA-256"),
     Row("umip", .umip, 7, .ecx, 2, "no SGDT, SIDT, SLDT, SMSW, STR outside ring 0"),
+    Row("pku", .pku, 7, .ecx, 3, "protection keys of user pages"),
     Row("vaes", .vaes, 7, .ecx, 9, "AES of 256 bits"),
     Row("vpclmulqdq", .vpclmulqdq, 7, .ecx, 10, "PCLMULQDQ of 256 bits"),
     Row("la57", .la57, 7, .ecx, 16, "five-level paging"),
     Row("rdpid", .rdpid, 7, .ecx, 22, "RDPID"),
     Row("movdiri", .movdiri, 7, .ecx, 27, "MOVDIRI"),
+    Row("pks", .pks, 7, .ecx, 31, "protection keys of supervisor pages"),
     Row("serialize", .serialize, 7, .edx, 14, "SERIALIZE"),
     Row("xsaveopt", .xsaveopt, 0xd, .eax, 0, "XSAVEOPT", subleaf: 1),
     Row("xsavec", .xsavec, 0xd, .eax, 1, "XSAVEC and the compacted format", subleaf: 1),

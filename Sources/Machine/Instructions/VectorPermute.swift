@@ -91,11 +91,11 @@ extension Processor {
     let mask = vector(form.vector.first)
     let address = effectiveAddress(op)
     let chosen = (0..<form.width / width).filter { mask.isNegative($0, width: width) }
-    guard let first = chosen.first, let last = chosen.last else { return }
     if controls.grants.isEmpty {
-      try probeWrite(
-        address &+ UInt64(first &* width), width: (last &+ 1 &- first) &* width, privilege: privilege,
-        stack: form.usesStack)
+      for element in chosen {
+        try probeWrite(
+          address &+ UInt64(element &* width), width: width, privilege: privilege, stack: form.usesStack)
+      }
     }
     let source = vector(op.pointee.src)
     for element in chosen {

@@ -73,6 +73,11 @@ final class RecordingBus: DeviceBus {
     latched.subtract(signal)
     return 0
   }
+  func readLocalRegister(_ number: UInt32, processor: Int, now: UInt64) -> UInt64? { 0xfee0_0900 }
+  func writeLocalRegister(_ number: UInt32, value: UInt64, processor: Int, now: UInt64) -> Bool { true }
+  func taskPriority(processor: Int) -> UInt8 { 0 }
+  func setTaskPriority(_ value: UInt8, processor: Int, now: UInt64) {}
+  func setTimeStampOffset(_ offset: UInt64, processor: Int, now: UInt64) {}
   func acknowledgeInterrupt(processor: Int, now: UInt64) -> UInt8 {
     defer { pending = nil }
     return pending ?? 0xff

@@ -115,7 +115,8 @@ struct ACPITables {
     writer.put(UInt8(0x32), at: at(108))
     writer.put(UInt16(0b11), at: at(109))
     // WBINVD works; C1 on all processors; no power, sleep or RTC-wake event; a timer of 32 bits; a reset register.
-    writer.put(UInt32(1 << 0 | 1 << 2 | 1 << 4 | 1 << 5 | 1 << 6 | 1 << 8 | 1 << 10), at: at(112))
+    let flags: [UInt32] = [0, 2, 4, 5, 6, 8, 10]
+    writer.put(flags.reduce(0 as UInt32) { $0 | 1 << $1 }, at: at(112))
     writer.put(port(Board.resetPort, bits: 8)[...], at: at(116))
     writer.put(Board.resetValue, at: at(128))
     writer.put(facs, at: at(132))

@@ -43,8 +43,13 @@ public struct InterruptControllers: Equatable, Sendable {
 
   func signals(_ processor: Int) -> ProcessorSignals { localAPICs.signals(processor, external: pic.isAsserted) }
 
+  /// The local APIC's interrupts come before those that it lets through. Where there is none any more, the spurious
+  /// vector is its own, or the pair's where the pair is asked directly.
   mutating func acknowledge(_ processor: Int) -> UInt8 {
-    localAPICs[processor].isAsserted ? localAPICs[processor].acknowledge() : pic.acknowledge()
+    let isFromPair =
+      !localAPICs[processor].isAsserted && localAPICs[processor].acceptsExternalInterrupts
+      && (pic.isAsserted || !localAPICs[processor].isPresent)
+    return isFromPair ? pic.acknowledge() : localAPICs[processor].acknowledge()
   }
 
   mutating func take(_ signal: ProcessorSignals, _ processor: Int) -> UInt8 { localAPICs[processor].take(signal) }
@@ -70,7 +75,10 @@ public struct InterruptControllers: Equatable, Sendable {
     return true
   }
 
-  private enum Place { case local(Int), io(Int) }
+  private enum Place {
+    case local(Int)
+    case io(Int)
+  }
 
   /// A local APIC answers to its own processor alone, which may have moved it (SDM vol. 3, 11.4.5).
   private func place(_ address: UInt64, _ processor: Int) -> Place? {

@@ -53,7 +53,8 @@ public final class PCDevices: DeviceBus {
   ///   - debugConsole: what port 0xe9 writes to; nil stands for `console`.
   public init(
     clockHertz: UInt64 = 3_000_000_000, processors: Int = 1, hasLocalAPICs: Bool = true,
-    date: CalendarDate = RTC.defaultDate, memoryBytes: UInt64 = 0, console: any Console, debugConsole: (any Console)? = nil
+    date: CalendarDate = RTC.defaultDate, memoryBytes: UInt64 = 0, console: any Console,
+    debugConsole: (any Console)? = nil
   ) {
     timerOscillator = Oscillator(hertz: PIT8254.hertz, clockHertz: clockHertz)
     clockOscillator = Oscillator(hertz: RTC.hertz, clockHertz: clockHertz)
@@ -280,8 +281,8 @@ public final class PCDevices: DeviceBus {
     case .firmwareConfig: return isOdd ? current.firmwareConfig.next() : 0xff
     case .powerEvent: return current.power.readEvent(Int(port & 3))
     case .powerControl: return current.power.readControl(Int(port & 1))
-    case .powerTimer: return UInt8(truncatingIfNeeded: current.power.timer >> UInt32(port & 3) * 8)
-    case .testData: return UInt8(truncatingIfNeeded: current.test.data >> UInt32(port & 3) * 8)
+    case .powerTimer: return UInt8(truncatingIfNeeded: current.power.timer >> (UInt32(port & 3) * 8))
+    case .testData: return UInt8(truncatingIfNeeded: current.test.data >> (UInt32(port & 3) * 8))
     case .testFlush, .testLine: return 0
     case .pciAddress: return port == 0xcf9 ? current.reset.readReset() : 0xff
     case .pciData, .shutdown, .none: return 0xff

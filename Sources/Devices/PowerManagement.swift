@@ -43,7 +43,7 @@ public struct PowerManagement: Equatable, Sendable {
   /// The cycle at which it will be, if nothing is written.
   var nextInterrupt: UInt64? {
     guard enable & Self.timerBit != 0, !isAsserted else { return nil }
-    return (cycle / Self.halfPeriod + 1) * Self.halfPeriod
+    return (cycle / Self.halfPeriod &+ 1) &* Self.halfPeriod
   }
 
   /// The timer, 32 bits.
@@ -53,7 +53,7 @@ public struct PowerManagement: Equatable, Sendable {
 
   /// Reads a byte of PM1a events: status at 0 and 1, enable at 2 and 3.
   func readEvent(_ offset: Int) -> UInt8 {
-    UInt8(truncatingIfNeeded: (offset & 2 == 0 ? status : enable) >> UInt16(offset & 1) * 8)
+    UInt8(truncatingIfNeeded: (offset & 2 == 0 ? status : enable) >> (UInt16(offset & 1) * 8))
   }
 
   /// Writes a byte of PM1a events. A 1 clears a status bit.

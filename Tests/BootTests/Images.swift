@@ -125,7 +125,9 @@ func brokenPromise(_ plan: BootPlan) -> String? {
   }
   for segment in plan.segments {
     let isTable = segment.address.rawValue == 0xe0000 && segment.end.rawValue <= 0x100000
-    if !isTable && !plan.memoryMap.isUsable(segment.address, segment.memorySize) { return "\(segment.name) is outside of RAM" }
+    guard isTable || plan.memoryMap.isUsable(segment.address, segment.memorySize) else {
+      return "\(segment.name) is outside of RAM"
+    }
     if UInt64(segment.bytes.count) > segment.memorySize { return "\(segment.name) has too many bytes" }
   }
   let entry = plan.entry

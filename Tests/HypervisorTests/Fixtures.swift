@@ -41,6 +41,9 @@ final class RecordingBus: DeviceBus {
     var written: UInt64?
   }
 
+  /// What is written there raises an NMI.
+  static let nonMaskablePort: UInt16 = 0x66
+
   var registers: [Access] = []
   var ports: [Access] = []
   var pending: UInt8?
@@ -54,6 +57,7 @@ final class RecordingBus: DeviceBus {
   }
   func writePort(_ port: UInt16, width: Int, value: UInt32, now: UInt64) {
     ports.append(Access(address: UInt64(port), width: width, written: UInt64(value)))
+    if port == RecordingBus.nonMaskablePort { latched.insert(.nonMaskable) }
   }
   func readRegister(_ address: GuestPhysical, width: Int, processor: Int, now: UInt64) -> UInt64 {
     registers.append(Access(address: address.rawValue, width: width))

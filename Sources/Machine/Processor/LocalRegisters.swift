@@ -49,7 +49,7 @@ extension Processor {
   /// BSP, the mode, and the address: the other bits are reserved. Whether one mode leads to another is the APIC's to
   /// say.
   private func isValidAPICBase(_ value: UInt64) -> Bool {
-    var allowed = 0xffff_ffff_ffff_f900 & ((1 << costs.physicalBits) - 1)
+    var allowed: UInt64 = 0xffff_ffff_ffff_f900 & ((1 << costs.physicalBits) - 1)
     if features.contains(.x2apic) { allowed |= 1 << 10 }
     return value & ~allowed == 0
   }

@@ -58,6 +58,7 @@ extension Processor {
     case MSR.gsBase: return features.contains(.lm) ? state[.gs].base : nil
     case MSR.kernelGSBase: return features.contains(.lm) ? state.kernelGSBase : nil
     case MSR.tscAux: return hasTSCAux ? state.tscAux : nil
+    case MSR.supervisorKeys: return features.contains(.pks) ? UInt64(state.pkrs) : nil
     default: return readsZero(number) ? 0 : nil
     }
   }
@@ -102,6 +103,7 @@ extension Processor {
     case MSR.pat:
       // Eight memory types of 0, 1, 4 to 7 (SDM vol. 3, 11.12.2).
       isValid = (0..<8).allSatisfy { [0, 1, 4, 5, 6, 7].contains((value >> (8 * $0)) & 0xff) }
+    case MSR.supervisorKeys: isValid = value >> 32 == 0
     case MSR.tscAux:
       // AMD ignores the upper half, Intel reserves it.
       isValid = profile.vendor == .amd || value >> 32 == 0
@@ -149,6 +151,9 @@ extension Processor {
     case MSR.gsBase: s.pointee[.gs].base = value
     case MSR.kernelGSBase: s.pointee.kernelGSBase = value
     case MSR.tscAux: s.pointee.tscAux = value & 0xffff_ffff
+    case MSR.supervisorKeys:
+      s.pointee.pkrs = UInt32(truncatingIfNeeded: value)
+      updatePaging()
     default: break
     }
   }

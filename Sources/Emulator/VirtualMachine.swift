@@ -35,14 +35,15 @@ public final class VirtualMachine {
 
     // Under the instruction clock one instruction stands for one cycle.
     devices = PCDevices(
-      clockHertz: max(profile[.frequency], 1), processors: configuration.cpus, date: configuration.rtcStart.date,
+      clockHertz: max(profile[.frequency], 1), processors: configuration.cpus,
+      hasLocalAPICs: configuration.features.contains("apic"), date: configuration.rtcStart.date,
       memoryBytes: configuration.memory, console: console)
     var options = ProcessorOptions()
     options.clock = configuration.clock
     options.blockLength = configuration.blockLength
+    options.count = configuration.cpus
     options.dataCache = configuration.dataCaches
     options.coherentTLB = configuration.tlb == .coherent
-    options.processors = configuration.cpus
     let stopRequest = StopRequest()
     var processors: [Processor] = []
     for index in 0..<configuration.cpus {

@@ -71,12 +71,12 @@ extension Hypervisor {
 
   /// Gives the guest an exception that its own access has raised.
   func inject(_ event: Event, during exit: VMExit) {
-    if exit.unblocksNMI { processor.unblockNMI() }
     var event: Event? = event
     if let first = exit.delivering, case .exception(let second) = event {
       event = processor.escalate(first, with: second)
     }
     abandonAssist()
+    if exit.unblocksNonMaskable { processor.unblockNonMaskable() }
     guard let event else {
       processor.shutDown()
       return
@@ -151,11 +151,6 @@ extension Hypervisor {
         vector: bus.take(.startUp, processor: processor.index, now: processor.guestTime))
     }
     guard !processor.awaitsStartUp else { return }
-    if signals.contains(.nonMaskable) && processor.canTakeNMI && controls.injection == nil {
-      processor.takeNMI()
-      controls.injection = .nonMaskable
-      work(.exitHandler(reason), .controlBlockWrite)
-    }
     offerInterrupt(reason)
   }
 
@@ -163,9 +158,17 @@ extension Hypervisor {
   /// each, two tables of two, control registers, RIP, RSP, RFLAGS, DR7 and EFER.
   private static let fieldsOfReset: UInt64 = 44
 
-  /// Injects a pending interrupt if the guest can take it, else asks to be told when it can.
+  /// Injects a pending NMI, or a pending interrupt if the guest can take it; else asks to be told when it can. An NMI
+  /// that the guest cannot take yet exits by itself once it can.
   private func offerInterrupt(_ reason: ExitReason) {
-    guard bus.interruptAsserted(processor: processor.index) else { return }
+    let signals = bus.signals(processor: processor.index)
+    if signals.contains(.nonMaskable) && processor.canTakeNonMaskable && controls.injection == nil {
+      _ = bus.take(.nonMaskable, processor: processor.index, now: processor.guestTime)
+      controls.injection = .nonMaskable
+      work(.exitHandler(reason), .controlBlockWrite)
+      return
+    }
+    guard signals.contains(.interrupt) else { return }
     guard processor.canTakeInterrupt && controls.injection == nil else {
       controls.interruptWindow = true
       work(.exitHandler(reason), .controlBlockWrite)
@@ -193,13 +196,13 @@ extension Hypervisor {
   }
 
   private func waitAlone(clockLimit: UInt64, retiredLimit: UInt64) -> RunResult? {
-    guard processor.interruptsEnabled else { return .haltedForEver }
     while true {
       if let shutdown = bus.shutdown { return .shutdown(shutdown) }
       if processor.stopRequest.isRaised { return .stopRequested }
       if processor.guestTime >= bus.nextDeadline { bus.advance(to: processor.guestTime) }
       if processor.clock >= clockLimit || processor.instructionsRetired >= retiredLimit { return .limit }
       if processor.isCalled { return nil }
+      guard processor.interruptsEnabled else { return .haltedForEver }
       if let result = processor.idleUntilDeadline(clockLimit: clockLimit) { return result }
     }
   }

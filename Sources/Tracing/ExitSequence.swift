@@ -69,7 +69,8 @@ struct ExitDecoder {
   /// The next exit; nil if the bytes are none.
   mutating func decode(_ reader: inout ByteReader) -> TracedExit? {
     guard let head = reader.read(), head >> 1 < UInt64(reasons.count),
-      let processor = processors > 1 ? reader.read() : 0, processor < UInt64(processors), let rip = reader.read(since: last.rip), let address = reader.read(since: last.address)
+      let processor = processors > 1 ? reader.read() : 0, processor < UInt64(processors),
+      let rip = reader.read(since: last.rip), let address = reader.read(since: last.address)
     else { return nil }
     var exit = TracedExit(reasons[Int(head >> 1)])
     exit.processor = processor

@@ -36,10 +36,8 @@ public enum TraceFile {
     let words = String(decoding: bytes[start.count..<end], as: UTF8.self).split(
       separator: " ", omittingEmptySubsequences: false)
     guard let first = words.first, (1...version).contains(where: { "\($0)" == first }) else {
-      let found = words.first.flatMap { UInt32($0) }
-      throw refuse(
-        found.map { "format version \($0) is not known; this Penumbra reads 1 to \(version)" } ?? "its first line is damaged"
-      )
+      guard let found = words.first.flatMap({ UInt32($0) }) else { throw refuse("its first line is damaged") }
+      throw refuse("format version \(found) is not known; this Penumbra reads 1 to \(version)")
     }
     guard words.count == 3, let length = Int(words[1]), length >= 0, words[2].utf8.count == 64 else {
       throw refuse("its first line is damaged")

@@ -35,7 +35,7 @@ import Testing
       (self.memory, self.devices) = (memory, devices)
       processors = (0..<cpus).map { index in
         var options = ProcessorOptions()
-        (options.index, options.processors) = (index, cpus)
+        (options.index, options.count) = (index, cpus)
         return Processor(
           memory: memory, bus: devices, decoder: CapstoneDecoder(), profile: profile,
           features: FeatureSet(names: profile.features), options: options)

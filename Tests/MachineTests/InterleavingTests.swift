@@ -17,6 +17,11 @@ struct InterleavingTests {
     func writePort(_ port: UInt16, width: Int, value: UInt32, now: UInt64) { pending[Int(value & 0xff)] = 0x21 }
     func readRegister(_ address: GuestPhysical, width: Int, processor: Int, now: UInt64) -> UInt64 { 0 }
     func writeRegister(_ address: GuestPhysical, width: Int, value: UInt64, processor: Int, now: UInt64) {}
+    func readLocalRegister(_ number: UInt32, processor: Int, now: UInt64) -> UInt64? { nil }
+    func writeLocalRegister(_ number: UInt32, value: UInt64, processor: Int, now: UInt64) -> Bool { false }
+    func taskPriority(processor: Int) -> UInt8 { 0 }
+    func setTaskPriority(_ value: UInt8, processor: Int, now: UInt64) {}
+    func setTimeStampOffset(_ offset: UInt64, processor: Int, now: UInt64) {}
     var nextDeadline: UInt64 { deadlines.min() ?? .max }
     func advance(to now: UInt64) {
       guard deadlines.contains(where: { $0 <= now }) else { return }
@@ -43,9 +48,10 @@ struct InterleavingTests {
       let bus = bus
       machines = codes.enumerated().map { index, code in
         var options = ProcessorOptions()
-        (options.index, options.processors, options.clock) = (index, codes.count, clock)
+        (options.index, options.count, options.clock) = (index, codes.count, clock)
         let machine = TinyMachine(
-          guest, code: code, at: 0x1000 * UInt64(index + 1), profile: .flat([.executeSimple: 1]), options: options, anyBus: bus)
+          guest, code: code, at: 0x1000 * UInt64(index + 1), profile: .flat([.executeSimple: 1]), options: options,
+          anyBus: bus)
         machine.installHandlers(mapped: index == 0)
         machine.update { $0.awaitsStartUp = false }
         return machine

@@ -14,7 +14,7 @@ struct SharedMemoryTests {
     return (0..<count).map { index in
       var options = ProcessorOptions()
       options.index = index
-      options.processors = count
+      options.count = count
       options.blockLength = blockLength
       let machine = TinyMachine(guest, at: 0x1000, options: options, bus: bus)
       machine.update { $0.awaitsStartUp = false }

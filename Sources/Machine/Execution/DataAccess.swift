@@ -310,7 +310,9 @@ extension Processor {
     setDeadlines()
     // What it means for another processor, that one should see at once.
     yield()
-    if isAlone || sharesTime || bus.shutdown != nil || !bus.signals(processor: index).isEmpty { s.pointee.executedDeadline = 0 }
+    if isAlone || sharesTime || bus.shutdown != nil || !bus.signals(processor: index).isEmpty {
+      s.pointee.executedDeadline = 0
+    }
   }
 
   // MARK: Grants

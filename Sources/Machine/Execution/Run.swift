@@ -95,37 +95,33 @@ extension Processor {
       if let result = deliverEvent(event) { return result }
       return assisted ? finishAssisted() : nil
     }
-    if signals.contains(.nonMaskable) && canTakeNMI {
-      if controls.intercepts.contains(.externalInterrupts) { return leave(VMExit(.externalInterrupt)) }
-      return deliverNMI()
-    }
     let open =
       s.pointee.systemFlags & Flag.interrupt != 0 && s.pointee.interruptShadow != s.pointee.retired
     if controls.interruptWindow && open && controls.grants.isEmpty {
       return leave(VMExit(.interruptWindow))
+    }
+    if signals.contains(.nonMaskable) && canTakeNonMaskable {
+      if controls.intercepts.contains(.externalInterrupts) { return leave(VMExit(.externalInterrupt)) }
+      wake()
+      _ = bus.take(.nonMaskable, processor: index, now: now)
+      return deliverEvent(.nonMaskable)
     }
     guard signals.contains(.interrupt) else { return nil }
     if controls.intercepts.contains(.externalInterrupts) {
       return controls.interruptWindow ? nil : leave(VMExit(.externalInterrupt))
     }
     guard open else { return nil }
-    wakeUp()
+    wake()
     let vector = bus.acknowledgeInterrupt(processor: index, now: now)
     return deliverEvent(.interrupt(vector))
   }
 
-  /// Leaves HLT for an interrupt.
-  private func wakeUp() {
+  /// Ends HLT.
+  private func wake() {
     guard s.pointee.isHalted else { return }
     s.pointee.isHalted = false
     counters.wakes &+= 1
     charge(.idle, costs.wake)
-  }
-
-  private func deliverNMI() -> RunResult? {
-    wakeUp()
-    takeNMI()
-    return deliverEvent(.nonMaskable)
   }
 
   /// Delivers an event to the guest.

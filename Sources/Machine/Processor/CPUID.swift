@@ -8,7 +8,7 @@ struct CPUIDLeaf: Equatable, Sendable {
 
 extension Processor {
   /// Leaf 0xd tells about XSAVE, leaf 0xb about the topology.
-  private var highestBasicLeaf: UInt32 { features.contains(.xsave) ? 0xd : sharesTime ? 0xb : 7 }
+  private var highestBasicLeaf: UInt32 { features.contains(.xsave) ? 0xd : features.contains(.x2apic) ? 0xb : 7 }
   private static let highestExtendedLeaf: UInt32 = 0x8000_0008
 
   /// One leaf.
@@ -33,13 +33,14 @@ extension Processor {
       return result
     case 1:
       var result = CPUIDLeaf(eax: signature)
-      // Initial APIC ID, logical processors in the package, lines of 64 bytes for CLFLUSH.
+      // Logical processors, lines of 64 bytes for CLFLUSH, the initial APIC ID.
       result.ebx = topology.identifier << 24 | min(topology.processors, 255) << 16
       if features.contains(.clflush) { result.ebx |= 8 << 8 }
       result.ecx = features.bits(leaf: 1, .ecx)
       if s.pointee.cr4 & CR4.osXSAVE != 0 { result.ecx |= 1 << 27 }
       result.edx = features.bits(leaf: 1, .edx)
-      // HTT: that number is more than one.
+      if !showsLocalAPIC { result.edx &= ~(1 << 9) }
+      // HTT: the number of logical processors in EBX means something.
       if sharesTime { result.edx |= 1 << 28 }
       return result
     case 2:
@@ -54,12 +55,9 @@ extension Processor {
       // OSPKE.
       if s.pointee.cr4 & CR4.protectionKeys != 0 { result.ecx |= 1 << 4 }
       return result
-    case 0xb:
-      return topology.leaf(subleaf)
+    case 0xb: return features.contains(.x2apic) ? topology.leaf(subleaf) : CPUIDLeaf()
     case 0xd:
-      // The components that XCR0 can have, and the size of XSAVE's area: that of FXSAVE and a header.
-      guard subleaf == 0, features.contains(.xsave) else { return CPUIDLeaf() }
-      return CPUIDLeaf(eax: 3, ebx: 576, ecx: 576)
+      return extendedStateLeaf(subleaf)
     default:
       return CPUIDLeaf()
     }
@@ -142,7 +140,8 @@ extension Processor {
     // Bits 31:26: the cores' identifiers in the package. Each has its caches to itself.
     let cores = (UInt32(1) << topology.identifierBits - 1) & 0x3f
     return CPUIDLeaf(
-      eax: cache.type | cache.level << 5 | 1 << 8 | cores << 26, ebx: 63 | UInt32(truncatingIfNeeded: cache.ways &- 1) << 22,
+      eax: cache.type | cache.level << 5 | 1 << 8 | cores << 26,
+      ebx: 63 | UInt32(truncatingIfNeeded: cache.ways &- 1) << 22,
       ecx: UInt32(truncatingIfNeeded: sets &- 1))
   }
 }

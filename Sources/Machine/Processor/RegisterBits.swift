@@ -70,12 +70,6 @@ public enum CR4 {
   public static let supervisorKeys: UInt64 = 1 << 24
 }
 
-/// IA32_APIC_BASE (SDM vol. 3, 11.4.4).
-public enum APICBase {
-  /// The bootstrap processor's, read-only in fact.
-  public static let bootstrap: UInt64 = 1 << 8
-}
-
 /// IA32_EFER (SDM vol. 3, 2.2.1).
 public enum EFER {
   public static let systemCall: UInt64 = 1 << 0
@@ -97,6 +91,10 @@ public enum MSR {
   public static let miscEnable: UInt32 = 0x1a0
   public static let pat: UInt32 = 0x277
   public static let mtrrDefault: UInt32 = 0x2ff
+  public static let xss: UInt32 = 0xda0
+  public static let timeStampDeadline: UInt32 = 0x6e0
+  /// The local APIC's registers in x2APIC mode.
+  public static let extendedAPIC: ClosedRange<UInt32> = 0x800...0x8ff
   /// IA32_PKRS.
   public static let supervisorKeys: UInt32 = 0x6e1
   public static let efer: UInt32 = 0xc000_0080

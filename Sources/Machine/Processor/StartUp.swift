@@ -1,7 +1,7 @@
-/// Signals that reach a processor from outside its instructions: INIT, the start-up interrupt, NMI.
+/// Signals that reset and start a processor, and waiting for them.
 extension Processor {
   /// One of several processors, whose slices end where others should go on first.
-  @inline(__always) var sharesTime: Bool { options.processors > 1 }
+  @inline(__always) var sharesTime: Bool { options.count > 1 }
 
   /// INIT and the start-up interrupt, natively.
   func takeStartSignals(_ signals: ProcessorSignals) {
@@ -17,7 +17,7 @@ extension Processor {
   ///
   /// Translations may be dropped at any time, and paging is off afterwards: all are.
   public func initialize() {
-    s.pointee.initialize(signature: signature)
+    s.pointee.initialize(signature: signature, isBootstrap: index == 0)
     if !isShadowed { flushLinear() }
     stop = .none
     matchedBreakpoints = 0
@@ -35,18 +35,6 @@ extension Processor {
     updatePaging()
   }
 
-  /// Whether an NMI would be delivered before the next instruction.
-  public var canTakeNMI: Bool { !s.pointee.blocksNMI && s.pointee.stackShadow != s.pointee.retired }
-
-  /// Takes the NMI that waits; until IRET no other is delivered.
-  public func takeNMI() {
-    _ = bus.take(.nonMaskable, processor: index, now: now)
-    s.pointee.blocksNMI = true
-  }
-
-  /// IRET has been executed, or has raised an exception (SDM vol. 3, 6.7.1).
-  public func unblockNMI() { s.pointee.blocksNMI = false }
-
   // MARK: Waiting
 
   /// Waiting for a start-up interrupt.
@@ -58,7 +46,7 @@ extension Processor {
     // A start-up interrupt that says nothing is taken, too, so that it is not there after the next INIT.
     if !signals.isDisjoint(with: [.initialize, .startUp]) { return true }
     if s.pointee.awaitsStartUp { return false }
-    return signals.contains(.nonMaskable) && !s.pointee.blocksNMI || signals.contains(.interrupt) && interruptsEnabled
+    return signals.contains(.nonMaskable) && canTakeNonMaskable || signals.contains(.interrupt) && interruptsEnabled
   }
 
   /// Passes the time in waiting; under the instruction clock it goes there without a cycle.
@@ -76,7 +64,7 @@ extension Processor {
 
 extension ProcessorState {
   /// What INIT changes (SDM vol. 3, table 9-1; APM vol. 2, table 14-1, for EFER).
-  mutating func initialize(signature: UInt32) {
+  mutating func initialize(signature: UInt32, isBootstrap: Bool) {
     let fresh = ProcessorState()
     slots = fresh.slots
     slots[Int(Slot.rdx)] = UInt64(signature)
@@ -87,8 +75,8 @@ extension ProcessorState {
     stackShadow = .max
     pendingDebug = 0
     isHalted = false
-    blocksNMI = false
-    awaitsStartUp = apicBase & APICBase.bootstrap == 0
+    blocksNonMaskable = false
+    awaitsStartUp = !isBootstrap
     segments = fresh.segments
     ldtr = fresh.ldtr
     tr = fresh.tr
@@ -99,7 +87,6 @@ extension ProcessorState {
     cr2 = 0
     cr3 = 0
     cr4 = 0
-    cr8 = 0
     efer = 0
     debugRegisters = fresh.debugRegisters
   }

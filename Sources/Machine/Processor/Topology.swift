@@ -21,6 +21,6 @@ struct Topology {
 extension Processor {
   var topology: Topology {
     Topology(
-      identifier: UInt32(truncatingIfNeeded: index), processors: UInt32(clamping: max(options.processors, 1)))
+      identifier: UInt32(truncatingIfNeeded: index), processors: UInt32(clamping: max(options.count, 1)))
   }
 }

@@ -74,13 +74,10 @@ public enum Event: Equatable, Sendable {
   case exception(GuestException)
   /// An external interrupt.
   case interrupt(UInt8)
+  /// NMI, vector 2: until IRET no other one is delivered.
+  case nonMaskable
   /// INT n, INT3, INTO and INT1: RIP is saved after the instruction, `length` bytes on; the gate's DPL is checked.
   case software(vector: UInt8, length: UInt8)
-}
-
-extension Event {
-  /// NMI is an interrupt through vector 2. That no other follows before IRET is the processor's (`Processor.takeNMI`).
-  public static let nonMaskable = Event.interrupt(2)
 }
 
 /// One access that the hypervisor resolves for the instruction that is executed again (assisted re-execution).

@@ -49,6 +49,10 @@
   case `in`, out
   // Vectors, a family each (VectorOperation.swift): `OperandForm.extra` is a `VectorForm` with the operation
   case vectorMove, vectorShuffle, vectorInteger, vectorFloat, vectorConvert, vectorString, extendedState
+  /// The x87 (Instructions/X87): `OperandForm.extra` is an `X87Form`.
+  case x87
+  /// MMX, by families (Instructions/MMX.swift): `OperandForm.extra` is an `MMXForm`.
+  case mmxMove, mmxShuffle, mmxInteger, mmxConvert
 }
 
 /// How a callout finds its operands.

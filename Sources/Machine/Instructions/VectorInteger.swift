@@ -3,28 +3,39 @@ extension Processor {
   func vectorInteger(_ op: UnsafePointer<Operation>) throws(Stopped) {
     let form = OperandForm(op)
     try checkVector(form.vector)
-    guard let operation = VectorInteger(rawValue: form.vector.operation) else { return }
-    if operation.rawValue >= VectorInteger.left16.rawValue { return try vectorShift(op, form, operation) }
     let a = xmm(op.pointee.dst)
-    let b = try vectorSource(op, form)
-    let result: Vector128
-    switch operation {
-    case .and: result = a & b
-    case .andNot: result = ~a & b
-    case .or: result = a | b
-    case .xor: result = a ^ b
-    case .test:
-      // ZF: nothing in common; CF: nothing of the source lacks. The other flags are cleared.
-      let common = a & b
-      let lacking = ~a & b
-      s.pointee.flags = LazyFlags(
-        (common == Vector128() ? Flag.zero : 0) | (lacking == Vector128() ? Flag.carry : 0))
-      return
-    case .sumsOfDifferences:
-      result = a.sumsOfDifferences(b, UInt8(truncatingIfNeeded: op.pointee.imm))
-    default: result = Self.combine(operation, a, b)
+    let b =
+      form.shape == .ri ? Vector128(UInt64(truncatingIfNeeded: op.pointee.imm), 0) : try vectorSource(op, form)
+    guard form.vector.operation != VectorInteger.test.rawValue else { return setTestFlags(a, b) }
+    setXMM(op.pointee.dst, VectorInteger.made(op, a, b))
+  }
+
+  /// PTEST. ZF: nothing in common; CF: nothing of the source lacks. The other flags are cleared.
+  private func setTestFlags(_ a: Vector128, _ b: Vector128) {
+    let common = a & b
+    let lacking = ~a & b
+    s.pointee.flags = LazyFlags(
+      (common == Vector128() ? Flag.zero : 0) | (lacking == Vector128() ? Flag.carry : 0))
+  }
+}
+
+extension VectorInteger {
+  /// What an operation makes of two vectors; of a shift the second one's low half is the count.
+  @inline(__always)
+  static func made(_ op: UnsafePointer<Operation>, _ a: Vector128, _ b: Vector128) -> Vector128 {
+    guard let operation = VectorInteger(rawValue: OperandForm(op).vector.operation) else { return a }
+    return operation.made(a, b, UInt8(truncatingIfNeeded: op.pointee.imm))
+  }
+
+  private func made(_ a: Vector128, _ b: Vector128, _ control: UInt8) -> Vector128 {
+    switch self {
+    case .and: a & b
+    case .andNot: ~a & b
+    case .or: a | b
+    case .xor: a ^ b
+    case .sumsOfDifferences: a.sumsOfDifferences(b, control)
+    default: rawValue >= VectorInteger.left16.rawValue ? Self.shift(self, a, b.x) : Self.combine(self, a, b)
     }
-    setXMM(op.pointee.dst, result)
   }
 
   private static func combine(_ operation: VectorInteger, _ a: Vector128, _ b: Vector128) -> Vector128 {
@@ -109,27 +120,21 @@ extension Processor {
 
   // MARK: Shifts
 
-  private func vectorShift(
-    _ op: UnsafePointer<Operation>, _ form: OperandForm, _ operation: VectorInteger
-  ) throws(Stopped) {
-    let count = form.shape == .ri ? UInt64(op.pointee.imm & 0xff) : try vectorSource(op, form).x
-    let a = xmm(op.pointee.dst)
-    let result: Vector128
+  private static func shift(_ operation: VectorInteger, _ a: Vector128, _ count: UInt64) -> Vector128 {
     // Counts beyond the width give zeros, or signs.
     switch operation {
-    case .left16: result = count > 15 ? Vector128() : Vector128(lanes: a.lanes(Words.self) &<< UInt16(count))
-    case .left32: result = count > 31 ? Vector128() : Vector128(lanes: a.lanes(Doublewords.self) &<< UInt32(count))
-    case .left64: result = count > 63 ? Vector128() : a &<< count
-    case .right16: result = count > 15 ? Vector128() : Vector128(lanes: a.lanes(Words.self) &>> UInt16(count))
-    case .right32: result = count > 31 ? Vector128() : Vector128(lanes: a.lanes(Doublewords.self) &>> UInt32(count))
-    case .right64: result = count > 63 ? Vector128() : a &>> count
-    case .arithmetic16: result = Vector128(lanes: a.lanes(SignedWords.self) &>> Int16(min(count, 15)))
-    case .arithmetic32: result = Vector128(lanes: a.lanes(SignedDoublewords.self) &>> Int32(min(count, 31)))
-    case .leftBytes: result = a.shiftedLeft(bytes: count)
-    case .rightBytes: result = a.shiftedRight(bytes: count)
-    default: result = a
+    case .left16: count > 15 ? Vector128() : Vector128(lanes: a.lanes(Words.self) &<< UInt16(count))
+    case .left32: count > 31 ? Vector128() : Vector128(lanes: a.lanes(Doublewords.self) &<< UInt32(count))
+    case .left64: count > 63 ? Vector128() : a &<< count
+    case .right16: count > 15 ? Vector128() : Vector128(lanes: a.lanes(Words.self) &>> UInt16(count))
+    case .right32: count > 31 ? Vector128() : Vector128(lanes: a.lanes(Doublewords.self) &>> UInt32(count))
+    case .right64: count > 63 ? Vector128() : a &>> count
+    case .arithmetic16: Vector128(lanes: a.lanes(SignedWords.self) &>> Int16(min(count, 15)))
+    case .arithmetic32: Vector128(lanes: a.lanes(SignedDoublewords.self) &>> Int32(min(count, 31)))
+    case .leftBytes: a.shiftedLeft(bytes: count)
+    case .rightBytes: a.shiftedRight(bytes: count)
+    default: a
     }
-    setXMM(op.pointee.dst, result)
   }
 }
 

@@ -100,7 +100,7 @@ extension Processor {
       setRegister(op.pointee.dst, width: form.width, mmx(op.pointee.src))
     case .maskOfBytes:
       enterMMX()
-      setRegister(op.pointee.dst, width: 8, Vector128(mmx(op.pointee.src), 0).signs(SIMD16<Int8>.self))
+      setRegister(op.pointee.dst, width: 8, Vector128(mmx(op.pointee.src), 0).signs8)
     case .storeMasked:
       try storeMasked(
         form, mask: Vector128(mmx(op.pointee.src), 0), bytes: Vector128(mmx(op.pointee.dst), 0), width: 8)

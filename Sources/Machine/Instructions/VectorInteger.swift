@@ -2,7 +2,6 @@
 extension Processor {
   func vectorInteger(_ op: UnsafePointer<Operation>) throws(Stopped) {
     let form = OperandForm(op)
-    try checkVector(form.vector)
     let a = xmm(op.pointee.dst)
     let b =
       form.shape == .ri ? Vector128(UInt64(truncatingIfNeeded: op.pointee.imm), 0) : try vectorSource(op, form)
@@ -21,13 +20,13 @@ extension Processor {
 
 extension VectorInteger {
   /// What an operation makes of two vectors; of a shift the second one's low half is the count.
-  @inline(__always)
+  @inline(never)
   static func made(_ op: UnsafePointer<Operation>, _ a: Vector128, _ b: Vector128) -> Vector128 {
     guard let operation = VectorInteger(rawValue: OperandForm(op).vector.operation) else { return a }
     return operation.made(a, b, UInt8(truncatingIfNeeded: op.pointee.imm))
   }
 
-  private func made(_ a: Vector128, _ b: Vector128, _ control: UInt8) -> Vector128 {
+  @inline(__always) private func made(_ a: Vector128, _ b: Vector128, _ control: UInt8) -> Vector128 {
     switch self {
     case .and: a & b
     case .andNot: ~a & b
@@ -38,13 +37,14 @@ extension VectorInteger {
     }
   }
 
+  @inline(__always)
   private static func combine(_ operation: VectorInteger, _ a: Vector128, _ b: Vector128) -> Vector128 {
     switch operation {
     case .add8: Vector128(lanes: a.lanes(Bytes.self) &+ b.lanes(Bytes.self))
     case .add16: Vector128(lanes: a.lanes(Words.self) &+ b.lanes(Words.self))
-    case .add32: Vector128(lanes: a.lanes(Doublewords.self) &+ b.lanes(Doublewords.self))
+    case .add32: a.adding32(b)
     case .add64: a &+ b
-    case .subtract8: Vector128(lanes: a.lanes(Bytes.self) &- b.lanes(Bytes.self))
+    case .subtract8: a.subtracting8(b)
     case .subtract16: Vector128(lanes: a.lanes(Words.self) &- b.lanes(Words.self))
     case .subtract32: Vector128(lanes: a.lanes(Doublewords.self) &- b.lanes(Doublewords.self))
     case .subtract64: a &- b
@@ -56,30 +56,31 @@ extension VectorInteger {
     case .subtractSigned16: a.combined(with: b, as: SignedWords.self) { $0.subtractingSaturated($1) }
     case .subtractUnsigned8: a.combined(with: b, as: Bytes.self) { $0.subtractingSaturated($1) }
     case .subtractUnsigned16: a.combined(with: b, as: Words.self) { $0.subtractingSaturated($1) }
-    case .equal8: a.combined(with: b, as: Bytes.self) { $0 == $1 ? .max : 0 }
-    case .equal16: a.combined(with: b, as: Words.self) { $0 == $1 ? .max : 0 }
-    case .equal32: a.combined(with: b, as: Doublewords.self) { $0 == $1 ? .max : 0 }
-    case .equal64: a.combined(with: b, as: Vector128.self) { $0 == $1 ? .max : 0 }
-    case .greater8: a.combined(with: b, as: SignedBytes.self) { $0 > $1 ? -1 : 0 }
-    case .greater16: a.combined(with: b, as: SignedWords.self) { $0 > $1 ? -1 : 0 }
-    case .greater32: a.combined(with: b, as: SignedDoublewords.self) { $0 > $1 ? -1 : 0 }
-    case .greater64: a.combined(with: b, as: SIMD2<Int64>.self) { $0 > $1 ? -1 : 0 }
-    case .minSigned8: a.combined(with: b, as: SignedBytes.self) { min($0, $1) }
-    case .minSigned16: a.combined(with: b, as: SignedWords.self) { min($0, $1) }
-    case .minSigned32: a.combined(with: b, as: SignedDoublewords.self) { min($0, $1) }
-    case .minUnsigned8: a.combined(with: b, as: Bytes.self) { min($0, $1) }
-    case .minUnsigned16: a.combined(with: b, as: Words.self) { min($0, $1) }
-    case .minUnsigned32: a.combined(with: b, as: Doublewords.self) { min($0, $1) }
-    case .maxSigned8: a.combined(with: b, as: SignedBytes.self) { max($0, $1) }
-    case .maxSigned16: a.combined(with: b, as: SignedWords.self) { max($0, $1) }
-    case .maxSigned32: a.combined(with: b, as: SignedDoublewords.self) { max($0, $1) }
-    case .maxUnsigned8: a.combined(with: b, as: Bytes.self) { max($0, $1) }
-    case .maxUnsigned16: a.combined(with: b, as: Words.self) { max($0, $1) }
-    case .maxUnsigned32: a.combined(with: b, as: Doublewords.self) { max($0, $1) }
+    case .equal8: a.equal8(b)
+    case .equal16: Vector128(lanes: a.lanes(Words.self) .== b.lanes(Words.self))
+    case .equal32: Vector128(lanes: a.lanes(Doublewords.self) .== b.lanes(Doublewords.self))
+    case .equal64: Vector128(lanes: a .== b)
+    case .greater8: Vector128(lanes: a.lanes(SignedBytes.self) .> b.lanes(SignedBytes.self))
+    case .greater16: Vector128(lanes: a.lanes(SignedWords.self) .> b.lanes(SignedWords.self))
+    case .greater32: Vector128(lanes: a.lanes(SignedDoublewords.self) .> b.lanes(SignedDoublewords.self))
+    case .greater64: Vector128(lanes: a.lanes(SignedQuadwords.self) .> b.lanes(SignedQuadwords.self))
+    case .minSigned8: a.least(b, SignedBytes.self)
+    case .minSigned16: a.least(b, SignedWords.self)
+    case .minSigned32: a.least(b, SignedDoublewords.self)
+    case .minUnsigned8: a.least(b, Bytes.self)
+    case .minUnsigned16: a.least(b, Words.self)
+    case .minUnsigned32: a.least(b, Doublewords.self)
+    case .maxSigned8: a.greatest(b, SignedBytes.self)
+    case .maxSigned16: a.greatest(b, SignedWords.self)
+    case .maxSigned32: a.greatest(b, SignedDoublewords.self)
+    case .maxUnsigned8: a.greatest(b, Bytes.self)
+    case .maxUnsigned16: a.greatest(b, Words.self)
+    case .maxUnsigned32: a.greatest(b, Doublewords.self)
     default: multiply(operation, a, b)
     }
   }
 
+  @inline(__always)
   private static func multiply(_ operation: VectorInteger, _ a: Vector128, _ b: Vector128) -> Vector128 {
     switch operation {
     case .average8: a.combined(with: b, as: Bytes.self) { UInt8((UInt16($0) &+ UInt16($1) &+ 1) >> 1) }
@@ -120,6 +121,7 @@ extension VectorInteger {
 
   // MARK: Shifts
 
+  @inline(__always)
   private static func shift(_ operation: VectorInteger, _ a: Vector128, _ count: UInt64) -> Vector128 {
     // Counts beyond the width give zeros, or signs.
     switch operation {
@@ -144,6 +146,36 @@ private typealias Doublewords = SIMD4<UInt32>
 private typealias SignedBytes = SIMD16<Int8>
 private typealias SignedWords = SIMD8<Int16>
 private typealias SignedDoublewords = SIMD4<Int32>
+private typealias SignedQuadwords = SIMD2<Int64>
+
+// What the dispatch loop does by itself.
+extension SIMD2<UInt64> {
+  @inline(__always) func adding32(_ other: Vector128) -> Vector128 {
+    Vector128(lanes: lanes(Doublewords.self) &+ other.lanes(Doublewords.self))
+  }
+
+  @inline(__always) func subtracting8(_ other: Vector128) -> Vector128 {
+    Vector128(lanes: lanes(Bytes.self) &- other.lanes(Bytes.self))
+  }
+
+  @inline(__always) func equal8(_ other: Vector128) -> Vector128 {
+    Vector128(lanes: lanes(Bytes.self) .== other.lanes(Bytes.self))
+  }
+
+  @inline(__always) fileprivate func least<Lanes: SIMD>(_ other: Vector128, _ type: Lanes.Type) -> Vector128
+  where Lanes.Scalar: Comparable {
+    let a = lanes(type)
+    let b = other.lanes(type)
+    return Vector128(lanes: a.replacing(with: b, where: b .< a))
+  }
+
+  @inline(__always) fileprivate func greatest<Lanes: SIMD>(_ other: Vector128, _ type: Lanes.Type) -> Vector128
+  where Lanes.Scalar: Comparable {
+    let a = lanes(type)
+    let b = other.lanes(type)
+    return Vector128(lanes: a.replacing(with: b, where: b .> a))
+  }
+}
 
 extension FixedWidthInteger {
   @inline(__always) fileprivate func addingSaturated(_ other: Self) -> Self {

@@ -3,7 +3,6 @@
 extension Processor {
   func vectorShuffle(_ op: UnsafePointer<Operation>) throws(Stopped) {
     let form = OperandForm(op)
-    try checkVector(form.vector)
     guard let operation = VectorShuffle(rawValue: form.vector.operation) else { return }
     let control = UInt8(truncatingIfNeeded: op.pointee.imm)
     switch operation {
@@ -16,7 +15,6 @@ extension Processor {
     if operation.takesMask { return setXMM(op.pointee.dst, operation.blended(destination, source, by: xmm(0))) }
     setXMM(op.pointee.dst, VectorShuffle.made(op, destination, source))
   }
-
   /// PINSRB and its kin: the form's width is the element's.
   private func insert(_ op: UnsafePointer<Operation>, _ form: OperandForm, at place: Int) throws(Stopped) {
     let value =
@@ -60,12 +58,13 @@ extension VectorShuffle {
   }
 
   /// What an operation makes of two vectors.
-  @inline(__always)
+  @inline(never)
   static func made(_ op: UnsafePointer<Operation>, _ destination: Vector128, _ source: Vector128) -> Vector128 {
     guard let operation = VectorShuffle(rawValue: OperandForm(op).vector.operation) else { return destination }
     return operation.made(destination, source, UInt8(truncatingIfNeeded: op.pointee.imm))
   }
 
+  @inline(__always)
   private func made(_ destination: Vector128, _ source: Vector128, _ control: UInt8) -> Vector128 {
     switch self {
     case .unpackLow8: destination.unpacked(with: source, SIMD16<UInt8>.self, from: 0)
@@ -103,6 +102,7 @@ extension VectorShuffle {
     case .zeroExtend16to32: source.extended(SIMD8<UInt16>.self, SIMD4<UInt32>.self)
     case .zeroExtend16to64: source.extended(SIMD8<UInt16>.self, SIMD2<UInt64>.self)
     case .zeroExtend32to64: source.extended(SIMD4<UInt32>.self, SIMD2<UInt64>.self)
+
     case .insert8, .insert16, .insert32, .insert64, .extract8, .extract16, .extract32, .extract64, .blendVariable8,
       .blendVariable32, .blendVariable64:
       destination
@@ -147,7 +147,7 @@ extension SIMD2<UInt64> {
     return Vector128(lanes: result)
   }
 
-  @inline(__always) fileprivate func selected32(_ control: UInt8) -> Vector128 {
+  @inline(__always) func selected32(_ control: UInt8) -> Vector128 {
     let a = lanes(SIMD4<UInt32>.self)
     return Vector128(
       lanes: SIMD4(a[Int(control & 3)], a[Int(control >> 2 & 3)], a[Int(control >> 4 & 3)], a[Int(control >> 6)]))

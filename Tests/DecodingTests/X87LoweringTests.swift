@@ -14,7 +14,8 @@ struct X87LoweringTests {
     for (opcode, (registers, digits)) in none.sorted(by: { $0.key < $1.key }) {
       for modRM in 0...0xff as ClosedRange<UInt8> where modRM >= 0xc0 || modRM & 7 == 7 {
         let isNone = modRM >= 0xc0 ? registers.contains { $0.contains(modRM) } : digits.contains(modRM >> 3 & 7)
-        let decoded = Decoded([opcode, modRM] + [UInt8](repeating: 0, count: modRM >> 6 == 1 ? 1 : modRM >> 6 == 2 ? 4 : 0))
+        let decoded = Decoded(
+          [opcode, modRM] + [UInt8](repeating: 0, count: modRM >> 6 == 1 ? 1 : modRM >> 6 == 2 ? 4 : 0))
         #expect((decoded.result == .invalid) == isNone, "\(opcode) \(modRM)")
         #expect((decoded.callout == .x87) == !isNone, "\(opcode) \(modRM)")
       }
@@ -28,7 +29,8 @@ struct X87LoweringTests {
     #expect(word.form.width == 2)
     #expect(Decoded([0xd9, 0x37], .bits16).form.width == 2 && Decoded([0xd9, 0x37]).form.width == 4)
     #expect(Decoded([0x48, 0xd9, 0x37]).form.width == 4)
-    #expect(Decoded([0xdf, 0x05], .bits16).form.segment == .ds && Decoded([0x2e, 0xdf, 0x05], .bits16).form.segment == .cs)
+    #expect(
+      Decoded([0xdf, 0x05], .bits16).form.segment == .ds && Decoded([0x2e, 0xdf, 0x05], .bits16).form.segment == .cs)
     let status = Decoded([0xdf, 0xe0])
     #expect(status.form.shape == .r && status.last.dst == Slot.rax && status.form.width == 2)
     let divide = X87Form(rawValue: Decoded([0xde, 0xf1]).form.extra)

@@ -212,7 +212,8 @@ struct MMXInstruction: CustomTestStringConvertible, Sendable {
       func number(_ kind: Character) -> UInt64 {
         let bits = random.next()
         guard kind == "s" else {
-          return random.next() & 3 == 0 ? bits : bits & 0x800f_ffff_ffff_ffff | UInt64.random(in: 1015...1057, using: &random) << 52
+          return random.next() & 3 == 0
+            ? bits : bits & 0x800f_ffff_ffff_ffff | UInt64.random(in: 1015...1057, using: &random) << 52
         }
         return random.next() & 3 == 0
           ? bits
@@ -224,7 +225,8 @@ struct MMXInstruction: CustomTestStringConvertible, Sendable {
       record.x87.status |= UInt16(truncatingIfNeeded: random.next()) & 0x473f
       record.x87.tags = UInt8(truncatingIfNeeded: random.next())
       for number in 0..<8 {
-        record.x87.registers[number] = ExtendedReal(significand: lanes(), head: UInt16(truncatingIfNeeded: random.next()))
+        record.x87.registers[number] = ExtendedReal(
+          significand: lanes(), head: UInt16(truncatingIfNeeded: random.next()))
       }
       record.xmm = (0..<8).map { _ in Vector128(word(), word()) }
       record.memory = (0..<16).map { _ in word() }

@@ -307,7 +307,8 @@ struct X87Operands {
       let value = UInt64.random(in: 1...40, using: &random)
       let shift = value.leadingZeroBitCount
       return ExtendedReal(significand: value << UInt64(shift), head: head(0x3fff + 63 - shift))
-    default: return ExtendedReal(significand: significand(), head: head(Int.random(in: 0x3fd8..<0x4046, using: &random)))
+    default:
+      return ExtendedReal(significand: significand(), head: head(Int.random(in: 0x3fd8..<0x4046, using: &random)))
     }
   }
 

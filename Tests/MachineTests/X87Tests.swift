@@ -60,6 +60,17 @@ struct X87Tests {
     for code in others { #expect(Self.exception(code, Self.makePending) == nil, "\(code)") }
   }
 
+  @Test func `with NE clear a pending exception stays pending and the instruction is executed`() {
+    let machine = VectorExceptionTests.machine([0xd9, 0xe8]) { state in
+      Self.makePending(&state)
+      state.cr0 &= ~CR0.numericError
+    }
+    machine.run(1)
+    #expect(machine.lastException == nil)
+    #expect(machine.processor.state.vector.x87[0] == ExtendedReal(significand: 1 << 63, head: 0x3fff))
+    #expect(machine.processor.state.vector.x87.statusWord == 0xb884)
+  }
+
   @Test func `#NM goes before #MF, and #MF before a page fault`() {
     #expect(
       Self.exception(Self.fadd) { state in
@@ -73,7 +84,8 @@ struct X87Tests {
       } == .coprocessorError)
   }
 
-  @Test func `an exception that is not masked is raised behind the instruction that made it, and its address is kept`() {
+  @Test func `an exception that is not masked is raised behind the instruction that made it, and its address is kept`()
+  {
     // fld1; fldz; fdivrp; nop; fwait
     let machine = VectorExceptionTests.machine([0xd9, 0xe8, 0xd9, 0xee, 0xde, 0xf1, 0x90, 0x9b]) { state in
       state.cr0 |= CR0.numericError
@@ -152,7 +164,8 @@ struct X87Tests {
   @Test func `the environment of protected mode has offsets and selectors`() {
     let words = Self.environment(Self.loadAndStore) { _ in }
     #expect(words == [0xffff_3800_ffff_037f, 0x1000_ffff_7fff, 0x0000_2000_0123_0008, 0xffff_0010])
-    #expect(Self.environment(Self.load + [0x66, 0xd9, 0x37]) { _ in } == [0x1000_7fff_3800_037f, 0x0010_2000_0008, 0, 0])
+    #expect(
+      Self.environment(Self.load + [0x66, 0xd9, 0x37]) { _ in } == [0x1000_7fff_3800_037f, 0x0010_2000_0008, 0, 0])
   }
 
   @Test func `later processors keep neither selectors nor the address of an operand that raised nothing`() {

@@ -17,7 +17,8 @@ extension ExtendedUnit {
       let scale = WideReal(b)
       // Beyond 2^16 any result is out of bounds.
       let steps =
-        scale.exponent < 0 ? 0 : scale.exponent > 16 ? 1 << 17 : Int(scale.significand >> UInt128(127 &- scale.exponent))
+        scale.exponent < 0
+        ? 0 : scale.exponent > 16 ? 1 << 17 : Int(scale.significand >> UInt128(127 &- scale.exponent))
       number.exponent &+= b.isNegative ? 0 &- steps : steps
     }
     return register(number)
@@ -36,8 +37,9 @@ extension ExtendedUnit {
     return (
       Self.extended(Int64(number.exponent)),
       ExtendedReal(
-        significand: UInt64(truncatingIfNeeded: number.significand >> 64), head: ExtendedReal.one.head)
-        .with(isNegative: a.isNegative)
+        significand: UInt64(truncatingIfNeeded: number.significand >> 64), head: ExtendedReal.one.head
+      )
+      .with(isNegative: a.isNegative)
     )
   }
 

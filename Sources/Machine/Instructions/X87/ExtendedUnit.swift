@@ -197,7 +197,8 @@ struct ExtendedUnit {
     let isNormal = result.significand & ExtendedReal.integerBit != 0
     let biased = isNormal ? result.exponent &+ ExtendedReal.bias : 0
     return ExtendedReal(
-      significand: result.significand, head: UInt16(truncatingIfNeeded: biased) & 0x7fff | (result.isNegative ? 0x8000 : 0))
+      significand: result.significand,
+      head: UInt16(truncatingIfNeeded: biased) & 0x7fff | (result.isNegative ? 0x8000 : 0))
   }
 
   /// The zero that an exact difference of equal numbers is.

@@ -54,9 +54,11 @@ extension Processor {
     if operation.waits { try checkPendingX87() }
   }
 
-  /// Raises what is pending in the x87.
+  /// Raises what is pending in the x87. With CR0.NE clear a processor asks for an interrupt by its FERR# pin and waits for
+  /// it, unless IGNNE# is asserted. Nothing is wired to FERR# here and IGNNE# always is, so that the exception stays
+  /// pending and the instruction is executed (SDM vol. 1, 8.7.2).
   @inline(__always) func checkPendingX87() throws(Stopped) {
-    if s.pointee.vector.x87.hasPending { throw raise(.coprocessorError) }
+    if s.pointee.vector.x87.hasPending && s.pointee.cr0 & CR0.numericError != 0 { throw raise(.coprocessorError) }
   }
 
   // MARK: Pointers

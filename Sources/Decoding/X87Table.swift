@@ -114,8 +114,8 @@ struct X87Row {
     case (0xd9, 0): return X87Row(.load)
     case (0xd9, 1), (0xdd, 1), (0xdf, 1): return X87Row(.exchange)
     case (0xd9, 2): return encoding.modRM == 0xd0 ? X87Row(.nothing) : nil
-    // With an empty ST(0) this FSTP is said to differ; here it does not.
-    case (0xd9, 3): return X87Row(.store, pops: 1)
+    // FSTPNCE, which the manual leaves out, too: an empty ST(0) is no fault of it.
+    case (0xd9, 3): return X87Row(.store, pops: 1, reversed: true)
     case (0xd9, _): return functions[Int(encoding.modRM & 0x1f)].map { X87Row($0) }
     case (0xda, 0...3): return X87Row(.moveConditionally)
     case (0xda, 5): return encoding.modRM == 0xe9 ? X87Row(.compareUnordered, pops: 2) : nil

@@ -12,10 +12,14 @@ struct MMXInstruction: CustomTestStringConvertible, Sendable {
   var hasMemoryForm = true
   /// XMM registers hold numbers to convert, single or double.
   var numbers: Character?
+  /// ModRM.rm, or ModRM.reg, is a general register: RAX.
+  var hasGeneralRM = false
+  var hasGeneralReg = false
   var testDescription: String { name }
 
   /// Reads a row: name, opcode, and then `r` or `m` for forms with a register or memory alone, `#` for an immediate,
-  /// `/n` for an opcode's extension, `s` or `d` for a conversion.
+  /// `/n` for an opcode's extension, `s` or `d` for a conversion, `grm` or `greg` for a
+  /// general register.
   private init(_ row: Substring) {
     let words = row.split(separator: " ")
     name = String(words[0])
@@ -27,6 +31,8 @@ struct MMXInstruction: CustomTestStringConvertible, Sendable {
       case "m": hasRegisterForm = false
       case "#": hasImmediate = true
       case "s", "d": numbers = option.first
+      case "grm": hasGeneralRM = true
+      case "greg": hasGeneralReg = true
       default: digit = UInt8(option.dropFirst())
       }
     }
@@ -35,8 +41,8 @@ struct MMXInstruction: CustomTestStringConvertible, Sendable {
   /// The operands are registers 1 and 2, or register 1 and memory.
   func bytes(memory: Bool, immediate: UInt8) -> [UInt8] {
     if opcode == [0x0f, 0x77] { return opcode }
-    let reg = (digit ?? 1) << 3
-    return opcode + (memory ? [0x87 | reg, 0, 4, 0, 0] : [0xc2 | reg]) + (hasImmediate ? [immediate] : [])
+    let reg = hasGeneralReg ? 0 : (digit ?? 1) << 3
+    return opcode + (memory ? [0x87 | reg, 0, 4, 0, 0] : [(hasGeneralRM ? 0xc0 : 0xc2) | reg]) + (hasImmediate ? [immediate] : [])
   }
 
   private static func rows(_ table: String) -> [MMXInstruction] {
@@ -45,16 +51,16 @@ struct MMXInstruction: CustomTestStringConvertible, Sendable {
 
   static let moves = rows(
     """
-    movd 0f6e
-    movq-general 480f6e
-    movd-store 0f7e
-    movq-general-store 480f7e
+    movd 0f6e grm
+    movq-general 480f6e grm
+    movd-store 0f7e grm
+    movq-general-store 480f7e grm
     movq 0f6f
     movq-store 0f7f
     movntq 0fe7 m
-    pmovmskb 0fd7 r
-    pinsrw 0fc4 #
-    pextrw 0fc5 r #
+    pmovmskb 0fd7 r greg
+    pinsrw 0fc4 # grm
+    pextrw 0fc5 r # greg
     movq2dq f30fd6 r
     movdq2q f20fd6 r
     emms 0f77 r

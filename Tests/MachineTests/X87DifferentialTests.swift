@@ -41,6 +41,11 @@
           var expected = after
           // A pointer that was loaded is not relative to where the memory is.
           if instruction.operand == .control { expected.operand = found.operand }
+          // AMD's processors forget the pointers when the host's kernel switches tasks.
+          if HostFloating.vendor == .amd && expected.x87.opcode == 0 && expected.operand == .max {
+            expected.x87.opcode = found.x87.opcode
+            expected.operand = found.operand
+          }
           guard found.agrees(with: expected, tolerance: tolerance) else {
             Issue.record(
               "\(instruction.name), \(mode): from \(record.text)\nhost  \(expected.text)\nfound \(found.text)")

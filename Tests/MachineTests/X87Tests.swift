@@ -86,8 +86,8 @@ struct X87Tests {
 
   @Test func `an exception that is not masked is raised behind the instruction that made it, and its address is kept`()
   {
-    // fld1; fldz; fdivrp; nop; fwait
-    let machine = VectorExceptionTests.machine([0xd9, 0xe8, 0xd9, 0xee, 0xde, 0xf1, 0x90, 0x9b]) { state in
+    // fld1; fldz; fdivp; nop; fwait
+    let machine = VectorExceptionTests.machine([0xd9, 0xe8, 0xd9, 0xee, 0xde, 0xf9, 0x90, 0x9b]) { state in
       state.cr0 |= CR0.numericError
       state.vector.x87.control = 0x37b
     }
@@ -100,7 +100,7 @@ struct X87Tests {
     #expect(machine.lastException == .coprocessorError)
     #expect(machine.stackWords(1) == [0x1007])
     #expect(machine.processor.state.vector.x87.instructionPointer == 0x1004)
-    #expect(machine.processor.state.vector.x87.opcode == 0x6f1)
+    #expect(machine.processor.state.vector.x87.opcode == 0x6f9)
   }
 
   @Test func `FLDCW that unmasks makes an old flag pending, and FNCLEX takes it back`() {
@@ -135,8 +135,8 @@ struct X87Tests {
   }
 
   @Test func `an operand in the stack segment that is not canonical raises #SS`() {
-    // fldl (%rsp), fldl (%rdi)
-    #expect(Self.exception([0xdd, 0x04, 0x24]) { $0.slots[Int(Slot.rsp)] = 1 << 62 } == .stack(0))
+    // fldl (%rbp), fldl (%rdi), fldt (%rdi)
+    #expect(Self.exception([0xdd, 0x45, 0]) { $0.slots[Int(Slot.rbp)] = 1 << 62 } == .stack(0))
     #expect(Self.exception([0xdd, 0x07]) { $0.slots[Int(Slot.rdi)] = 1 << 62 } == .generalProtection(0))
     #expect(Self.exception([0xdb, 0x2f]) { $0.slots[Int(Slot.rdi)] = 1 << 62 } == .generalProtection(0))
   }

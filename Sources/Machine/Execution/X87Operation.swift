@@ -34,7 +34,8 @@
   /// - Parameters:
   ///   - opcode: the first byte; its low three bits count.
   ///   - pops: how many registers are popped at the end.
-  ///   - reversed: the destination is subtracted or divides, and not the source.
+  ///   - reversed: the destination is subtracted or divides, and not the source; FCMOVcc moves if the condition is not
+  ///     met; FSTP takes an empty register as it is.
   ///   - toRegister: the destination is ST(i) and not ST(0).
   ///   - integer: the memory operand is one.
   @inlinable public init(

@@ -21,7 +21,7 @@ extension Processor {
     s.pointee.vector.x87.registers[Int(number & 7)] = ExtendedReal(significand: value, head: 0xffff)
   }
 
-  /// Every instruction but EMMS makes all registers valid and R0 the top (SDM vol. 3, 13.2).
+  /// Every instruction but EMMS, which empties them, makes all registers valid; R0 is the top (SDM vol. 3, 13.2).
   @inline(__always) private func enterMMX() {
     s.pointee.vector.x87.top = 0
     s.pointee.vector.x87.tags = 0xff
@@ -120,7 +120,9 @@ extension Processor {
     case .fromVector:
       enterMMX()
       setMMX(op.pointee.dst, xmm(op.pointee.src).x)
-    case .empty: s.pointee.vector.x87.tags = 0
+    case .empty:
+      enterMMX()
+      s.pointee.vector.x87.tags = 0
     case nil: return
     }
   }
@@ -129,12 +131,12 @@ extension Processor {
   func mmxConvert(_ op: UnsafePointer<Operation>) throws(Stopped) {
     let form = OperandForm(op)
     let mmxForm = MMXForm(rawValue: form.extra)
-    // From memory to doubles no MMX register takes part.
-    let usesRegisters = form.shape != .rm || !mmxForm.isDouble || form.width != 8
+    let operation = VectorConvert(rawValue: mmxForm.operation)
+    // From memory no MMX register takes part. Intel's manual lets CVTPI2PS enter MMX's state all the same.
+    let usesRegisters = form.shape != .rm || operation != .packedFromInteger
     try checkMMX(mmxForm, usesRegisters: usesRegisters)
     var unit = FloatUnit(s.pointee.vector.mxcsr)
     let format = mmxForm.isDouble ? FloatFormat.double : .single
-    let operation = VectorConvert(rawValue: mmxForm.operation)
     guard operation != .packedFromInteger else {
       let source = try mmxSource(op, form)
       let low = unit.fromInteger(Int64(Int32(truncatingIfNeeded: source)), format)

@@ -290,6 +290,7 @@ struct X87Execution {
   private mutating func store() {
     let isEmpty = state.isEmpty(0)
     if !isMemory {
+      if isEmpty && form.isReversed { return pop() }
       let value = isEmpty ? .indefinite : state[0]
       if isEmpty ? stackFault() : conclude() {
         state[i] = value

@@ -42,7 +42,8 @@ struct MMXInstruction: CustomTestStringConvertible, Sendable {
   func bytes(memory: Bool, immediate: UInt8) -> [UInt8] {
     if opcode == [0x0f, 0x77] { return opcode }
     let reg = hasGeneralReg ? 0 : (digit ?? 1) << 3
-    return opcode + (memory ? [0x87 | reg, 0, 4, 0, 0] : [(hasGeneralRM ? 0xc0 : 0xc2) | reg]) + (hasImmediate ? [immediate] : [])
+    return opcode + (memory ? [0x87 | reg, 0, 4, 0, 0] : [(hasGeneralRM ? 0xc0 : 0xc2) | reg])
+      + (hasImmediate ? [immediate] : [])
   }
 
   private static func rows(_ table: String) -> [MMXInstruction] {

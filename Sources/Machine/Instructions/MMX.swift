@@ -45,34 +45,30 @@ extension Processor {
       form.shape == .ri ? UInt64(truncatingIfNeeded: op.pointee.imm & 0xff) : try mmxSource(op, form)
     let destination = mmx(op.pointee.dst)
     enterMMX()
-    let result =
-      mmxForm.isJoined
-      ? VectorInteger.made(op, Vector128(destination, source), Vector128())
-      : VectorInteger.made(op, Vector128(destination, 0), Vector128(source, 0))
-    setMMX(op.pointee.dst, result.x)
+    let a = Vector128(destination, mmxForm.isJoined ? source : 0)
+    let b = Vector128(mmxForm.isJoined ? 0 : source, 0)
+    setMMX(op.pointee.dst, VectorInteger.made(mmxForm.operation, a, b, 0).x)
   }
 
   func mmxShuffle(_ op: UnsafePointer<Operation>) throws(Stopped) {
     let form = OperandForm(op)
     let mmxForm = MMXForm(rawValue: form.extra)
     try checkMMX(mmxForm)
-    var source = try mmxSource(op, form)
+    let source = try mmxSource(op, form)
     let destination = mmx(op.pointee.dst)
     enterMMX()
-    let result: Vector128
+    var a = Vector128(destination, mmxForm.isJoined ? source : 0)
+    var b = Vector128(mmxForm.isJoined ? 0 : source, 0)
     switch VectorShuffle(rawValue: mmxForm.operation) {
     // Eight bytes to choose from, not sixteen.
-    case .selectBytes:
-      source &= 0x8787_8787_8787_8787
-      result = VectorShuffle.made(op, Vector128(destination, 0), Vector128(source, 0))
+    case .selectBytes: b &= 0x8787_8787_8787_8787
     // Sixteen bytes, of which eight remain.
-    case .alignRight: result = VectorShuffle.made(op, Vector128(), Vector128(source, destination))
-    default:
-      result =
-        mmxForm.isJoined
-        ? VectorShuffle.made(op, Vector128(destination, source), Vector128())
-        : VectorShuffle.made(op, Vector128(destination, 0), Vector128(source, 0))
+    case .alignRight:
+      a = Vector128()
+      b = Vector128(source, destination)
+    default: break
     }
+    let result = VectorShuffle.made(mmxForm.operation, a, b, UInt8(truncatingIfNeeded: op.pointee.imm))
     setMMX(op.pointee.dst, mmxForm.takesHigh ? result.y : result.x)
   }
 
@@ -146,7 +142,7 @@ extension Processor {
       let result = mmxForm.isDouble ? Vector128(low, high) : Vector128(low | high << 32, xmm(op.pointee.dst).y)
       return setXMM(op.pointee.dst, result)
     }
-    let source = try vectorSource(op, form)
+    let source = try vectorSource(op, form).low
     let truncates = operation == .packedToIntegerTruncated
     let first = mmxForm.isDouble ? source.x : source.x & 0xffff_ffff
     let second = mmxForm.isDouble ? source.y : source.x >> 32

@@ -28,6 +28,14 @@
     registers = InlineArray(repeating: ExtendedReal())
   }
 
+  /// Whether the state is the one that XRSTOR calls initial (SDM vol. 1, 13.6).
+  var isInitial: Bool {
+    var contents: UInt64 = 0
+    for number in 0..<8 { contents |= registers[number].significand | UInt64(registers[number].head) }
+    return control == 0x37f && status == 0 && tags == 0 && opcode == 0 && codeSelector == 0 && dataSelector == 0
+      && instructionPointer == 0 && dataPointer == 0 && contents == 0
+  }
+
   /// FNINIT: the registers' bits stay.
   mutating func initialize() {
     let registers = registers

@@ -183,7 +183,8 @@ extension Lowering {
     var form = VectorForm(operation.rawValue, .sse)
     form.isVEX = isVEX
     return callout(
-      .extendedState, terminal: terminal, Operands(shape: .m, memory: memory), width: 1, sourceWidth: encoding.isWide ? 8 : 4, vector: form,
+      .extendedState, terminal: terminal, Operands(shape: .m, memory: memory), width: 1,
+      sourceWidth: encoding.isWide ? 8 : 4, vector: form,
       cost: .microcoded)
   }
 }

@@ -41,6 +41,7 @@ extension Processor {
       throw error
     }
     commit(entry)
+    if event == .nonMaskable { s.pointee.blocksNonMaskable = true }
     // The handler of a debug exception may touch the debug registers (SDM vol. 3, 17.2.4).
     if case .exception(let exception) = event, exception.vector == 1 {
       s.pointee.debugRegisters[7] &= ~DR7.generalDetect
@@ -210,7 +211,7 @@ extension Processor {
   private func flagsImage(_ event: Event) -> UInt64 {
     let flags = s.pointee.rflags
     switch event {
-    case .interrupt: return flags
+    case .interrupt, .nonMaskable: return flags
     case .software: return flags & ~Flag.resume
     case .exception(let exception):
       switch exception.vector {
@@ -227,13 +228,16 @@ extension Event {
     switch self {
     case .exception(let exception): exception.vector
     case .interrupt(let vector): vector
+    case .nonMaskable: 2
     case .software(let vector, _): vector
     }
   }
 
   var isInterrupt: Bool {
-    if case .interrupt = self { return true }
-    return false
+    switch self {
+    case .interrupt, .nonMaskable: true
+    case .exception, .software: false
+    }
   }
 
   /// INT1 (F1) among the software interrupts: no gate's DPL stops it, and what it raises counts as external (SDM vol.

@@ -290,7 +290,10 @@ struct X87Execution {
   private mutating func store() {
     let isEmpty = state.isEmpty(0)
     if !isMemory {
-      if isEmpty && form.isReversed { return pop() }
+      if isEmpty && form.isReversed {
+        setConditions(0, of: X87Status.c1)
+        return pop()
+      }
       let value = isEmpty ? .indefinite : state[0]
       if isEmpty ? stackFault() : conclude() {
         state[i] = value

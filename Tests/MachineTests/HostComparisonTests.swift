@@ -2,6 +2,7 @@
   import Machine
   import Support
   import Testing
+  import Vectors
 
   /// Random operands in every form of instruction: what this processor does, Penumbra does too.
   @Suite(.serialized) struct HostComparisonTests {

@@ -63,7 +63,7 @@ extension Lowering {
   private var registerOfRM: UInt8 { encoding.modRM & 7 | (encoding.rex & 1) << 3 }
 
   /// The memory operand that ModRM and SIB name (SDM vol. 2, tables 2-1 to 2-3).
-  private func memoryOfRM() -> DecodedOperand {
+  func memoryOfRM() -> DecodedOperand {
     var operand = DecodedOperand()
     operand.kind = DecodedOperandMemory
     operand.value = encoding.displacement(bytes)

@@ -24,6 +24,8 @@
       var state: State
       /// Nil where it was completed.
       var exception: ExpectedException?
+      /// Of the kernel's addresses programs are not told the truth.
+      var isHidden = false
     }
 
     /// Where the trampoline is, and what it loads: below 2 GiB, so that addresses are 32-bit displacements.
@@ -42,7 +44,7 @@
     private enum FrameIndex {
       /// By the number of the general register.
       static let general = [13, 14, 12, 11, 15, 10, 9, 8, 0, 1, 2, 3, 4, 5, 6, 7]
-      static let rip = 16, flags = 17, error = 19, trap = 20
+      static let rip = 16, flags = 17, error = 19, trap = 20, faultAddress = 22
       static let count = 23
       /// Bytes before the registers in `ucontext_t`, where the pointer to the FXSAVE image follows, and where that has
       /// XMM0.
@@ -168,7 +170,9 @@
       let hasError = [8, 10, 11, 12, 13, 14, 17, 21].contains(trap)
       let error = hasError ? UInt32(truncatingIfNeeded: frame(FrameIndex.error)) : nil
       state.rflags &= ~Flag.resume
-      return Outcome(state: state, exception: ExpectedException(vector: trap, error: error))
+      return Outcome(
+        state: state, exception: ExpectedException(vector: trap, error: error),
+        isHidden: trap == 14 && frame(FrameIndex.faultAddress) >> 47 != 0)
     }
 
     /// What the instruction has changed in memory; all of it is zero again afterwards.

@@ -31,7 +31,7 @@
         vectors.append(vector)
         if !isDefined && vectors.count >= 12 { return Array(vectors.prefix(min(count, Self.undefinedCount))) }
       }
-      return vectors
+      return isDefined ? vectors : Array(vectors.prefix(Self.undefinedCount))
     }
 
     /// Executes an instruction; nil where the manual leaves its result open.
@@ -40,6 +40,7 @@
       for byte in made.memory + code { host.write(byte) }
       let outcome = host.execute(made.state, bytes: made.bytes.count, steps: made.branches)
       let changes = host.takeChanges(made.memory + code)
+      guard !outcome.isHidden else { return nil }
 
       var vector = InstructionVector()
       vector.bytes = made.bytes

@@ -236,11 +236,12 @@ extension String {
 private final class NoDevices: DeviceBus {
   func readPort(_ port: UInt16, width: Int, now: UInt64) -> UInt32 { .max }
   func writePort(_ port: UInt16, width: Int, value: UInt32, now: UInt64) {}
-  func readRegister(_ address: GuestPhysical, width: Int, now: UInt64) -> UInt64 { .max }
-  func writeRegister(_ address: GuestPhysical, width: Int, value: UInt64, now: UInt64) {}
+  func readRegister(_ address: GuestPhysical, width: Int, processor: Int, now: UInt64) -> UInt64 { .max }
+  func writeRegister(_ address: GuestPhysical, width: Int, value: UInt64, processor: Int, now: UInt64) {}
   var nextDeadline: UInt64 { .max }
   func advance(to now: UInt64) {}
-  var interruptAsserted: Bool { false }
-  func acknowledgeInterrupt(now: UInt64) -> UInt8 { 0 }
+  func signals(processor: Int) -> ProcessorSignals { [] }
+  func acknowledgeInterrupt(processor: Int, now: UInt64) -> UInt8 { 0 }
+  func take(_ signal: ProcessorSignals, processor: Int, now: UInt64) -> UInt8 { 0 }
   var shutdown: Shutdown? { nil }
 }

@@ -63,7 +63,10 @@ extension Processor {
     switch op.pointee.handler {
     case .push64, .pushI64, .pop64, .leave64, .call64, .callR64, .ret64: true
     case .pushM64 where stores, .callM64 where stores: true
-    default: op.pointee.base == Slot.rsp || op.pointee.base == Slot.rbp
+    // FS or GS, where one is named, takes the place of an absent index.
+    default:
+      (op.pointee.base == Slot.rsp || op.pointee.base == Slot.rbp) && op.pointee.index != Slot.fsBase
+        && op.pointee.index != Slot.gsBase
     }
   }
 

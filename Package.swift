@@ -93,6 +93,9 @@ let package = Package(
     tests("Emulator", ["Devices", "Machine", "Support"]),
     tests("Tracing", ["Emulator", "Machine"]),
     tests("Reports", ["Emulator", "Guests", "Machine"]),
+    .testTarget(
+      name: "VectorsTests", dependencies: ["Vectors", "Emulator", "Machine", "VectorGenerator"], exclude: ["Kept"],
+      swiftSettings: strict),
     tests("CommandLine", of: "penumbra", ["Emulator", "Support"]),
     tests("Fuzz", of: "Support", ["Decoding", "Devices", "Machine"]),
     .testTarget(name: "ArchitectureTests", swiftSettings: strict),

@@ -42,6 +42,10 @@
         print("vector-generator: this host's processor or its memory cannot be used")
         return 70
       }
+      guard HostVendor.missing.isEmpty else {
+        print("vector-generator: this host's processor lacks \(HostVendor.missing.joined(separator: ", "))")
+        return 70
+      }
       let folder = arguments[0]
       let count = Int(arguments[1]) ?? 1
       let seed = UInt64(arguments[2]) ?? 0

@@ -11,5 +11,13 @@
     }()
 
     static let isAMD = current == .amd
+
+    /// What the instructions in question need and the host does not have, by the names in /proc/cpuinfo.
+    static let missing: [String] = {
+      let info = (try? String(contentsOfFile: "/proc/cpuinfo", encoding: .utf8)) ?? ""
+      let flags = info.split(separator: "\n").first { $0.hasPrefix("flags") } ?? ""
+      let present = Set(flags.split(separator: " ").map(String.init))
+      return ["sse4_2", "ssse3", "popcnt", "movbe", "abm", "bmi1", "bmi2", "adx", "cx16"].filter { !present.contains($0) }
+    }()
   }
 #endif

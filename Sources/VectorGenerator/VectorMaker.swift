@@ -15,23 +15,21 @@
       decoder = CapstoneDecoder(vendor: vendor)
     }
 
-    /// Vectors enough to show that a form is undefined.
-    private static let undefinedCount = 2
-
-    /// - Returns: so many vectors, or few where the form is no instruction at all.
+    /// - Returns: so many vectors; one or two, or none of a small number, where the form is no instruction at all.
     func vectors(of form: OpcodeForm, count: Int, seed: UInt64) -> [InstructionVector] {
       var random = SeededRandom(seed: form.description.utf8.reduce(seed) { ($0 ^ UInt64($1)) &* 0x100_0000_01b3 })
       var vectors: [InstructionVector] = []
       var isDefined = false
+      let undefined = min(count / 50, 2)
       while vectors.count < count {
         let made = InstructionMaker(form, random: SeededRandom(seed: random.next()))
         let vector = execute(made)
         guard let vector else { continue }
         isDefined = isDefined || vector.exception?.vector != 6
         vectors.append(vector)
-        if !isDefined && vectors.count >= 12 { return Array(vectors.prefix(min(count, Self.undefinedCount))) }
+        if !isDefined && vectors.count >= 12 { break }
       }
-      return isDefined ? vectors : Array(vectors.prefix(Self.undefinedCount))
+      return isDefined ? vectors : Array(vectors.prefix(undefined))
     }
 
     /// Executes an instruction; nil where the manual leaves its result open.

@@ -15,7 +15,8 @@ struct VectorsVerb: ParsableCommand {
       ...]; final holds what changed, or {exception, error}. 64-bit mode, ring 3, flat segments, MXCSR 0x1f80; every \
       page that is listed and 0x10000000-0x1000ffff, 0x20000000-0x20003fff, 0x30000000-0x30001fff are mapped, and \
       memory that is not listed is 0 and must stay so. A vector may say by vendor: intel or amd whose processor it \
-      comes from; --profile decides for all. Exit status 0 when all pass, 6 when some fail.
+      comes from; without, it passes if either's does what it says. --profile chooses one for all. Exit status 0 when \
+      all pass, 6 when some fail.
       """)
 
   @Argument(help: "Files of vectors.", completion: .file(extensions: ["json", "gz"]))
@@ -50,6 +51,9 @@ struct VectorsVerb: ParsableCommand {
         for (mnemonic, count) in run.failuresByMnemonic { table.add([mnemonic, String(count)]) }
         Diagnostics.show(table.text(Diagnostics.style(STDOUT_FILENO)) + "\n")
         status = 6
+      }
+      if run.passedElsewhere > 0 {
+        Diagnostics.show("\(run.passedElsewhere) name no vendor and passed on AMD's processor only\n")
       }
       Diagnostics.show("\(run.passed) passed, \(run.failed) failed\n")
     }

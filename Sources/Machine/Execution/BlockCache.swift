@@ -9,6 +9,7 @@ final class BlockCache {
   private let memory: HostMemory
   private let decoder: any InstructionDecoder
   private let costs: HotCosts
+  private let features: FeatureSet
   let greatestLength: Int
   private let traits: UnsafeMutablePointer<HandlerTraits>
 
@@ -36,10 +37,13 @@ final class BlockCache {
   /// Told when a frame begins to hold code, so that stores to it take the slow path.
   var frameBecameCode: (UInt64) -> Void = { _ in }
 
-  init(memory: HostMemory, decoder: any InstructionDecoder, costs: HotCosts, greatestLength: Int) {
+  init(
+    memory: HostMemory, decoder: any InstructionDecoder, costs: HotCosts, features: FeatureSet, greatestLength: Int
+  ) {
     self.memory = memory
     self.decoder = decoder
     self.costs = costs
+    self.features = features
     self.greatestLength = max(1, min(greatestLength, 64))
     traits = .allocate(capacity: HandlerTraits.table.count)
     traits.initialize(from: HandlerTraits.table, count: HandlerTraits.table.count)
@@ -93,10 +97,10 @@ final class BlockCache {
   ///   - secondPage: asked for the host address of the next linear page, when the first instruction goes on there; its
   ///     failure is passed on.
   func build(
-    rip: UInt64, linear: UInt64, page: UInt64, size: CodeSize, single: Bool,
+    rip: UInt64, linear: UInt64, page: UInt64, size: CodeSize, vectors: VectorMode, single: Bool,
     secondPage: () throws(Stopped) -> UInt64
   ) throws(Stopped) -> UnsafeMutablePointer<Block> {
-    let key = BlockKey(page: page, size: size, single: single)
+    let key = BlockKey(page: page, size: size, vectors: vectors, single: single)
     let limit = single ? 1 : greatestLength
     let start = linear & 0xfff
     var offset = start
@@ -122,6 +126,7 @@ final class BlockCache {
       case .decoded(let bytes, let count):
         length = bytes
         operations += count
+        scratch[operations - 1].trustVector(vectors, features)
       case .truncated, .invalid, .tooLong:
         // Any of the bytes may make it another instruction when it changes.
         at.pointee = Operation(result == .tooLong ? .tooLong : .invalidOpcode, length: 1)
@@ -190,7 +195,7 @@ final class BlockCache {
       // What only prepares an instruction, or ends a block, is none: however the code is cut, it costs the same.
       op.pointee.cycles = op.pointee.endsInstruction ? costs.base(op.pointee.cycles) : 0
       op.pointee.length = op.pointee.length & 0xf | t.accesses << 4
-      if op.pointee.handler == .jcc, let condition = Condition(rawValue: UInt8(truncatingIfNeeded: op.pointee.n)),
+      if op.pointee.handler == .jcc, let condition = Condition(rawValue: op.pointee.n),
         let special = HandlerTraits.specialised(condition, after: producer)
       {
         op.pointee.handler = special

@@ -81,15 +81,15 @@ extension Processor {
       fetchSecondPage = .max
     }
     let frame = fetchFrame
-    if let known = blocks.find(rip, BlockKey(page: frame, size: size, single: single)) {
+    if let known = blocks.find(rip, BlockKey(page: frame, size: size, vectors: vectorMode, single: single)) {
       if known.pointee.secondPage == .max { return known }
       // The instruction's other page may have been mapped elsewhere since.
       if try secondPage(of: linear) == known.pointee.secondPage { return known }
       blocks.dropFrame(frame >> 12)
     }
-    return try blocks.build(rip: rip, linear: linear, page: frame, size: size, single: single) {
-      () throws(Stopped) -> UInt64 in try secondPage(of: linear)
-    }
+    return try blocks.build(
+      rip: rip, linear: linear, page: frame, size: size, vectors: vectorMode, single: single
+    ) { () throws(Stopped) -> UInt64 in try secondPage(of: linear) }
   }
 
   /// The frame of the page after an address, which an instruction crosses into. It is looked up once, however often the
@@ -188,7 +188,7 @@ extension Processor {
   func mark(_ op: UnsafeMutablePointer<Operation>, _ block: UnsafeMutablePointer<Block>) -> Leave {
     s.finish(block)
     s.pointee.rip = UInt64(bitPattern: op[1].imm)
-    let id = UInt8(truncatingIfNeeded: op.pointee.n)
+    let id = op.pointee.n
     regions.begin(Int(id), ledger: ledger, retired: s.pointee.retired)
     observer?.marked(id, at: clock, retired: s.pointee.retired)
     return .completed
@@ -198,7 +198,7 @@ extension Processor {
   @inline(never)
   func prepareAddress(_ op: UnsafeMutablePointer<Operation>) -> Bool {
     let offset = effectiveAddress(op) & UInt64(bitPattern: op.pointee.imm)
-    guard op.pointee.n < 6, let segment = SegmentRegister(rawValue: UInt8(op.pointee.n)) else {
+    guard op.pointee.n < 6, let segment = SegmentRegister(rawValue: op.pointee.n) else {
       s.pointee.slots[Int(Slot.address)] = offset
       return true
     }

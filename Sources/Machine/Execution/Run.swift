@@ -152,6 +152,7 @@ extension Processor {
     let retiredBefore = s.pointee.retired
     do {
       codeSize = s.pointee.codeSize
+      vectorMode = currentVectorMode
       let wasDue = s.pointee.executed >= s.pointee.executedDeadline
       var next = try block(at: s.pointee.rip, single: alone)
       // The fetch took the clock to a deadline: whoever waits for that comes before the instruction, as in `follow`.

@@ -83,7 +83,8 @@
         for vector in made { try writer.write(vector) }
       }
       try writer.finish()
-      print("\(family.rawValue): \(forms) forms, \(total) vectors, \(faults) of them fault; \(undefined) undefined forms")
+      print(
+        "\(family.rawValue): \(forms) forms, \(total) vectors, \(faults) of them fault; \(undefined) undefined forms")
     }
   }
 

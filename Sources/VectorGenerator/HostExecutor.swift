@@ -243,7 +243,9 @@
       pointer(address).copyMemory(from: bytes, byteCount: bytes.count)
     }
 
-    private static func put(_ word: UInt64, at address: UInt64) { pointer(address).storeBytes(of: word, as: UInt64.self) }
+    private static func put(_ word: UInt64, at address: UInt64) {
+      pointer(address).storeBytes(of: word, as: UInt64.self)
+    }
 
     private static func word(_ address: UInt64) -> UInt64 { pointer(address).load(as: UInt64.self) }
   }

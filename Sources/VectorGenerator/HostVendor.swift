@@ -17,7 +17,8 @@
       let info = (try? String(contentsOfFile: "/proc/cpuinfo", encoding: .utf8)) ?? ""
       let flags = info.split(separator: "\n").first { $0.hasPrefix("flags") } ?? ""
       let present = Set(flags.split(separator: " ").map(String.init))
-      return ["sse4_2", "ssse3", "popcnt", "movbe", "abm", "bmi1", "bmi2", "adx", "cx16"].filter { !present.contains($0) }
+      let needed = ["sse4_2", "ssse3", "popcnt", "movbe", "abm", "bmi1", "bmi2", "adx", "cx16"]
+      return needed.filter { !present.contains($0) }
     }()
   }
 #endif

@@ -80,7 +80,10 @@ public struct PartialRegisters: Sendable {
   public subscript(_ register: VectorRegister) -> UInt64? {
     get { present & register.bit == 0 ? nil : words[register.rawValue] }
     set {
-      guard let newValue else { return present &= ~register.bit }
+      guard let newValue else {
+        present &= ~register.bit
+        return
+      }
       present |= register.bit
       words[register.rawValue] = newValue
     }
@@ -90,7 +93,10 @@ public struct PartialRegisters: Sendable {
   public subscript(xmm number: Int) -> Vector128? {
     get { present & VectorRegister.xmmBit(number) == 0 ? nil : xmm[number] }
     set {
-      guard let newValue else { return present &= ~VectorRegister.xmmBit(number) }
+      guard let newValue else {
+        present &= ~VectorRegister.xmmBit(number)
+        return
+      }
       present |= VectorRegister.xmmBit(number)
       xmm[number] = newValue
     }

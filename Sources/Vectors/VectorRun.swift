@@ -58,7 +58,10 @@ public final class VectorRun {
       number += 1
       let machine = try machine(for: vector.vendor)
       let differences = machine.run(vector)
-      guard !differences.isEmpty else { return passed += 1 }
+      guard !differences.isEmpty else {
+        passed += 1
+        return
+      }
       if profile == nil, vector.vendor == nil {
         let other: Vendor = machine.vendor == .intel ? .amd : .intel
         if try self.machine(for: other).run(vector).isEmpty {

@@ -36,16 +36,26 @@ import Vectors
       ("[{\"bytes\": \"9g\"}]", "66 vectors FILE: line 1, column 16: the bytes are not hexadecimal digits"),
       ("[{\"bytes\": [256]}]", "66 vectors FILE: line 1, column 16: a byte is greater than 255"),
       ("[{\"bytes\": \"90\"}]", "66 vectors FILE: line 1, column 17: the vector has no initial state"),
-      ("[{\"bytes\": \"90\", \"initial\": {}, \"final\": {}}]",
-        "66 vectors FILE: line 1, column 45: the initial state has no rip"),
-      ("[{\"initial\": {\"regs\": {\"eax\": \"1\"}}}]",
-        "66 vectors FILE: line 1, column 30: there is no register eax"),
-      ("[{\"initial\": {\"regs\": {\"rax\": \"12345678123456781\"}}}]",
-        "66 vectors FILE: line 1, column 49: the register has more than 64 bits"),
-      ("[{\"initial\": {\"ram\": [[1, 2, 3]]}}]",
-        "66 vectors FILE: line 1, column 30: [address, byte] has a third number"),
-      ("[{\"initial\": {\"ram\": [[36028797018963968, 2]]}}]",
-        "66 vectors FILE: line 1, column 41: 0x80000000000000 is no address that a program can have"),
+      (
+        "[{\"bytes\": \"90\", \"initial\": {}, \"final\": {}}]",
+        "66 vectors FILE: line 1, column 45: the initial state has no rip"
+      ),
+      (
+        "[{\"initial\": {\"regs\": {\"eax\": \"1\"}}}]",
+        "66 vectors FILE: line 1, column 30: there is no register eax"
+      ),
+      (
+        "[{\"initial\": {\"regs\": {\"rax\": \"12345678123456781\"}}}]",
+        "66 vectors FILE: line 1, column 49: the register has more than 64 bits"
+      ),
+      (
+        "[{\"initial\": {\"ram\": [[1, 2, 3]]}}]",
+        "66 vectors FILE: line 1, column 30: [address, byte] has a third number"
+      ),
+      (
+        "[{\"initial\": {\"ram\": [[36028797018963968, 2]]}}]",
+        "66 vectors FILE: line 1, column 41: 0x80000000000000 is no address that a program can have"
+      ),
       ("[{\"vendor\": \"via\"}]", "66 vectors FILE: line 1, column 18: the vendor via is neither intel nor amd"),
       ("[{\"name\": \"x", "66 vectors FILE: line 1, column 13: the text ends too early"),
       ("[{\"name\": \"\\q\"}]", "66 vectors FILE: line 1, column 14: an unknown escape in a string"),

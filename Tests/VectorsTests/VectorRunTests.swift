@@ -7,7 +7,9 @@ import Vectors
 
   @Test func `a vector that says what the manual says passes`() throws {
     let result = try V.run(
-      V.vector("4801d8", from: #""rax": "1", "rbx": "0x2""#, to: #""regs": {"rax": "3", "rip": "10000003", "rflags": "206"}"#),
+      V.vector(
+        "4801d8", from: #""rax": "1", "rbx": "0x2""#,
+        to: #""regs": {"rax": "3", "rip": "10000003", "rflags": "206"}"#),
       V.vector(
         "488918", from: #""rax": "20000ffc", "rbx": "0102030405060708""#,
         to: #""regs": {"rip": "10000003"}, "ram": [[536875004, 8], [536875005, 7], [536875006, 6], [536875007, 5], "#
@@ -21,7 +23,8 @@ import Vectors
 
   @Test func `registers, flags, XMM registers and RIP are compared`() throws {
     let result = try V.run(
-      V.vector("4801d8", from: #""rax": "1", "rbx": "2""#, to: #""regs": {"rax": "4", "rip": "10000004", "xmm3": "1"}"#))
+      V.vector("4801d8", from: #""rax": "1", "rbx": "2""#, to: #""regs": {"rax": "4", "rip": "10000004", "xmm3": "1"}"#)
+    )
     #expect(result.failed == 1)
     #expect(result.fields == ["rax", "rip", "rflags", "xmm3"])
     let flags = result.failures[0].differences[2]

@@ -199,7 +199,7 @@ struct AuditTests {
       switch event {
       // INT is completed by its delivery.
       case .software, .privilegedSoftware: break
-      case .exception, .interrupt: if let pending { count(pending) }
+      case .exception, .interrupt, .nonMaskable: if let pending { count(pending) }
       }
       begin()
     }

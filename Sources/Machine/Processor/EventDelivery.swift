@@ -39,6 +39,7 @@ extension Processor {
       throw error
     }
     commit(entry)
+    if event == .nonMaskable { s.pointee.blocksNonMaskable = true }
     // The handler of a debug exception may touch the debug registers (SDM vol. 3, 17.2.4).
     if case .exception(let exception) = event, exception.vector == 1 {
       s.pointee.debugRegisters[7] &= ~DR7.generalDetect
@@ -208,7 +209,7 @@ extension Processor {
   private func flagsImage(_ event: Event) -> UInt64 {
     let flags = s.pointee.rflags
     switch event {
-    case .interrupt: return flags
+    case .interrupt, .nonMaskable: return flags
     case .software, .privilegedSoftware: return flags & ~Flag.resume
     case .exception(let exception):
       switch exception.vector {
@@ -225,21 +226,24 @@ extension Event {
     switch self {
     case .exception(let exception): exception.vector
     case .interrupt(let vector): vector
+    case .nonMaskable: 2
     case .software(let vector, _): vector
     case .privilegedSoftware: 1
     }
   }
 
   var isInterrupt: Bool {
-    if case .interrupt = self { return true }
-    return false
+    switch self {
+    case .interrupt, .nonMaskable: true
+    case .exception, .software, .privilegedSoftware: false
+    }
   }
 
   /// Bytes of the instruction that RIP is saved behind; nil where it is saved as it is.
   fileprivate var instructionLength: UInt8? {
     switch self {
     case .software(_, let length), .privilegedSoftware(let length): length
-    case .exception, .interrupt: nil
+    case .exception, .interrupt, .nonMaskable: nil
     }
   }
 

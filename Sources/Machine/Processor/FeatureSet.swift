@@ -67,6 +67,11 @@
   public static let sse41 = FeatureSet(rawValue: 1 << 54)
   public static let sse42 = FeatureSet(rawValue: 1 << 55)
 
+  // Of the local APIC.
+  public static let apic = FeatureSet(rawValue: 1 << 72)
+  public static let x2apic = FeatureSet(rawValue: 1 << 73)
+  public static let tscDeadlineTimer = FeatureSet(rawValue: 1 << 74)
+
   // What instructions ask.
   var bmi1: Bool { contains(.bmi1) }
   var lzcnt: Bool { contains(.abm) }
@@ -104,6 +109,7 @@
     Row("msr", .msr, 1, .edx, 5, "RDMSR and WRMSR"),
     Row("pae", .pae, 1, .edx, 6, "physical addresses beyond 32 bits"),
     Row("cx8", .cx8, 1, .edx, 8, "CMPXCHG8B"),
+    Row("apic", .apic, 1, .edx, 9, "local APIC"),
     Row("sep", .sep, 1, .edx, 11, "SYSENTER and SYSEXIT"),
     Row("pge", .pge, 1, .edx, 13, "global pages"),
     Row("cmov", .cmov, 1, .edx, 15, "CMOVcc"),
@@ -120,8 +126,10 @@
     Row("xsave", .xsave, 1, .ecx, 26, "XSAVE, XRSTOR, XGETBV and XSETBV"),
     Row("cx16", .cx16, 1, .ecx, 13, "CMPXCHG16B"),
     Row("pcid", .pcid, 1, .ecx, 17, "process-context identifiers"),
+    Row("x2apic", .x2apic, 1, .ecx, 21, "the local APIC's registers as model-specific registers"),
     Row("movbe", .movbe, 1, .ecx, 22, "MOVBE"),
     Row("popcnt", .popcnt, 1, .ecx, 23, "POPCNT"),
+    Row("tsc_deadline_timer", .tscDeadlineTimer, 1, .ecx, 24, "local APIC timer by a time stamp: IA32_TSC_DEADLINE"),
     Row("rdrand", .rdrand, 1, .ecx, 30, "RDRAND"),
     Row("fsgsbase", .fsgsbase, 7, .ebx, 0, "RDFSBASE and its kin"),
     Row("tsc_adjust", .tscAdjust, 7, .ebx, 1, "IA32_TSC_ADJUST"),

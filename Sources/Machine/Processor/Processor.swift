@@ -188,6 +188,8 @@ public final class Processor {
 public struct ProcessorOptions: Sendable {
   /// The processor's number, from 0; 0 is the bootstrap processor.
   public var index = 0
+  /// How many processors the machine has.
+  public var count = 1
   public var clock = ClockSource.cycles
   /// The greatest number of instructions in a block, 1 ... 64.
   public var blockLength = 64

@@ -238,6 +238,11 @@ private final class NoDevices: DeviceBus {
   func writePort(_ port: UInt16, width: Int, value: UInt32, now: UInt64) {}
   func readRegister(_ address: GuestPhysical, width: Int, processor: Int, now: UInt64) -> UInt64 { .max }
   func writeRegister(_ address: GuestPhysical, width: Int, value: UInt64, processor: Int, now: UInt64) {}
+  func readLocalRegister(_ number: UInt32, processor: Int, now: UInt64) -> UInt64? { nil }
+  func writeLocalRegister(_ number: UInt32, value: UInt64, processor: Int, now: UInt64) -> Bool { false }
+  func taskPriority(processor: Int) -> UInt8 { 0 }
+  func setTaskPriority(_ value: UInt8, processor: Int, now: UInt64) {}
+  func setTimeStampOffset(_ offset: UInt64, processor: Int, now: UInt64) {}
   var nextDeadline: UInt64 { .max }
   func advance(to now: UInt64) {}
   func signals(processor: Int) -> ProcessorSignals { [] }

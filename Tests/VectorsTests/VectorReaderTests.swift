@@ -50,7 +50,7 @@ import Vectors
       ),
       (
         "[{\"initial\": {\"ram\": [[1, 2, 3]]}}]",
-        "66 vectors FILE: line 1, column 30: [address, byte] has a third number"
+        "66 vectors FILE: line 1, column 29: [address, byte] has a third number"
       ),
       (
         "[{\"initial\": {\"ram\": [[36028797018963968, 2]]}}]",

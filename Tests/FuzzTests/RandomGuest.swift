@@ -14,6 +14,9 @@ struct RandomGuest {
   enum Mode: UInt8, CaseIterable { case bits64, compatibility, bits32 }
 
   var mode: Mode
+  /// How its memory is paged: with five levels instead of four in long mode, not at all or in one of two ways in 32-bit
+  /// code.
+  var paging: PagingMode
   /// Whether the leaf entries of the page tables are as arbitrary as the code.
   var wildTables: Bool
   private var bytes: Bytes
@@ -23,6 +26,12 @@ struct RandomGuest {
   enum Place {
     static let memory: UInt64 = 2 << 20
     static let tables: UInt64 = 0x1000
+    /// Above those: the table of five levels, the PDPTEs of PAE paging.
+    static let fifthTable: UInt64 = 0x5000
+    static let directoryPointers: UInt64 = 0x5800
+    /// Page directory and table of 32-bit paging.
+    static let narrowDirectory: UInt64 = 0x6000
+    static let narrowTable: UInt64 = 0x7000
     static let idt: UInt64 = 0x8000
     static let gdt: UInt64 = 0x9000
     static let task: UInt64 = 0xa000
@@ -40,6 +49,8 @@ struct RandomGuest {
     let choice = bytes.next()
     mode = Mode(rawValue: choice & 3) ?? .bits64
     wildTables = choice & 4 != 0
+    let ways: [PagingMode] = mode == .bits32 ? [.off, .narrow, .pae, .narrow] : [.levels4, .levels5]
+    paging = ways[Int(choice >> 3) % ways.count]
     // The input over and over: a fuzzer's inputs are short.
     let rest = input.isEmpty ? [0x90] : input
     code = (0..<Place.codeSize).map { rest[$0 % rest.count] }
@@ -126,7 +137,14 @@ struct RandomGuest {
     put([level + 0x2007], at: level + 0x1000)
     // One table of 4 KiB pages, and a large page over the same memory.
     put([level + 0x3007, 0x87], at: level + 0x2000)
-    put((0..<512).map { entry(of: $0, &bytes) }, at: level + 0x3000)
+    let entries = (0..<512).map { entry(of: $0, &bytes) }
+    put(entries, at: level + 0x3000)
+    put([level + 7], at: Place.fifthTable)
+    put([level + 0x2001], at: Place.directoryPointers)
+    // A table for the first 4 MiB, of which the second half is the first again, and a page of 4 MiB.
+    put([Place.narrowTable + 7 | 0x87 << 32], at: Place.narrowDirectory)
+    func pair(_ number: Int) -> UInt64 { entries[number % 512] & 0xffff_ffff | entries[(number + 1) % 512] << 32 }
+    put(stride(from: 0, to: 1024, by: 2).map(pair), at: Place.narrowTable)
 
     // Null; 64-bit code, data for ring 0; compatibility code; 16-bit code, not present; data and 64-bit code for
     // ring 3; the task, in two.
@@ -225,12 +243,24 @@ struct RandomGuest {
 
     state.cr0 = CR0.protectionEnable | CR0.extensionType
     if choice & 0x20 != 0 { state.cr0 |= CR0.writeProtect | CR0.alignmentMask }
-    if mode == .bits64 || mode == .compatibility {
+    if paging != .off {
       state.cr0 |= CR0.paging
-      state.cr3 = Place.tables
-      state.cr4 = CR4.physicalAddressExtension | (choice & 0x40 != 0 ? CR4.pageGlobal | CR4.smep : 0)
-      state.efer = EFER.longModeEnable | EFER.longModeActive | EFER.systemCall
+      state.cr4 = choice & 0x40 != 0 ? CR4.pageGlobal | CR4.smep : 0
       if choice & 0x80 != 0 { state.efer |= EFER.noExecute }
+    }
+    switch paging {
+    case .off: break
+    case .narrow:
+      state.cr3 = Place.narrowDirectory
+      state.cr4 |= CR4.pageSizeExtensions
+    case .pae:
+      state.cr3 = Place.directoryPointers
+      state.cr4 |= CR4.physicalAddressExtension
+      state.directoryPointers = DirectoryPointers(Place.tables + 0x2001)
+    case .levels4, .levels5:
+      state.cr3 = paging == .levels5 ? Place.fifthTable : Place.tables
+      state.cr4 |= CR4.physicalAddressExtension | (paging == .levels5 ? CR4.la57 : 0)
+      state.efer |= EFER.longModeEnable | EFER.longModeActive | EFER.systemCall
     }
     processor.state = state
     // As after a reset nothing is cached.

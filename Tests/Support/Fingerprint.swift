@@ -40,6 +40,9 @@ public struct Fingerprint: Equatable, Sendable {
     for number in 0..<16 where state.vector.xmm[number] != Vector128() {
       lines.append("xmm \(number) \(state.vector.xmm[number])")
     }
+    for number in 0..<16 where state.vector.upper[number] != Vector128() {
+      lines.append("ymm \(number) \(state.vector.upper[number])")
+    }
     add("mxcsr", UInt64(state.vector.mxcsr))
     for register in SegmentRegister.allCases { lines.append("segment \(register) \(state[register])") }
   }

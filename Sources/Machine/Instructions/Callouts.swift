@@ -199,10 +199,18 @@ extension Processor {
     case .in: try portIn(op)
     case .out: try portOut(op)
     // Vectors (Vector*.swift, ExtendedState.swift)
-    case .vectorMove, .vectorShuffle, .vectorInteger, .vectorFloat, .vectorConvert, .vectorString:
+    case .vectorMove, .vectorShuffle, .vectorInteger, .vectorFloat, .vectorConvert, .vectorString, .vectorFused,
+      .vectorPermute, .vectorCipher:
       try checkVector(OperandForm(op).vector)
       try performVector(callout, op)
     case .extendedState: try extendedState(op)
+    // The x87 (X87/X87.swift)
+    case .x87: try x87(op)
+    // MMX (MMX.swift)
+    case .mmxMove: try mmxMove(op)
+    case .mmxShuffle: try mmxShuffle(op)
+    case .mmxInteger: try mmxInteger(op)
+    case .mmxConvert: try mmxConvert(op)
     }
   }
 
@@ -214,6 +222,9 @@ extension Processor {
     case .vectorInteger: try vectorInteger(op)
     case .vectorFloat: try vectorFloat(op)
     case .vectorConvert: try vectorConvert(op)
+    case .vectorFused: try vectorFused(op)
+    case .vectorPermute: try vectorPermute(op)
+    case .vectorCipher: try vectorCipher(op)
     default: try vectorString(op)
     }
   }

@@ -69,29 +69,57 @@ public struct InstructionFamily: Sendable {
       "Vector moves", "VectorMove",
       "MOVAPS, MOVUPS, MOVDQA, MOVDQU, LDDQU, MOVD, MOVQ, MOVSS, MOVSD, MOVHPS, MOVLPS, MOVNTx, MASKMOVDQU, MOVMSKx, "
         + "PMOVMSKB and their kin",
-      [.vectorMove], features: [.sse, .sse2, .sse3, .sse41], note: "XMM registers"),
+      [.vectorMove], features: [.sse, .sse2, .sse3, .sse41, .avx, .avx2]),
     InstructionFamily(
-      "Vector shuffles", "VectorShuffle", "PSHUFx, SHUFPx, UNPCKx, PUNPCKx, PACKx, PALIGNR, BLENDx, PINSRx, PEXTRx",
-      [.vectorShuffle], features: [.sse, .sse2, .ssse3, .sse41], note: "XMM registers"),
+      "Vector shuffles", "VectorShuffle",
+      "PSHUFx, SHUFPx, UNPCKx, PUNPCKx, PACKx, PALIGNR, BLENDx, PINSRx, PEXTRx, PMOVSXx, PMOVZXx, VPERMILPx",
+      [.vectorShuffle], features: [.sse, .sse2, .ssse3, .sse41, .avx, .avx2]),
     InstructionFamily(
       "Vector integers", "VectorInteger",
       "PADDx, PSUBx, PMULx, PMADDx, PCMPx, PMINx, PMAXx, PAVGx, PSADBW, PAND, POR, "
-        + "PXOR, PSLLx, PSRLx, PSRAx, PABSx, PSIGNx, PHADDx, PTEST and their kin",
-      [.vectorInteger], features: [.sse2, .ssse3, .sse41, .sse42], note: "XMM registers"),
+        + "PXOR, PSLLx, PSRLx, PSRAx, PABSx, PSIGNx, PHADDx, PTEST, VTESTPx, VPSLLVx, VPSRLVx, VPSRAVD and their kin",
+      [.vectorInteger], features: [.sse2, .ssse3, .sse41, .sse42, .avx, .avx2]),
     InstructionFamily(
       "Vector arithmetic", "VectorFloat",
       "ADDx, SUBx, MULx, DIVx, SQRTx, MINx, MAXx, CMPx, COMISx, UCOMISx, ADDSUBx, HADDx, ROUNDx, DPPx and their kin",
-      [.vectorFloat], features: [.sse, .sse2, .sse3, .sse41], note: "rounding and exceptions by MXCSR"),
+      [.vectorFloat], features: [.sse, .sse2, .sse3, .sse41, .avx], note: "rounding and exceptions by MXCSR"),
     InstructionFamily(
-      "Vector conversions", "VectorConvert", "CVTx, CVTTx", [.vectorConvert], features: [.sse, .sse2]),
+      "Fused multiplications", "VectorFused",
+      "VFMADDx, VFMSUBx, VFNMADDx, VFNMSUBx, VFMADDSUBPx, VFMSUBADDPx", [.vectorFused], features: .fma),
+    InstructionFamily(
+      "Vector conversions", "VectorConvert", "CVTx, CVTTx, VCVTPH2PS, VCVTPS2PH", [.vectorConvert],
+      features: [.sse, .sse2, .avx, .f16c]),
+    InstructionFamily(
+      "Vector permutations", "VectorPermute",
+      "VBROADCASTx, VPBROADCASTx, VPERM2x128, VPERMx, VINSERTx128, VEXTRACTx128, VMASKMOVPx, VPMASKMOVx, VGATHERx, "
+        + "VPGATHERx, VZEROALL, VZEROUPPER", [.vectorPermute], features: [.avx, .avx2]),
+    InstructionFamily(
+      "Ciphers and hashes", "VectorCipher",
+      "AESENC, AESENCLAST, AESDEC, AESDECLAST, AESIMC, AESKEYGENASSIST, PCLMULQDQ, SHA1x, SHA256x", [.vectorCipher],
+      features: [.aes, .pclmulqdq, .sha, .vaes, .vpclmulqdq]),
     InstructionFamily(
       "Vector strings", "VectorString", "PCMPESTRI, PCMPESTRM, PCMPISTRI, PCMPISTRM", [.vectorString],
-      features: .sse42),
+      features: [.sse42, .avx]),
     InstructionFamily(
       "Extended state", "ExtendedState",
-      "FXSAVE, FXRSTOR, XSAVE, XRSTOR, LDMXCSR, STMXCSR, FNINIT, FNSTCW, FLDCW, "
-        + "FNSTSW, FNCLEX, FWAIT", [.extendedState], features: [.fxsr, .sse, .xsave],
-      note: "of x87 only the control and status words: its arithmetic is missing"),
+      "FXSAVE, FXRSTOR, XSAVE, XSAVEOPT, XSAVEC, XSAVES, XRSTOR, XRSTORS, LDMXCSR, STMXCSR", [.extendedState],
+      features: [.fxsr, .sse, .xsave, .xsaveopt, .xsavec, .xsaves]),
+    InstructionFamily(
+      "MMX", "MMX",
+      "MOVD, MOVQ, EMMS, PADDx, PSUBx, PMULx, PMADDWD, PCMPx, PAND, POR, PXOR, PSLLx, PSRLx, PSRAx, PACKx, PUNPCKx; SSE's "
+        + "PSHUFW, PINSRW, PEXTRW, PMOVMSKB, MASKMOVQ, MOVNTQ, PAVGx, PMINx, PMAXx, PSADBW, PMULHUW; CVTPI2PS and its "
+        + "kin, MOVQ2DQ, MOVDQ2Q, PADDQ, PSUBQ, PMULUDQ; SSSE3's",
+      [.mmxMove, .mmxShuffle, .mmxInteger, .mmxConvert], features: [.mmx, .mmxExtensions, .sse, .sse2, .ssse3],
+      note: "MM registers"),
+    InstructionFamily(
+      "x87", "X87/X87",
+      "FLD, FILD, FBLD, FLD1 and its kin, FST, FSTP, FIST, FISTP, FISTTP, FBSTP, FXCH, FCMOVcc, FADD, FSUB, FMUL, FDIV, "
+        + "FSQRT, FABS, FCHS, FRNDINT, FSCALE, FXTRACT, FPREM, FPREM1, FCOM, FUCOM, FCOMI, FUCOMI, FTST, FXAM in all "
+        + "their forms, F2XM1, FYL2X, FYL2XP1, FSIN, FCOS, FSINCOS, FPTAN, FPATAN, FINCSTP, FDECSTP, FFREE, FFREEP, "
+        + "FNOP, FNINIT, FNCLEX, FLDCW, FNSTCW, FNSTSW, FNSTENV, FLDENV, FNSAVE, FRSTOR, FWAIT",
+      [.x87], features: .fpu,
+      note: "80-bit arithmetic in integers, exact; transcendental functions correctly rounded but for rare borders, so "
+        + "that the last bit may differ from a given processor's"),
     InstructionFamily(
       "Strings", "String", "MOVS, STOS, LODS, SCAS, CMPS, INS, OUTS, with REP, REPE, REPNE",
       [.movs, .stos, .lods, .scas, .cmps, .ins, .outs]),
@@ -140,7 +168,7 @@ public struct InstructionFamily: Sendable {
       [
         .halt, .cpuid, .readTimeStamp, .readTimeStampAux, .readPID, .readCounter, .serialize,
         .getXCR, .setXCR, .readKeys, .writeKeys, .monitor, .mwait,
-      ], features: [.tsc, .rdtscp, .rdpid, .serialize, .pku], note: "MONITOR and MWAIT: #UD, as CPUID says"),
+      ], features: [.tsc, .rdtscp, .rdpid, .serialize, .xgetbv1, .pku], note: "MONITOR and MWAIT: #UD, as CPUID says"),
     InstructionFamily("Ports", "Ports", "IN, OUT", [.in, .out]),
   ]
 }

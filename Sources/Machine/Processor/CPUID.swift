@@ -57,9 +57,7 @@ extension Processor {
       return result
     case 0xb: return features.contains(.x2apic) ? topologyLeaf(subleaf) : CPUIDLeaf()
     case 0xd:
-      // The components that XCR0 can have, and the size of XSAVE's area: that of FXSAVE and a header.
-      guard subleaf == 0, features.contains(.xsave) else { return CPUIDLeaf() }
-      return CPUIDLeaf(eax: 3, ebx: 576, ecx: 576)
+      return extendedStateLeaf(subleaf)
     default:
       return CPUIDLeaf()
     }

@@ -49,6 +49,7 @@ extension Processor {
     case MSR.sysEnterEIP: return features.contains(.sep) ? state.sysEnterEIP : nil
     case MSR.miscEnable: return state.miscEnable
     case MSR.pat: return state.pat
+    case MSR.xss: return features.contains(.xsaves) ? state.xss : nil
     case MSR.efer: return features.contains(.lm) || features.contains(.nx) ? state.efer : nil
     case MSR.star: return features.contains(.syscall) ? state.star : nil
     case MSR.lstar: return features.contains(.syscall) ? state.lstar : nil
@@ -103,6 +104,7 @@ extension Processor {
     case MSR.pat:
       // Eight memory types of 0, 1, 4 to 7 (SDM vol. 3, 11.12.2).
       isValid = (0..<8).allSatisfy { [0, 1, 4, 5, 6, 7].contains((value >> (8 * $0)) & 0xff) }
+    case MSR.xss: isValid = value & ~supportedSupervisorComponents == 0
     case MSR.supervisorKeys: isValid = value >> 32 == 0
     case MSR.tscAux:
       // AMD ignores the upper half, Intel reserves it.
@@ -139,6 +141,7 @@ extension Processor {
     case MSR.sysEnterEIP: s.pointee.sysEnterEIP = value
     case MSR.miscEnable: s.pointee.miscEnable = value
     case MSR.pat: s.pointee.pat = value
+    case MSR.xss: s.pointee.xss = value
     case MSR.efer:
       let active = s.pointee.efer & EFER.longModeActive
       s.pointee.efer = value & ~EFER.longModeActive | active

@@ -52,6 +52,8 @@
   public var cr3: UInt64
   public var cr4: UInt64
   public var xcr0: UInt64
+  /// IA32_XSS: the supervisor's components of XSAVES.
+  public var xss: UInt64
   public var efer: UInt64
   /// The PDPTE registers, loaded under PAE paging.
   public var directoryPointers: DirectoryPointers
@@ -112,6 +114,7 @@
     cr3 = 0
     cr4 = 0
     xcr0 = 1
+    xss = 0
     efer = 0
     directoryPointers = DirectoryPointers()
     debugRegisters = InlineArray(repeating: 0)

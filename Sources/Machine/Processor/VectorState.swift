@@ -1,40 +1,30 @@
 /// 128 bits of a vector register, low half first; instructions look at it as lanes of their element.
 public typealias Vector128 = SIMD2<UInt64>
 
-/// The registers of the vector unit and of the x87: what FXSAVE saves.
+/// A vector register whole: most instructions do the same in both halves.
+@frozen public struct Vector256: Equatable, Sendable {
+  public var low: Vector128
+  public var high: Vector128
+
+  @inlinable public init(_ low: Vector128 = Vector128(), _ high: Vector128 = Vector128()) {
+    self.low = low
+    self.high = high
+  }
+}
+
+/// The registers of the vector unit and of the x87: what XSAVE saves.
 @frozen public struct VectorState: Sendable {
-  /// XMM0 to XMM15. The upper halves of YMM would be an array of their own, as XSAVE has them.
+  /// XMM0 to XMM15, and the upper halves of YMM0 to YMM15, apart as XSAVE has them.
   public var xmm: InlineArray<16, Vector128>
+  public var upper: InlineArray<16, Vector128>
   public var mxcsr: UInt32
   public var x87: X87State
 
   public init() {
     xmm = InlineArray(repeating: Vector128())
+    upper = InlineArray(repeating: Vector128())
     mxcsr = MXCSR.initial
     x87 = X87State()
-  }
-}
-
-/// The x87 as its images have it. Registers are in the order of the stack, as FXSAVE writes them.
-@frozen public struct X87State: Sendable {
-  public var control: UInt16
-  public var status: UInt16
-  /// A bit a register: not empty (FXSAVE's abridged tag word).
-  public var tags: UInt8
-  public var opcode: UInt16
-  public var instructionPointer: UInt64
-  public var dataPointer: UInt64
-  public var registers: InlineArray<8, Vector128>
-
-  /// As FNINIT leaves it.
-  public init() {
-    control = 0x37f
-    status = 0
-    tags = 0
-    opcode = 0
-    instructionPointer = 0
-    dataPointer = 0
-    registers = InlineArray(repeating: Vector128())
   }
 }
 

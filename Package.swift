@@ -57,7 +57,8 @@ let package = Package(
     library(
       "Guests", [], resources: [.embedInCode("Images")],
       exclude: [
-        "Kernel", "hello", "paging-tour", "context-switch", "page-table-storm", "pointer-chase", "compute", "processors",
+        "Kernel", "hello", "paging-tour", "context-switch", "page-table-storm", "pointer-chase", "compute",
+        "processors",
         "minimal", "disk", "Makefile",
       ]),
     library(

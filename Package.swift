@@ -57,8 +57,9 @@ let package = Package(
     library(
       "Guests", [], resources: [.embedInCode("Images")],
       exclude: [
-        "Kernel", "hello", "paging-tour", "context-switch", "page-table-storm", "pointer-chase", "compute", "minimal",
-        "disk", "Makefile",
+        "Kernel", "hello", "paging-tour", "context-switch", "page-table-storm", "pointer-chase", "compute",
+        "processors",
+        "minimal", "disk", "Makefile",
       ]),
     library(
       "Emulator",
@@ -89,7 +90,7 @@ let package = Package(
     tests("Decoding", ["Machine"]),
     tests("Devices", ["Machine"]),
     tests("Boot", ["Machine"]),
-    tests("Hypervisor", ["Decoding", "Machine", "Support"]),
+    tests("Hypervisor", ["Boot", "Decoding", "Devices", "Guests", "Machine", "Support"]),
     tests("Emulator", ["Devices", "Machine", "Support"]),
     tests("Tracing", ["Emulator", "Machine"]),
     tests("Reports", ["Emulator", "Guests", "Machine"]),

@@ -46,6 +46,7 @@ extension Hypervisor {
     } else if !known.contains(where: { !$0.isWrite }) {
       let value = bus.readRegister(
         address, width: Int(exit.width), processor: processor.index, now: processor.guestTime)
+      processor.yield()
       grant(exit.address, .deviceRead(value), device: address)
     } else {
       return .unsupported(
@@ -63,6 +64,7 @@ extension Hypervisor {
       bus.writeRegister(
         device.physical, width: Int(store.width), value: store.value, processor: processor.index,
         now: processor.guestTime)
+      processor.yield()
     }
     abandonAssist()
     if controls.injection == nil { controls.injection = processor.takeDebugTrap() }

@@ -85,7 +85,7 @@ extension Processor {
       if known.pointee.secondPage == .max { return known }
       // The instruction's other page may have been mapped elsewhere since.
       if try secondPage(of: linear) == known.pointee.secondPage { return known }
-      blocks.dropFrame(frame >> 12)
+      memory.dropCode(ofFrame: frame >> 12)
     }
     return try blocks.build(
       rip: rip, linear: linear, page: frame, size: size, vectors: vectorMode, single: single

@@ -154,8 +154,20 @@ extension Processor {
 
   @inline(never)
   private func codeWritten(_ host: HostPhysical) {
-    // A block that is dropped stays poisoned, the replaced operation with it.
-    patched = nil
-    blocks.dropFrame(host.frame)
+    memory.dropCode(ofFrame: host.frame)
   }
+}
+
+extension Processor: CodeHolder {
+  func frameBecameCode(at page: UInt64) {
+    translation.direct.forbidWrites(toPageAt: UInt64(UInt(bitPattern: memory.base)) &+ page)
+  }
+
+  func dropCode(ofFrame frame: UInt64) {
+    blocks.dropFrame(frame)
+    // A block that is dropped stays poisoned, and with it an operation that was replaced behind the running one.
+    if let (operation, _) = patched, operation[-1].handler == .stale { patched = nil }
+  }
+
+  func holdsCode(ofFrame frame: UInt64) -> Bool { blocks.holdsBlocks(ofFrame: frame) }
 }

@@ -58,6 +58,9 @@ extension Hypervisor {
   /// The instruction was completed, or raised an exception.
   func finishAssist(_ exit: VMExit) {
     guard let finished = assist else { return }
+    // An NMI that came while the instruction was being helped would have been taken by now, and waits in no latch for
+    // one that the instruction sends to its own processor (KVM lets two wait for the same reason).
+    if !exit.stored.isEmpty { _ = offerNonMaskable(exit.reason) }
     for store in exit.stored {
       guard let device = finished.devices.first(where: { $0.isWrite && $0.linear == store.address }) else { continue }
       bus.writeRegister(

@@ -55,6 +55,17 @@ peers: build ## compare output and speed with QEMU and Bochs (installs both)
 	@.ci/install-packages qemu-system-x86_64:qemu-system-x86 bochs:bochs
 	Tests/Peers/run $(PEERS)
 
+vectors: build ## make instruction vectors on this processor and execute them; COUNT=a form, SEED=n
+	$(BUILD) --product VectorGenerator
+	mkdir -p .build/vectors
+	.build/release/VectorGenerator .build/vectors $(or $(COUNT),100) $(or $(SEED),1)
+	$(PENUMBRA) vectors .build/vectors/*.json.gz
+	SEQUENCES=$(or $(SEQUENCES),20000) $(TEST) --filter SequenceTests
+
+sweep: setup ## compare the decoder with objdump over the opcode space (installs binutils)
+	@.ci/install-packages objdump:binutils
+	SWEEP=whole $(TEST) --filter SweepTests
+
 fuzz: setup ## fuzz the loader and the processor; TIME=seconds for each
 	Tests/Fuzz/run $(or $(TIME),60)
 
@@ -65,4 +76,4 @@ clean: ## remove what was built
 	rm -rf .build .build-tests
 	$(MAKE) -C Sources/Guests clean
 
-.PHONY: help setup build run test check record instructions guests peers fuzz bench clean
+.PHONY: help setup build run test check record instructions guests peers vectors sweep fuzz bench clean

@@ -114,10 +114,18 @@ extension Processor {
     return .stopped
   }
 
-  /// Leaves with #GP(0): the target of a near branch is not canonical.
+  /// Leaves with #GP(0): the target of a near branch is not canonical. AMD's processors see first whether a call can
+  /// push; Intel's look at the target first (SDM vol. 2, CALL).
   @inline(never)
   func refuse(_ op: UnsafeMutablePointer<Operation>, _ block: UnsafeMutablePointer<Block>) -> Leave {
     stop = .exception(.generalProtection(0))
+    let isCall = op.pointee.handler == .callR64 || op.pointee.handler == .callM64
+    if isCall && profile.vendor == .amd {
+      stamp = s.pointee.retired &+ UInt64(op.pointee.indexInBlock) &+ 1
+      currentOperation = op
+      // What fails leaves its reason in `stop`.
+      try? probeWrite(s.pointee.slots[Int(Slot.rsp)] &- 8, width: 8, privilege: privilege)
+    }
     return fail(op, block)
   }
 

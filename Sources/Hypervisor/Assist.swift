@@ -69,6 +69,8 @@ extension Hypervisor {
     }
     abandonAssist()
     if controls.injection == nil { controls.injection = processor.takeDebugTrap() }
+    // Nor does its own NMI wait for another processor's to come.
+    if !exit.stored.isEmpty { _ = offerNonMaskable(exit.reason) }
   }
 
   /// Drops all grants: the guest goes another way.

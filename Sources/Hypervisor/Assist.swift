@@ -59,6 +59,9 @@ extension Hypervisor {
   /// The instruction was completed, or raised an exception.
   func finishAssist(_ exit: VMExit) {
     guard let finished = assist else { return }
+    // An NMI that came while the instruction was being helped would have been taken by now, and waits in no latch for
+    // one that the instruction sends to its own processor (KVM lets two wait for the same reason).
+    if !exit.stored.isEmpty { _ = offerNonMaskable(exit.reason) }
     for store in exit.stored {
       guard let device = finished.devices.first(where: { $0.isWrite && $0.linear == store.address }) else { continue }
       bus.writeRegister(
@@ -68,6 +71,8 @@ extension Hypervisor {
     }
     abandonAssist()
     if controls.injection == nil { controls.injection = processor.takeDebugTrap() }
+    // Nor does its own NMI wait for another processor's to come.
+    if !exit.stored.isEmpty { _ = offerNonMaskable(exit.reason) }
   }
 
   /// Drops all grants: the guest goes another way.

@@ -162,12 +162,7 @@ extension Hypervisor {
   /// that the guest cannot take yet exits by itself once it can.
   private func offerInterrupt(_ reason: ExitReason) {
     let signals = bus.signals(processor: processor.index)
-    if signals.contains(.nonMaskable) && processor.canTakeNonMaskable && controls.injection == nil {
-      _ = bus.take(.nonMaskable, processor: processor.index, now: processor.guestTime)
-      controls.injection = .nonMaskable
-      work(.exitHandler(reason), .controlBlockWrite)
-      return
-    }
+    if offerNonMaskable(reason) { return }
     guard signals.contains(.interrupt) else { return }
     guard processor.canTakeInterrupt && controls.injection == nil else {
       controls.interruptWindow = true
@@ -178,6 +173,17 @@ extension Hypervisor {
     controls.injection = .interrupt(
       bus.acknowledgeInterrupt(processor: processor.index, now: processor.guestTime))
     work(.exitHandler(reason), .controlBlockWrite)
+  }
+
+  /// Injects a pending NMI if the guest can take it: whether it does.
+  func offerNonMaskable(_ reason: ExitReason) -> Bool {
+    guard bus.signals(processor: processor.index).contains(.nonMaskable), processor.canTakeNonMaskable,
+      controls.injection == nil
+    else { return false }
+    _ = bus.take(.nonMaskable, processor: processor.index, now: processor.guestTime)
+    controls.injection = .nonMaskable
+    work(.exitHandler(reason), .controlBlockWrite)
+    return true
   }
 
   /// Waits in HLT for an interrupt, which is injected by the entry that the guest's next instruction needs anyway.

@@ -71,6 +71,8 @@
   public var pat: UInt64
   public var apicBase: UInt64
   public var miscEnable: UInt64
+  public var memoryTypes: MemoryTypeRegisters
+  public var machineCheck: MachineCheckRegisters
   /// Numbers that RDRAND and RDSEED have given.
   public var randomDraws: UInt64
 
@@ -124,7 +126,9 @@
     sysEnterEIP = 0
     pat = 0x0007_0406_0007_0406
     apicBase = 0xfee0_0900
-    miscEnable = 1
+    miscEnable = MiscEnable.fastStrings
+    memoryTypes = MemoryTypeRegisters()
+    machineCheck = MachineCheckRegisters()
     randomDraws = 0
   }
 

@@ -32,6 +32,7 @@ struct BlockKey: Equatable {
   }
 
   var page: UInt64 { rawValue & ~0xfff }
+  var isSingle: Bool { rawValue & 4 != 0 }
 }
 
 extension UnsafeMutablePointer<Block> {

@@ -64,23 +64,32 @@ extension Processor {
   // MARK: Interrupts
 
   func interrupt(_ op: UnsafePointer<Operation>) throws(Stopped) {
-    try softwareInterrupt(UInt8(truncatingIfNeeded: op.pointee.imm), op)
+    try softwareInterrupt(.software(vector: UInt8(truncatingIfNeeded: op.pointee.imm), length: op.pointee.length), op)
   }
 
-  func breakpoint(_ op: UnsafePointer<Operation>) throws(Stopped) { try softwareInterrupt(3, op) }
+  func breakpoint(_ op: UnsafePointer<Operation>) throws(Stopped) {
+    try softwareInterrupt(.software(vector: 3, length: op.pointee.length), op)
+  }
 
   func overflow(_ op: UnsafePointer<Operation>) throws(Stopped) {
-    if s.pointee.flags.holds(.o) { try softwareInterrupt(4, op) }
+    guard s.pointee.flags.holds(.o) else { return }
+    try softwareInterrupt(.software(vector: 4, length: op.pointee.length), op)
   }
 
-  func debugTrap(_ op: UnsafePointer<Operation>) throws(Stopped) { try softwareInterrupt(1, op) }
+  /// INT1. A debug trap that MOV SS has held off comes with it, not after it: there is one exception for both.
+  func debugTrap(_ op: UnsafePointer<Operation>) throws(Stopped) {
+    try softwareInterrupt(.debugTrap(length: op.pointee.length), op)
+    guard s.pointee.pendingDebug != 0 else { return }
+    report(s.pointee.pendingDebug)
+    s.pointee.pendingDebug = 0
+  }
 
   func undefined(_ op: UnsafePointer<Operation>) throws(Stopped) { throw raise(.invalidOpcode) }
 
   /// RIP is put back to the instruction: from there delivery forms the address to return to.
-  private func softwareInterrupt(_ vector: UInt8, _ op: UnsafePointer<Operation>) throws(Stopped) {
+  private func softwareInterrupt(_ event: Event, _ op: UnsafePointer<Operation>) throws(Stopped) {
     s.pointee.rip = s.pointee.rip &- UInt64(op.pointee.length)
-    try deliverSoftware(vector: vector, length: op.pointee.length)
+    try deliverSoftware(event)
     // Delivery has cleared TF: the handler's first instruction is not trapped for this one (SDM vol. 3, 17.3.1.4).
     singleStep = false
   }

@@ -21,9 +21,7 @@ extension Processor {
 
   /// Delivers the interrupt of INT n, INT3, INTO or INT1 as part of the instruction, at which RIP is. A fault or exit
   /// is then that of the instruction, which is executed again: it is not told as an event in delivery.
-  func deliverSoftware(vector: UInt8, length: UInt8) throws(Stopped) {
-    try enterHandler(.software(vector: vector, length: length))
-  }
+  func deliverSoftware(_ event: Event) throws(Stopped) { try enterHandler(event) }
 
   private func enterHandler(_ event: Event) throws(Stopped) {
     // CR2 has the address as soon as the fault is raised, whatever becomes of its delivery.
@@ -218,8 +216,11 @@ extension Processor {
   // MARK: What is pushed
 
   private func returnAddress(_ event: Event) -> UInt64 {
-    guard case .software(_, let length) = event else { return s.pointee.rip }
-    let next = s.pointee.rip &+ UInt64(length)
+    let next: UInt64
+    switch event {
+    case .exception, .interrupt: return s.pointee.rip
+    case .software(_, let length), .debugTrap(let length): next = s.pointee.rip &+ UInt64(length)
+    }
     switch s.pointee.codeSize {
     case .bits16: return next & 0xffff
     case .bits32: return next & 0xffff_ffff
@@ -233,7 +234,7 @@ extension Processor {
     let flags = s.pointee.rflags
     switch event {
     case .interrupt: return flags
-    case .software: return flags & ~Flag.resume
+    case .software, .debugTrap: return flags & ~Flag.resume
     case .exception(let exception):
       switch exception.vector {
       case 0, 5, 6, 7, 10...14, 16, 17, 19, 20, 21: return flags | Flag.resume
@@ -250,6 +251,7 @@ extension Event {
     case .exception(let exception): exception.vector
     case .interrupt(let vector): vector
     case .software(let vector, _): vector
+    case .debugTrap: 1
     }
   }
 
@@ -258,16 +260,12 @@ extension Event {
     return false
   }
 
-  /// INT1 (F1) among the software interrupts: no gate's DPL stops it, and what it raises counts as external (SDM vol.
-  /// 2, INT n).
-  private var isInterrupt1: Bool { self == .software(vector: 1, length: 1) }
-
   /// INT n, INT3 and INTO may only use gates of their privilege.
   var checksGatePrivilege: Bool {
-    if case .software = self { return !isInterrupt1 }
+    if case .software = self { return true }
     return false
   }
 
-  /// Whether exceptions during the delivery have EXT set.
+  /// Whether exceptions during the delivery have EXT set: all but those of INT n, INT3 and INTO (SDM vol. 2, INT n).
   var isExternal: Bool { !checksGatePrivilege }
 }

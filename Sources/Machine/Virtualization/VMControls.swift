@@ -67,8 +67,10 @@ public enum Event: Equatable, Sendable {
   case exception(GuestException)
   /// An external interrupt.
   case interrupt(UInt8)
-  /// INT n, INT3, INTO and INT1: RIP is saved after the instruction, `length` bytes on; the gate's DPL is checked.
+  /// INT n, INT3 and INTO: RIP is saved after the instruction, `length` bytes on; the gate's DPL is checked.
   case software(vector: UInt8, length: UInt8)
+  /// INT1 (F1), a software interrupt that no gate's DPL stops.
+  case debugTrap(length: UInt8)
 }
 
 /// One access that the hypervisor resolves for the instruction that is executed again (assisted re-execution).

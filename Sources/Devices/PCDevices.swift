@@ -9,7 +9,7 @@ public final class PCDevices: DeviceBus {
   /// What a console holds is no part of it, but how much the guest has read and written is.
   public struct State: Equatable, Sendable {
     public var interrupts = PIC8259Pair()
-    public var localAPIC = LocalAPIC()
+    public var localAPICs: LocalAPICs
     public var timer = PIT8254()
     public var clock: RTC
     public var serial = UART16550()
@@ -38,12 +38,13 @@ public final class PCDevices: DeviceBus {
   private var current: State
 
   public private(set) var nextDeadline = UInt64.max
-  public private(set) var interruptAsserted = false
+  /// What waits for each processor.
+  private var signals: [ProcessorSignals]
 
   /// Makes the devices as PC firmware leaves them, at tick 0.
   /// - Parameters:
   ///   - clockHertz: the frequency of the machine's clock, in Hz: how many ticks of `now` make a second.
-  ///   - processors: the number of processors that the firmware configuration tells.
+  ///   - processors: the number of processors: each has a local APIC, and the firmware configuration tells it.
   ///   - date: what the real-time clock shows at tick 0.
   ///   - memoryBytes: the size of memory that CMOS notes; 0 notes none.
   ///   - console: the serial port's other end.
@@ -58,7 +59,9 @@ public final class PCDevices: DeviceBus {
     self.console = console
     self.debugConsole = debugConsole
     current = State(
-      clock: RTC(date: date, memoryBytes: memoryBytes), firmwareConfig: FirmwareConfig(processors: processors))
+      localAPICs: LocalAPICs(count: processors), clock: RTC(date: date, memoryBytes: memoryBytes),
+      firmwareConfig: FirmwareConfig(processors: processors))
+    signals = [ProcessorSignals](repeating: [], count: current.localAPICs.count)
     update()
   }
 
@@ -93,10 +96,21 @@ public final class PCDevices: DeviceBus {
     update()
   }
 
-  public func acknowledgeInterrupt(now: UInt64) -> UInt8 {
+  public func signals(processor: Int) -> ProcessorSignals {
+    signals.indices.contains(processor) ? signals[processor] : []
+  }
+
+  public func acknowledgeInterrupt(processor: Int, now: UInt64) -> UInt8 {
     synchronize(to: now)
     defer { update() }
-    return current.localAPIC.isAsserted ? current.localAPIC.acknowledge() : current.interrupts.acknowledge()
+    return current.localAPICs[processor].isAsserted
+      ? current.localAPICs[processor].acknowledge() : current.interrupts.acknowledge()
+  }
+
+  public func take(_ signal: ProcessorSignals, processor: Int, now: UInt64) -> UInt8 {
+    synchronize(to: now)
+    defer { update() }
+    return current.localAPICs[processor].take(signal)
   }
 
   public func readPort(_ port: UInt16, width: Int, now: UInt64) -> UInt32 {
@@ -119,24 +133,28 @@ public final class PCDevices: DeviceBus {
 
   // The I/O APIC (0xfec00000) belongs here too.
 
-  public func readRegister(_ address: GuestPhysical, width: Int, now: UInt64) -> UInt64 {
+  public func readRegister(_ address: GuestPhysical, width: Int, processor: Int, now: UInt64) -> UInt64 {
     guard let offset = localOffset(address) else {
       current.unclaimed.count(address: address.rawValue, isWrite: false)
       return width >= 8 ? .max : 1 << (UInt64(max(width, 1)) * 8) - 1
     }
     synchronize(to: now)
     defer { update() }
-    return UInt64(current.localAPIC.read(offset, now: localOscillator.cycles(at: current.time)))
+    return UInt64(current.localAPICs[processor].read(offset, now: localOscillator.cycles(at: current.time)))
   }
 
-  public func writeRegister(_ address: GuestPhysical, width: Int, value: UInt64, now: UInt64) {
+  public func writeRegister(_ address: GuestPhysical, width: Int, value: UInt64, processor: Int, now: UInt64) {
     guard let offset = localOffset(address) else {
       return current.unclaimed.count(address: address.rawValue, isWrite: true)
     }
     synchronize(to: now)
     defer { update() }
-    current.localAPIC.write(
+    let effect = current.localAPICs[processor].write(
       offset, UInt32(truncatingIfNeeded: value), now: localOscillator.cycles(at: current.time))
+    switch effect {
+    case .none, .endOfInterrupt: break
+    case .send(let message): current.localAPICs.deliver(message, from: processor)
+    }
   }
 
   /// The offset of a local APIC's register.
@@ -154,7 +172,7 @@ public final class PCDevices: DeviceBus {
     if rose { current.interrupts.set(0, false) }
     current.interrupts.set(0, output)
     current.clock.advance(to: clockOscillator.cycles(at: current.time))
-    current.localAPIC.advance(to: localOscillator.cycles(at: current.time))
+    current.localAPICs.advance(to: localOscillator.cycles(at: current.time))
     updateLines()
   }
 
@@ -169,9 +187,11 @@ public final class PCDevices: DeviceBus {
   /// Brings the bus's own outputs up to date after a call.
   private func update() {
     updateLines()
-    let external = current.localAPIC.acceptsExternalInterrupts
-    interruptAsserted = current.localAPIC.isAsserted || external && current.interrupts.isAsserted
-    let local = current.localAPIC.nextExpiry.map(localOscillator.tick) ?? .max
+    let external = current.localAPICs.acceptExternalInterrupts
+    for index in signals.indices {
+      signals[index] = current.localAPICs.signals(index, external: current.interrupts.isAsserted)
+    }
+    let local = current.localAPICs.nextExpiry.map(localOscillator.tick) ?? .max
     let deadline = min(external ? min(timerDeadline, clockDeadline) : .max, local)
     // An oscillator whose cycles no longer fit 64 bits stands still.
     nextDeadline = deadline > current.time ? deadline : .max

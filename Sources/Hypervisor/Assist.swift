@@ -44,7 +44,8 @@ extension Hypervisor {
     if exit.access.isWrite && !known.contains(where: \.isWrite) {
       grant(exit.address, .deviceWrite, device: address)
     } else if !known.contains(where: { !$0.isWrite }) {
-      let value = bus.readRegister(address, width: Int(exit.width), now: processor.guestTime)
+      let value = bus.readRegister(
+        address, width: Int(exit.width), processor: processor.index, now: processor.guestTime)
       grant(exit.address, .deviceRead(value), device: address)
     } else {
       return .unsupported(
@@ -59,7 +60,9 @@ extension Hypervisor {
     guard let finished = assist else { return }
     for store in exit.stored {
       guard let device = finished.devices.first(where: { $0.isWrite && $0.linear == store.address }) else { continue }
-      bus.writeRegister(device.physical, width: Int(store.width), value: store.value, now: processor.guestTime)
+      bus.writeRegister(
+        device.physical, width: Int(store.width), value: store.value, processor: processor.index,
+        now: processor.guestTime)
     }
     abandonAssist()
     if controls.injection == nil { controls.injection = processor.takeDebugTrap() }

@@ -118,14 +118,15 @@ extension Hypervisor {
 
   /// Injects a pending interrupt if the guest can take it, else asks to be told when it can.
   private func offerInterrupt(_ reason: ExitReason) {
-    guard bus.interruptAsserted else { return }
+    guard bus.interruptAsserted(processor: processor.index) else { return }
     guard processor.canTakeInterrupt && controls.injection == nil else {
       controls.interruptWindow = true
       work(.exitHandler(reason), .controlBlockWrite)
       return
     }
     controls.interruptWindow = false
-    controls.injection = .interrupt(bus.acknowledgeInterrupt(now: processor.guestTime))
+    controls.injection = .interrupt(
+      bus.acknowledgeInterrupt(processor: processor.index, now: processor.guestTime))
     work(.exitHandler(reason), .controlBlockWrite)
   }
 
@@ -137,7 +138,7 @@ extension Hypervisor {
       if processor.stopRequest.isRaised { return .stopRequested }
       if processor.guestTime >= bus.nextDeadline { bus.advance(to: processor.guestTime) }
       if processor.clock >= clockLimit || processor.instructionsRetired >= retiredLimit { return .limit }
-      if bus.interruptAsserted { break }
+      if bus.interruptAsserted(processor: processor.index) { break }
       if let result = processor.idleUntilDeadline(clockLimit: clockLimit) { return result }
     }
     isWaiting = false

@@ -49,8 +49,8 @@ final class Board {
 
   /// The vector that the processor would take now, with the end of interrupt that its handler sends; nil without one.
   func interrupt() -> UInt8? {
-    guard devices.interruptAsserted else { return nil }
-    let vector = devices.acknowledgeInterrupt(now: now)
+    guard devices.interruptAsserted(processor: 0) else { return nil }
+    let vector = devices.acknowledgeInterrupt(processor: 0, now: now)
     if vector >= 0x38 { out(0xa0, 0x20) }
     out(0x20, 0x20)
     return vector

@@ -15,11 +15,11 @@ import Testing
   private let devices = PCDevices(clockHertz: LocalAPIC.hertz, console: BufferConsole(input: [], isOpen: false))
 
   private func read(_ register: UInt64, now: UInt64 = 0) -> UInt64 {
-    devices.readRegister(GuestPhysical(LocalAPIC.base + register), width: 4, now: now)
+    devices.readRegister(GuestPhysical(LocalAPIC.base + register), width: 4, processor: 0, now: now)
   }
 
   private func write(_ register: UInt64, _ value: UInt64, now: UInt64 = 0) {
-    devices.writeRegister(GuestPhysical(LocalAPIC.base + register), width: 4, value: value, now: now)
+    devices.writeRegister(GuestPhysical(LocalAPIC.base + register), width: 4, value: value, processor: 0, now: now)
   }
 
   /// An interrupt of a vector to the processor itself.
@@ -34,10 +34,10 @@ import Testing
 
   @Test func `an interrupt to itself is delivered, served and ended`() {
     interruptSelf(0x51)
-    #expect(devices.interruptAsserted)
+    #expect(devices.interruptAsserted(processor: 0))
     #expect(read(Register.requested + 0x20) == 1 << 17)
-    #expect(devices.acknowledgeInterrupt(now: 0) == 0x51)
-    #expect(!devices.interruptAsserted)
+    #expect(devices.acknowledgeInterrupt(processor: 0, now: 0) == 0x51)
+    #expect(!devices.interruptAsserted(processor: 0))
     #expect(read(Register.requested + 0x20) == 0 && read(Register.inService + 0x20) == 1 << 17)
     #expect(read(Register.processorPriority) == 0x50)
     write(Register.endOfInterrupt, 0)
@@ -46,23 +46,23 @@ import Testing
 
   @Test func `a higher class interrupts a lower one and not the other way about`() {
     interruptSelf(0x61)
-    #expect(devices.acknowledgeInterrupt(now: 0) == 0x61)
+    #expect(devices.acknowledgeInterrupt(processor: 0, now: 0) == 0x61)
     interruptSelf(0x6f)
-    #expect(!devices.interruptAsserted, "of the same class")
+    #expect(!devices.interruptAsserted(processor: 0), "of the same class")
     interruptSelf(0x71)
-    #expect(devices.acknowledgeInterrupt(now: 0) == 0x71)
+    #expect(devices.acknowledgeInterrupt(processor: 0, now: 0) == 0x71)
     write(Register.endOfInterrupt, 0)
-    #expect(!devices.interruptAsserted)
+    #expect(!devices.interruptAsserted(processor: 0))
     write(Register.endOfInterrupt, 0)
-    #expect(devices.acknowledgeInterrupt(now: 0) == 0x6f)
+    #expect(devices.acknowledgeInterrupt(processor: 0, now: 0) == 0x6f)
   }
 
   @Test func `the task priority holds back its class and those below`() {
     write(Register.taskPriority, 0x50)
     interruptSelf(0x5f)
-    #expect(!devices.interruptAsserted)
+    #expect(!devices.interruptAsserted(processor: 0))
     write(Register.taskPriority, 0x4f)
-    #expect(devices.interruptAsserted)
+    #expect(devices.interruptAsserted(processor: 0))
   }
 
   @Test func `the timer counts down and interrupts once`() {
@@ -72,9 +72,9 @@ import Testing
     #expect(devices.nextDeadline == 1100)
     #expect(read(Register.currentCount, now: 350) == 750)
     devices.advance(to: 1099)
-    #expect(!devices.interruptAsserted)
+    #expect(!devices.interruptAsserted(processor: 0))
     devices.advance(to: 1100)
-    #expect(devices.interruptAsserted && devices.acknowledgeInterrupt(now: 1100) == 0x40)
+    #expect(devices.interruptAsserted(processor: 0) && devices.acknowledgeInterrupt(processor: 0, now: 1100) == 0x40)
     #expect(read(Register.currentCount, now: 1200) == 0)
     #expect(devices.nextDeadline > 5000)
   }
@@ -86,7 +86,7 @@ import Testing
     for period in 1...3 as ClosedRange<UInt64> {
       #expect(devices.nextDeadline == period * 100)
       devices.advance(to: period * 100)
-      #expect(devices.acknowledgeInterrupt(now: period * 100) == 0x40)
+      #expect(devices.acknowledgeInterrupt(processor: 0, now: period * 100) == 0x40)
       write(Register.endOfInterrupt, 0, now: period * 100)
     }
   }
@@ -96,7 +96,7 @@ import Testing
     write(Register.timer, 1 << 16 | 0x40)
     write(Register.initialCount, 10)
     devices.advance(to: 20)
-    #expect(!devices.interruptAsserted && read(Register.currentCount, now: 20) == 0)
+    #expect(!devices.interruptAsserted(processor: 0) && read(Register.currentCount, now: 20) == 0)
   }
 
   @Test func `LINT0 masked holds back the 8259 pair`() {
@@ -108,16 +108,16 @@ import Testing
       devices.writePort(value == 0x34 ? 0x43 : 0x40, width: 1, value: value, now: 0)
     }
     devices.advance(to: 1_000_000)
-    #expect(devices.interruptAsserted)
+    #expect(devices.interruptAsserted(processor: 0))
     write(Register.lint0, 1 << 16 | 0x700, now: 1_000_000)
-    #expect(!devices.interruptAsserted)
+    #expect(!devices.interruptAsserted(processor: 0))
     write(Register.lint0, 0x700, now: 1_000_000)
-    #expect(devices.interruptAsserted && devices.acknowledgeInterrupt(now: 1_000_000) == 0x20)
+    #expect(devices.interruptAsserted(processor: 0) && devices.acknowledgeInterrupt(processor: 0, now: 1_000_000) == 0x20)
   }
 
   @Test func `a vector below 16 is an error`() {
     interruptSelf(0x0f)
-    #expect(!devices.interruptAsserted)
+    #expect(!devices.interruptAsserted(processor: 0))
     write(Register.errors, 0)
     #expect(read(Register.errors) == 1 << 5)
     write(Register.errors, 0)
@@ -129,14 +129,14 @@ import Testing
     write(Register.spurious, 0xff)
     #expect(read(Register.timer) == 1 << 16 | 0x40)
     interruptSelf(0x51)
-    #expect(!devices.interruptAsserted)
+    #expect(!devices.interruptAsserted(processor: 0))
   }
 
   @Test func `a snapshot keeps it`() {
     interruptSelf(0x51)
     let state = devices.state
-    _ = devices.acknowledgeInterrupt(now: 0)
+    _ = devices.acknowledgeInterrupt(processor: 0, now: 0)
     devices.state = state
-    #expect(devices.interruptAsserted && devices.acknowledgeInterrupt(now: 0) == 0x51)
+    #expect(devices.interruptAsserted(processor: 0) && devices.acknowledgeInterrupt(processor: 0, now: 0) == 0x51)
   }
 }

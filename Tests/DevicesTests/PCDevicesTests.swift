@@ -142,9 +142,9 @@ import Testing
     #expect(board.input(0xffff) == 0xff)
     board.out(0x0300, 1, 2)
     let address = GuestPhysical(0xfed0_0000)
-    #expect(board.devices.readRegister(address, width: 8, now: 0) == .max)
-    #expect(board.devices.readRegister(address, width: 2, now: 0) == 0xffff)
-    board.devices.writeRegister(address, width: 4, value: 0, now: 0)
+    #expect(board.devices.readRegister(address, width: 8, processor: 0, now: 0) == .max)
+    #expect(board.devices.readRegister(address, width: 2, processor: 0, now: 0) == 0xffff)
+    board.devices.writeRegister(address, width: 4, value: 0, processor: 0, now: 0)
     let rows = board.devices.unclaimed.map { "\($0.description) \($0.reads) \($0.writes)" }
     #expect(rows == ["port 0x300 1 2", "port 0x1234 1 0", "port 0xffff 1 0", "address 0xfed00000 2 1"])
   }
@@ -152,7 +152,7 @@ import Testing
   @Test func `a guest that strays everywhere fills a bounded list`() {
     let board = Board()
     for page in 0..<5000 as Range<UInt64> {
-      _ = board.devices.readRegister(GuestPhysical(page << 12), width: 4, now: 0)
+      _ = board.devices.readRegister(GuestPhysical(page << 12), width: 4, processor: 0, now: 0)
     }
     #expect(board.devices.unclaimed.count == UnclaimedAccesses.limit + 1)
     #expect(board.devices.unclaimed.reduce(0) { $0 + $1.reads } == 5000)
@@ -229,7 +229,7 @@ import Testing
       case 3...5:
         board.devices.writePort(port, width: width, value: .random(in: 0 ... .max, using: &random), now: board.now)
       case 6: board.devices.advance(to: board.devices.nextDeadline == .max ? board.now : board.devices.nextDeadline)
-      default: if board.devices.interruptAsserted { _ = board.devices.acknowledgeInterrupt(now: board.now) }
+      default: if board.devices.interruptAsserted(processor: 0) { _ = board.devices.acknowledgeInterrupt(processor: 0, now: board.now) }
       }
       let state = board.devices.state
       if board.devices.nextDeadline <= state.time && state.time != .max {

@@ -97,9 +97,9 @@ import Testing
     // 1001 cycles of 1193182 Hz in ticks of 3 GHz.
     #expect(board.devices.nextDeadline == (1001 * 3_000_000_000 + 1_193_181) / 1_193_182)
     board.advance(to: board.devices.nextDeadline - 1)
-    #expect(!board.devices.interruptAsserted)
+    #expect(!board.devices.interruptAsserted(processor: 0))
     board.advance(to: board.devices.nextDeadline)
-    #expect(board.devices.interruptAsserted)
+    #expect(board.devices.interruptAsserted(processor: 0))
   }
 
   @Test func `in mode 0 it raises IRQ 0 once, N + 1 pulses after the count is written`() {
@@ -130,10 +130,10 @@ import Testing
     board.out(0x43, 0x36)
     board.out(0x40, 100, 0)
     board.advance(to: 101)
-    #expect(board.devices.interruptAsserted)
+    #expect(board.devices.interruptAsserted(processor: 0))
     #expect(board.devices.nextDeadline == 151)
     board.advance(to: 151)
-    #expect(!board.devices.interruptAsserted)
+    #expect(!board.devices.interruptAsserted(processor: 0))
     #expect(board.devices.nextDeadline == 201)
   }
 

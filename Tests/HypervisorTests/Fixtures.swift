@@ -44,6 +44,7 @@ final class RecordingBus: DeviceBus {
   var registers: [Access] = []
   var ports: [Access] = []
   var pending: UInt8?
+  var latched: ProcessorSignals = []
   var deadline = UInt64.max
   var shutdown: Shutdown?
 
@@ -54,11 +55,11 @@ final class RecordingBus: DeviceBus {
   func writePort(_ port: UInt16, width: Int, value: UInt32, now: UInt64) {
     ports.append(Access(address: UInt64(port), width: width, written: UInt64(value)))
   }
-  func readRegister(_ address: GuestPhysical, width: Int, now: UInt64) -> UInt64 {
+  func readRegister(_ address: GuestPhysical, width: Int, processor: Int, now: UInt64) -> UInt64 {
     registers.append(Access(address: address.rawValue, width: width))
     return 0x1122_3344_5566_7788
   }
-  func writeRegister(_ address: GuestPhysical, width: Int, value: UInt64, now: UInt64) {
+  func writeRegister(_ address: GuestPhysical, width: Int, value: UInt64, processor: Int, now: UInt64) {
     registers.append(Access(address: address.rawValue, width: width, written: value))
   }
   var nextDeadline: UInt64 { deadline }
@@ -67,8 +68,12 @@ final class RecordingBus: DeviceBus {
     pending = 0x40
     deadline = .max
   }
-  var interruptAsserted: Bool { pending != nil }
-  func acknowledgeInterrupt(now: UInt64) -> UInt8 {
+  func signals(processor: Int) -> ProcessorSignals { pending == nil ? latched : latched.union(.interrupt) }
+  func take(_ signal: ProcessorSignals, processor: Int, now: UInt64) -> UInt8 {
+    latched.subtract(signal)
+    return 0
+  }
+  func acknowledgeInterrupt(processor: Int, now: UInt64) -> UInt8 {
     defer { pending = nil }
     return pending ?? 0xff
   }

@@ -26,10 +26,10 @@ public final class ScriptedBus: DeviceBus {
   }
 
   /// Registers tell the time.
-  public func readRegister(_ address: GuestPhysical, width: Int, now: UInt64) -> UInt64 { now }
+  public func readRegister(_ address: GuestPhysical, width: Int, processor: Int, now: UInt64) -> UInt64 { now }
 
   /// A register asks for an interrupt with vector 0x20 after `value` ticks.
-  public func writeRegister(_ address: GuestPhysical, width: Int, value: UInt64, now: UInt64) {
+  public func writeRegister(_ address: GuestPhysical, width: Int, value: UInt64, processor: Int, now: UInt64) {
     timetable.append((now + value, 0x20))
   }
 
@@ -40,9 +40,20 @@ public final class ScriptedBus: DeviceBus {
     timetable.removeAll { $0.time <= now }
   }
 
-  public var interruptAsserted: Bool { !pending.isEmpty }
+  /// Signals other than interrupts, for a test to raise.
+  public var latched: ProcessorSignals = []
+  public var startUpVector: UInt8 = 0
 
-  public func acknowledgeInterrupt(now: UInt64) -> UInt8 {
+  public func signals(processor: Int) -> ProcessorSignals {
+    pending.isEmpty ? latched : latched.union(.interrupt)
+  }
+
+  public func take(_ signal: ProcessorSignals, processor: Int, now: UInt64) -> UInt8 {
+    latched.subtract(signal)
+    return signal == .startUp ? startUpVector : 0
+  }
+
+  public func acknowledgeInterrupt(processor: Int, now: UInt64) -> UInt8 {
     let vector = pending.isEmpty ? 0xff : pending.removeFirst()
     acknowledged.append((vector, now))
     return vector

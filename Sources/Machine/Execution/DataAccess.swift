@@ -279,13 +279,13 @@ extension Processor {
     counters.deviceAccesses &+= 1
     charge(.io, costs.deviceAccess)
     defer { deviceChanged() }
-    return bus.readRegister(address, width: width, now: nowInBlock)
+    return bus.readRegister(address, width: width, processor: index, now: nowInBlock)
   }
 
   private func writeRegister(_ address: GuestPhysical, width: Int, value: UInt64) {
     counters.deviceAccesses &+= 1
     charge(.io, costs.deviceAccess)
-    bus.writeRegister(address, width: width, value: value, now: nowInBlock)
+    bus.writeRegister(address, width: width, value: value, processor: index, now: nowInBlock)
     deviceChanged()
   }
 
@@ -306,7 +306,7 @@ extension Processor {
   /// After a device was touched: its next deadline may have moved, and it may have asked the machine to end.
   func deviceChanged() {
     setDeadlines()
-    if isAlone || bus.shutdown != nil || bus.interruptAsserted { s.pointee.executedDeadline = 0 }
+    if isAlone || bus.shutdown != nil || !bus.signals(processor: index).isEmpty { s.pointee.executedDeadline = 0 }
   }
 
   // MARK: Grants

@@ -81,7 +81,7 @@ extension Processor {
     if controls.interruptWindow && open && controls.grants.isEmpty {
       return leave(VMExit(.interruptWindow))
     }
-    guard bus.interruptAsserted, controls.grants.isEmpty else { return nil }
+    guard bus.interruptAsserted(processor: index), controls.grants.isEmpty else { return nil }
     if controls.intercepts.contains(.externalInterrupts) {
       return controls.interruptWindow ? nil : leave(VMExit(.externalInterrupt))
     }
@@ -91,7 +91,7 @@ extension Processor {
       counters.wakes &+= 1
       charge(.idle, costs.wake)
     }
-    let vector = bus.acknowledgeInterrupt(now: now)
+    let vector = bus.acknowledgeInterrupt(processor: index, now: now)
     return deliverEvent(.interrupt(vector))
   }
 

@@ -1,7 +1,8 @@
-/// What the processor sees of everything that is not memory: ports, device registers, the interrupt line.
+/// What a processor sees of everything that is not memory: ports, device registers, its interrupt pins.
 ///
 /// Under native paging the processor calls it itself; under a hypervisor the access exits and the hypervisor calls it.
-/// Times are in ticks of the machine's clock (`Clock`): cycles, or retired instructions.
+/// Times are in ticks of the machine's clock (`Clock`): cycles, or retired instructions. `processor` is the index of
+/// the processor that accesses or is asked about (`Processor.index`): each has a local APIC of its own.
 public protocol DeviceBus: AnyObject {
   /// Reads `width` (1, 2 or 4) bytes from an I/O port. A port that nothing claims reads all ones.
   func readPort(_ port: UInt16, width: Int, now: UInt64) -> UInt32
@@ -10,10 +11,10 @@ public protocol DeviceBus: AnyObject {
   func writePort(_ port: UInt16, width: Int, value: UInt32, now: UInt64)
 
   /// Reads `width` (1, 2, 4 or 8) bytes of a device's registers at an address that is not memory.
-  func readRegister(_ address: GuestPhysical, width: Int, now: UInt64) -> UInt64
+  func readRegister(_ address: GuestPhysical, width: Int, processor: Int, now: UInt64) -> UInt64
 
   /// Writes the low `width` (1, 2, 4 or 8) bytes of `value` to a device's registers.
-  func writeRegister(_ address: GuestPhysical, width: Int, value: UInt64, now: UInt64)
+  func writeRegister(_ address: GuestPhysical, width: Int, value: UInt64, processor: Int, now: UInt64)
 
   /// The earliest time at which some device wants `advance(to:)` again; `.max` when none does. It is asked for anew
   /// after every call to the bus.
@@ -22,14 +23,39 @@ public protocol DeviceBus: AnyObject {
   /// Lets devices act on the passing of time: timers expire, interrupt lines change.
   func advance(to now: UInt64)
 
-  /// Whether the interrupt controller asserts the processor's INTR pin.
-  var interruptAsserted: Bool { get }
+  /// What waits for a processor at its next instruction boundary.
+  func signals(processor: Int) -> ProcessorSignals
 
   /// The interrupt-acknowledge cycle: the vector of the highest-priority request, which becomes in service.
-  func acknowledgeInterrupt(now: UInt64) -> UInt8
+  func acknowledgeInterrupt(processor: Int, now: UInt64) -> UInt8
+
+  /// Takes one of the signals that stay until they are taken; of `startUp` the vector, else 0. INIT resets the
+  /// processor's local APIC, too.
+  func take(_ signal: ProcessorSignals, processor: Int, now: UInt64) -> UInt8
 
   /// Set once a guest has asked, through a device, for the machine to end.
   var shutdown: Shutdown? { get }
+}
+
+extension DeviceBus {
+  /// Whether an interrupt waits for a processor: its INTR pin.
+  public func interruptAsserted(processor: Int) -> Bool { signals(processor: processor).contains(.interrupt) }
+}
+
+/// What waits for a processor, from outside its instructions.
+@frozen public struct ProcessorSignals: OptionSet, Sendable {
+  public let rawValue: UInt8
+  public init(rawValue: UInt8) { self.rawValue = rawValue }
+
+  /// A maskable interrupt, until it is acknowledged or withdrawn.
+  public static let interrupt = ProcessorSignals(rawValue: 1 << 0)
+  /// NMI, until it is taken; one more waits while the first is being handled.
+  public static let nonMaskable = ProcessorSignals(rawValue: 1 << 1)
+  /// INIT, until it is taken: the processor waits for start-up then, or begins anew if it is the bootstrap processor.
+  public static let initialize = ProcessorSignals(rawValue: 1 << 2)
+  /// A start-up interrupt (SIPI), until it is taken. It comes after an INIT that waits with it, and says nothing to a
+  /// processor that does not wait for it (SDM vol. 3, 9.4.3).
+  public static let startUp = ProcessorSignals(rawValue: 1 << 3)
 }
 
 /// How a guest asked for its machine to end.

@@ -13,6 +13,8 @@ public final class Processor {
   let profile: CostProfile
   let costs: HotCosts
   let options: ProcessorOptions
+  /// Which of the machine's processors it is: its local APIC's index on the bus.
+  public let index: Int
   let features: FeatureSet
   let translation: TranslationUnit
   let blocks: BlockCache
@@ -106,6 +108,7 @@ public final class Processor {
     self.profile = profile
     self.features = features
     self.options = options
+    index = options.index
     costs = HotCosts(profile)
     s = .allocate(capacity: 1)
     s.initialize(to: ProcessorState())
@@ -173,6 +176,8 @@ public final class Processor {
 
 /// What can be chosen about a processor besides its profile.
 public struct ProcessorOptions: Sendable {
+  /// The processor's number, from 0; 0 is the bootstrap processor.
+  public var index = 0
   public var clock = ClockSource.cycles
   /// The greatest number of instructions in a block, 1 ... 64.
   public var blockLength = 64

@@ -104,6 +104,63 @@ struct RealModeTests {
     if limit == 0x1005 { #expect(machine.guest.word(atPhysical: machine[Slot.rsp] + 4) & 0xffff_ffff == 0x1006) }
   }
 
+  /// Instructions with DS:0xffe or DS:0xffc as their operand, which reach as far as they are wide.
+  static let reaching: [(code: [UInt8], width: UInt32, writes: Bool)] = [
+    ([0x8a, 0x03], 1, false), ([0x66, 0x8b, 0x03], 2, false), ([0x8b, 0x03], 4, false), ([0x89, 0x03], 4, true),
+    ([0xc6, 0x03, 0x01], 1, true), ([0x01, 0x03], 4, true), ([0x39, 0x03], 4, false), ([0x0f, 0xb7, 0x03], 2, false),
+    ([0xff, 0x03], 4, true), ([0x66, 0xff, 0x03], 2, true), ([0x0f, 0xc7, 0x0b], 8, true), ([0xd3, 0x23], 4, true),
+    ([0xf7, 0x23], 4, false), ([0x0f, 0xba, 0x23, 0x01], 4, false), ([0x0f, 0xba, 0x2b, 0x01], 4, true),
+    ([0xff, 0x33], 4, false), ([0x8f, 0x03], 4, true), ([0x87, 0x03], 4, true), ([0x0f, 0x01, 0x03], 6, true),
+    ([0x66, 0x0f, 0x6f, 0x03], 16, false), ([0x66, 0x0f, 0x7f, 0x03], 16, true),
+    ([0x0f, 0x00, 0x23], 2, false),
+  ]
+
+  @Test(arguments: reaching)
+  func `an operand has to lie within its segment to its last byte`(code: [UInt8], width: UInt32, writes: Bool) {
+    func run(_ change: (inout Segment) -> Void) -> GuestException? {
+      let machine = LegacyMachine.make(code)
+      machine.update { state in
+        state.slots[Int(Slot.rbx)] = 0x2000
+        state.cr4 = CR4.osFXSR
+        change(&state[.ds])
+      }
+      machine.run(1)
+      return machine.lastException
+    }
+    #expect(run { $0.limit = 0x2000 + width - 1 } == nil)
+    #expect(run { $0.limit = 0x2000 + width - 2 } == .generalProtection(0))
+    // Read-only data, and code that may be executed only.
+    #expect(run { $0.attributes = 0xc091 } == (writes ? .generalProtection(0) : nil))
+    #expect(run { $0.attributes = 0xc099 } == .generalProtection(0))
+    // Expand-down: what lies above the limit.
+    #expect(run { ($0.attributes, $0.limit) = (0xc097, 0x1fff) } == nil)
+    #expect(run { ($0.attributes, $0.limit) = (0xc097, 0x2000) } == .generalProtection(0))
+  }
+
+  @Test func `INVLPG accesses nothing, and no limit stops it`() {
+    let machine = LegacyMachine.make([0x0f, 0x01, 0x3b])
+    machine.update { state in
+      state.slots[Int(Slot.rbx)] = 0x2000
+      state[.ds].limit = 0
+    }
+    machine.run(1)
+    #expect(machine.lastException == nil)
+  }
+
+  @Test func `in real mode code may be written, and an operand's last byte counts`() {
+    // mov cs:[0x10], ax.
+    let machine = Self.machine([0x2e, 0xa3, 0x10, 0x00])
+    machine[Slot.rax] = 0x1234
+    machine.run(1)
+    #expect(machine.lastException == nil && machine.guest.word(atPhysical: 0x1010) & 0xffff == 0x1234)
+    // mov ax, ss:[0xffff] is #SS.
+    let stack = Self.machine([0x36, 0xa1, 0xff, 0xff])
+    Self.setVector(stack, 12, 0x200, 0)
+    stack.guest.write([0xf4], atPhysical: 0x2000)
+    stack.run(1)
+    #expect(stack.lastException?.vector == 12)
+  }
+
   // MARK: Call gates of protected mode
 
   @Test func `a call gate to an inner ring changes the stack and copies parameters`() {

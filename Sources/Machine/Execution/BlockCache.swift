@@ -187,6 +187,7 @@ final class BlockCache {
     for index in 0..<count {
       let op = scratch + index
       let t = traits[Int(op.pointee.handler.rawValue)]
+      if op.pointee.handler == .address { describeAccess(op, of: op[1]) }
       // What only prepares an instruction, or ends a block, is none: however the code is cut, it costs the same.
       op.pointee.cycles = op.pointee.endsInstruction ? costs.base(op.pointee.cycles) : 0
       op.pointee.length = op.pointee.length & 0xf | t.accesses << 4
@@ -212,6 +213,17 @@ final class BlockCache {
       if t.writesAllFlags { live = false }
       if t.readsFlags || t.mayStop || t.endsBlock { live = true }
     }
+  }
+
+  /// Tells an `address` operation what the instruction behind it does there, so that a segment's limit and type can be
+  /// checked: the bytes in `dst`, whether it writes in `src`.
+  private func describeAccess(_ address: UnsafeMutablePointer<Operation>, of user: Operation) {
+    var access = (width: traits[Int(user.handler.rawValue)].width, writes: traits[Int(user.handler.rawValue)].writesMemory)
+    if user.handler == .callout || user.handler == .calloutTerminal, let callout = Callout(rawValue: user.n) {
+      access = callout.memoryAccess(OperandForm(rawValue: user.link))
+    }
+    address.pointee.dst = access.width
+    address.pointee.src = access.writes ? 1 : 0
   }
 
   /// Replaces an operation whose flags nobody reads by one that does not make them.

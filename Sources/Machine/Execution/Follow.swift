@@ -233,8 +233,13 @@ extension Processor {
       s.pointee.slots[Int(Slot.address)] = offset
       return true
     }
+    if op.pointee.dst == 0 && codeSize != .bits64 {
+      s.pointee.slots[Int(Slot.address)] = (offset &+ s.pointee[segment].base) & 0xffff_ffff
+      return true
+    }
     do {
-      s.pointee.slots[Int(Slot.address)] = try linear(segment, offset, width: 1, write: false)
+      s.pointee.slots[Int(Slot.address)] = try linear(
+        segment, offset, width: Int(op.pointee.dst), write: op.pointee.src != 0)
       return true
     } catch {
       return false
@@ -252,7 +257,10 @@ extension Processor {
     guard segment.isPresent, s.pointee.cr0 & CR0.protectionEnable == 0 || segment.isCodeOrData else {
       throw raise(fault)
     }
-    if write && !segment.isWritable { throw raise(fault) }
+    // Code may be written in real mode, where segments have no type.
+    if write && !segment.isWritable && isProtected { throw raise(fault) }
+    // What can be executed only cannot be read, except that 64-bit code has no such thing.
+    if !write && !segment.isReadable && isProtected { throw raise(fault) }
     let last = offset &+ UInt64(max(width, 1)) &- 1
     if segment.expandsDown {
       let top: UInt64 = segment.isBig ? 0xffff_ffff : 0xffff

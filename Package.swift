@@ -89,7 +89,7 @@ let package = Package(
     tests("Tracing", ["Emulator", "Machine"]),
     tests("Reports", ["Emulator", "Guests", "Machine"]),
     tests("CommandLine", of: "penumbra", ["Emulator", "Support"]),
-    tests("Fuzz", of: "Support", ["Decoding", "Devices", "Machine"]),
+    tests("Fuzz", of: "Support", ["Decoding", "Devices", "Hypervisor", "Machine"]),
     .testTarget(name: "ArchitectureTests", swiftSettings: strict),
   ]
 )

@@ -26,13 +26,30 @@ boot() {
   return $status
 }
 
+# Makes NOPs of the first WRMSR in a function: skip_wrmsr IMAGE FUNCTION.
+skip_wrmsr() {
+  local address offset= kind from to size at
+  address=$(nm "$1" 2> /dev/null | awk -v name="$2" '$3 == name { print $1 }')
+  [[ -n $address ]] || return 0
+  while read -r kind from to _ size _; do
+    if [[ $kind == LOAD ]] && ((16#$address >= to && 16#$address < to + size)); then
+      offset=$((from + 16#$address - to))
+      break
+    fi
+  done < <(readelf -lW "$1")
+  at=$(dd if="$1" bs=1 skip="$offset" count=64 status=none | LC_ALL=C grep -obUaP '\x0f\x30' | head -1 | cut -d: -f1)
+  printf '\x90\x90' | dd of="$1" bs=1 seek=$((offset + at)) conv=notrunc status=none
+}
+
 # Bochs boots GRUB, which loads the image; it has neither QEMU's configuration port nor a test device, which the suite is told by its environment.
 boot_bochs() {
-  local image=$1 cpus=$2 parameters=$3 model=corei7_skylake_x output=$5 seconds=$6 folder code
+  local image=$1 cpus=$2 parameters=$3 model=corei7_skylake_x output=$5 seconds=$6 folder
   [[ $4 != *AuthenticAMD* ]] || model=ryzen
   folder=$(mktemp -d "$work/bochs.XXXX")
   mkdir -p "$folder/disc/boot/grub"
   cp "$image" "$folder/disc/image"
+  # Bochs 2.7 never lets a local APIC be enabled again that was disabled, and the suite does both at its start.
+  skip_wrmsr "$folder/disc/image" disable_apic
   printf 'NR_CPUS=%d\nMEMSIZE=512\nBOOTLOADER=1\nTEST_DEVICE=0\n' "$cpus" > "$folder/disc/environment"
   cat > "$folder/disc/boot/grub/grub.cfg" << END
 set timeout=0
@@ -63,8 +80,8 @@ END
   [[ ! -f $folder/serial ]] || cp "$folder/serial" "$output"
   grep -aE '>>PANIC<<' "$folder/log" >> "$output.log" || true
   rm -r "$folder"
-  # Without a test device the suite prints the value that it would write there.
-  code=$(sed -nE 's/^--- DONE: ([0-9]+) ---.*/\1/p' "$output" | tail -1)
-  [[ -n $code ]] || return 124
-  return $((code << 1 | 1))
+  # The guest ends by asking for a shutdown; there is no port that would take its status.
+  grep -q 'shutdown requested' "$output.log" || return 124
+  ! grep -aq '^FAIL: ' "$output" || return 3
+  return 1
 }

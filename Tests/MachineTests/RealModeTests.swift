@@ -161,6 +161,28 @@ struct RealModeTests {
     #expect(stack.lastException?.vector == 12)
   }
 
+  @Test func `AMD has SYSCALL and SYSRET in legacy mode, by STAR alone`() {
+    let machine = LegacyMachine.make([0x0f, 0x05], cpl: 3, vendor: .amd)
+    machine.guest.write([0x0f, 0x07], atPhysical: 0x1800)
+    machine.update { state in
+      state.efer = EFER.systemCall
+      state.star = 0x001b_0008 << 32 | 0x1800
+      state.rflags = Flag.interrupt | Flag.carry
+    }
+    machine.run(1)
+    var state = machine.processor.state
+    #expect(state.cpl == 0 && state.rip == 0x1800 && machine[Slot.rcx] == 0x1002)
+    #expect(state[.cs].selector == 0x08 && state[.ss].selector == 0x10 && state.rflags == Flag.one | Flag.carry)
+    machine.run(1)
+    state = machine.processor.state
+    #expect(state.cpl == 3 && state.rip == 0x1002 && state[.cs].selector == 0x1b && state[.ss].selector == 0x23)
+    #expect(state.rflags == Flag.one | Flag.carry | Flag.interrupt)
+    let intel = LegacyMachine.make([0x0f, 0x05], cpl: 3)
+    intel.update { $0.efer = EFER.systemCall }
+    intel.run(1)
+    #expect(intel.lastException == .invalidOpcode)
+  }
+
   // MARK: Call gates of protected mode
 
   @Test func `a call gate to an inner ring changes the stack and copies parameters`() {
@@ -201,8 +223,9 @@ struct RealModeTests {
 enum LegacyMachine {
   typealias Place = TinyMachine.Place
 
-  static func make(_ code: [UInt8], cpl: UInt8 = 0) -> TinyMachine {
-    let machine = TinyMachine(GuestMemory { map(0x1000, to: 0x1000) }, code: code, at: 0x1000)
+  static func make(_ code: [UInt8], cpl: UInt8 = 0, vendor: Vendor = .intel) -> TinyMachine {
+    let machine = TinyMachine(
+      GuestMemory { map(0x1000, to: 0x1000) }, code: code, at: 0x1000, profile: .flat(vendor: vendor, name: "test"))
     // Null, code, data; data and code of ring 3; the task.
     let descriptors: [UInt64] = [
       0, 0x00cf_9b00_0000_ffff, 0x00cf_9300_0000_ffff, 0x00cf_f300_0000_ffff, 0x00cf_fb00_0000_ffff,

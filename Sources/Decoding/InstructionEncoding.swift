@@ -76,7 +76,7 @@ struct InstructionEncoding {
   }
 
   /// The condition in the low nibble of Jcc, SETcc and CMOVcc.
-  var condition: UInt16 { UInt16(opcode & 0xf) }
+  var condition: UInt8 { opcode & 0xf }
 }
 
 extension InstructionEncoding {

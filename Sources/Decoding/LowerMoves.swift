@@ -94,13 +94,13 @@ extension Lowering {
     if operands.shape == .rr && width > 2 {
       return finish(width == 8 ? .cmov64 : .cmov32, operands, n: encoding.condition)
     }
-    return callout(.cmovcc, operands, width: width, extra: encoding.condition)
+    return callout(.cmovcc, operands, width: width, extra: UInt16(encoding.condition))
   }
 
   mutating func setCondition() -> Outcome {
     guard let operands = gather() else { return .unsupported }
     if operands.shape == .r && !operands.hasHighByte { return finish(.setcc, operands, n: encoding.condition) }
-    return callout(.setcc, operands, width: 1, extra: encoding.condition)
+    return callout(.setcc, operands, width: 1, extra: UInt16(encoding.condition))
   }
 
   mutating func exchange() -> Outcome {

@@ -148,9 +148,9 @@ extension InstructionEncoding {
   private static let markDisplacement: Int64 = 0x5045_4e00
 
   /// The region of the mark that this is, or nil.
-  func mark(_ bytes: UnsafePointer<UInt8>) -> UInt16? {
+  func mark(_ bytes: UnsafePointer<UInt8>) -> UInt8? {
     guard map == .secondary, opcode == 0x1f, modRM == 0x84, sib == 0, displacementSize == 4 else { return nil }
     let displacement = displacement(bytes)
-    return displacement & ~0xff == Self.markDisplacement ? UInt16(displacement & 0xff) : nil
+    return displacement & ~0xff == Self.markDisplacement ? UInt8(displacement & 0xff) : nil
   }
 }

@@ -62,7 +62,7 @@ struct Lowering {
 
   /// Appends `handler` with the operands that `gather` found.
   mutating func finish(
-    _ handler: Handler, _ operands: Operands, imm: Int64? = nil, cost: CostClass = .simple, n: UInt16 = 0
+    _ handler: Handler, _ operands: Operands, imm: Int64? = nil, cost: CostClass = .simple, n: UInt8 = 0
   ) -> Outcome {
     finish(
       Operation(

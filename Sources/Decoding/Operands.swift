@@ -207,7 +207,7 @@ extension Lowering {
     prepare(
       Operation(
         .address, base: operand.base, index: operand.index, scale: operand.scale, imm: Int64(bitPattern: mask),
-        disp: disp, n: UInt16(segment?.rawValue ?? 7)))
+        disp: disp, n: segment?.rawValue ?? 7))
     operand.base = Slot.address
     operand.index = Slot.zero
     operand.scale = 0

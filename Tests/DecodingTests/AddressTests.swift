@@ -38,7 +38,7 @@ struct AddressTests {
   @Test func `GS beside a base and an index is added by an address operation`() {
     let load = Decoded([0x65, 0x48, 0x8b, 0x44, 0xcb, 0x08])
     #expect(load.operations.map(\.handler) == [.address, .load64])
-    #expect(load.operations[0].n == UInt16(SegmentRegister.gs.rawValue))
+    #expect(load.operations[0].n == SegmentRegister.gs.rawValue)
     #expect(load.operations[0].imm == -1)
     #expect(Place(load.operations[0]) == Place(base: Slot.rbx, index: Slot.rcx, scale: 3, disp: 8))
     #expect(load.place == Place(base: Slot.address))
@@ -59,16 +59,16 @@ struct AddressTests {
   }
 
   @Test func `32-bit code goes through DS, or SS for a stack pointer, or the override`() {
-    func address(_ bytes: [UInt8]) -> (UInt16, Int64) {
+    func address(_ bytes: [UInt8]) -> (UInt8, Int64) {
       let operation = Decoded(bytes, .bits32).operations[0]
       #expect(operation.handler == .address)
       return (operation.n, operation.imm)
     }
-    #expect(address([0x8b, 0x00]) == (UInt16(SegmentRegister.ds.rawValue), 0xffff_ffff))
-    #expect(address([0x8b, 0x45, 0x08]) == (UInt16(SegmentRegister.ss.rawValue), 0xffff_ffff))
-    #expect(address([0x8b, 0x04, 0x24]) == (UInt16(SegmentRegister.ss.rawValue), 0xffff_ffff))
-    #expect(address([0x26, 0x8b, 0x45, 0x08]) == (UInt16(SegmentRegister.es.rawValue), 0xffff_ffff))
-    #expect(address([0x67, 0x8b, 0x42, 0x10]) == (UInt16(SegmentRegister.ss.rawValue), 0xffff))
+    #expect(address([0x8b, 0x00]) == (SegmentRegister.ds.rawValue, 0xffff_ffff))
+    #expect(address([0x8b, 0x45, 0x08]) == (SegmentRegister.ss.rawValue, 0xffff_ffff))
+    #expect(address([0x8b, 0x04, 0x24]) == (SegmentRegister.ss.rawValue, 0xffff_ffff))
+    #expect(address([0x26, 0x8b, 0x45, 0x08]) == (SegmentRegister.es.rawValue, 0xffff_ffff))
+    #expect(address([0x67, 0x8b, 0x42, 0x10]) == (SegmentRegister.ss.rawValue, 0xffff))
   }
 
   @Test func `16-bit addresses have two registers and wrap at 64 KiB`() {

@@ -10,7 +10,7 @@ struct LoweringTests {
     var dst = Slot.zero
     var src = Slot.zero
     var imm: Int64 = 0
-    var n: UInt16 = 0
+    var n: UInt8 = 0
 
     var testDescription: String { bytes.map { String($0, radix: 16) }.joined(separator: " ") }
   }

@@ -11,7 +11,8 @@ struct RealModeTests {
       state.cr0 = CR0.extensionType
       state.cr4 = 0
       state.efer = 0
-      for (register, selector) in [(SegmentRegister.cs, 0x100), (.ss, 0x300), (.ds, 0), (.es, 0)] as [(_, UInt16)] {
+      let selectors: [(SegmentRegister, UInt16)] = [(.cs, 0x100), (.ss, 0x300), (.ds, 0), (.es, 0)]
+      for (register, selector) in selectors {
         state[register] = Segment(
           selector: selector, base: UInt64(selector) << 4, limit: 0xffff, attributes: register == .cs ? 0x9b : 0x93)
       }

@@ -23,16 +23,16 @@ struct Block {
   var isDropped: Bool
 }
 
-/// What must agree for a block to be used: the host page, the code size, and whether it is one of a single instruction.
+/// What must agree for a block to be used: the host page, the code size, whether vector instructions need not ask, and
+/// whether it is one of a single instruction.
 struct BlockKey: Equatable {
   let rawValue: UInt64
 
-  @inline(__always) init(page: UInt64, size: CodeSize, single: Bool) {
-    rawValue = page & ~0xfff | UInt64(size.rawValue) | (single ? 4 : 0)
+  @inline(__always) init(page: UInt64, size: CodeSize, vectors: VectorMode, single: Bool) {
+    rawValue = page & ~0xfff | UInt64(size.rawValue) | (single ? 4 : 0) | UInt64(vectors.rawValue) << 3
   }
 
   var page: UInt64 { rawValue & ~0xfff }
-  var isSingle: Bool { rawValue & 4 != 0 }
 }
 
 extension UnsafeMutablePointer<Block> {

@@ -9,6 +9,7 @@ final class BlockCache {
   private let memory: HostMemory
   private let decoder: any InstructionDecoder
   private let costs: HotCosts
+  private let features: FeatureSet
   let greatestLength: Int
   private let traits: UnsafeMutablePointer<HandlerTraits>
 
@@ -36,10 +37,13 @@ final class BlockCache {
   /// Told when a frame begins to hold code, so that stores to it take the slow path.
   var frameBecameCode: (UInt64) -> Void = { _ in }
 
-  init(memory: HostMemory, decoder: any InstructionDecoder, costs: HotCosts, greatestLength: Int) {
+  init(
+    memory: HostMemory, decoder: any InstructionDecoder, costs: HotCosts, features: FeatureSet, greatestLength: Int
+  ) {
     self.memory = memory
     self.decoder = decoder
     self.costs = costs
+    self.features = features
     self.greatestLength = max(1, min(greatestLength, 64))
     traits = .allocate(capacity: HandlerTraits.table.count)
     traits.initialize(from: HandlerTraits.table, count: HandlerTraits.table.count)
@@ -93,10 +97,10 @@ final class BlockCache {
   ///   - secondPage: asked for the host address of the next linear page, when the first instruction goes on there; its
   ///     failure is passed on.
   func build(
-    rip: UInt64, linear: UInt64, page: UInt64, size: CodeSize, single: Bool,
+    rip: UInt64, linear: UInt64, page: UInt64, size: CodeSize, vectors: VectorMode, single: Bool,
     secondPage: () throws(Stopped) -> UInt64
   ) throws(Stopped) -> UnsafeMutablePointer<Block> {
-    let key = BlockKey(page: page, size: size, single: single)
+    let key = BlockKey(page: page, size: size, vectors: vectors, single: single)
     let limit = single ? 1 : greatestLength
     let start = linear & 0xfff
     var offset = start
@@ -122,6 +126,8 @@ final class BlockCache {
       case .decoded(let bytes, let count):
         length = bytes
         operations += count
+        if size != .bits64 && count > 1 { describeAccess(scratch + operations - 2, of: scratch[operations - 1]) }
+        scratch[operations - 1].trustVector(vectors, features)
       case .truncated, .invalid, .tooLong:
         // Any of the bytes may make it another instruction when it changes.
         at.pointee = Operation(result == .tooLong ? .tooLong : .invalidOpcode, length: 1)
@@ -187,11 +193,10 @@ final class BlockCache {
     for index in 0..<count {
       let op = scratch + index
       let t = traits[Int(op.pointee.handler.rawValue)]
-      if op.pointee.handler == .address { describeAccess(op, of: op[1]) }
       // What only prepares an instruction, or ends a block, is none: however the code is cut, it costs the same.
       op.pointee.cycles = op.pointee.endsInstruction ? costs.base(op.pointee.cycles) : 0
       op.pointee.length = op.pointee.length & 0xf | t.accesses << 4
-      if op.pointee.handler == .jcc, let condition = Condition(rawValue: UInt8(truncatingIfNeeded: op.pointee.n)),
+      if op.pointee.handler == .jcc, let condition = Condition(rawValue: op.pointee.n),
         let special = HandlerTraits.specialised(condition, after: producer)
       {
         op.pointee.handler = special
@@ -218,7 +223,9 @@ final class BlockCache {
   /// Tells an `address` operation what the instruction behind it does there, so that a segment's limit and type can be
   /// checked: the bytes in `dst`, whether it writes in `src`.
   private func describeAccess(_ address: UnsafeMutablePointer<Operation>, of user: Operation) {
-    var access = (width: traits[Int(user.handler.rawValue)].width, writes: traits[Int(user.handler.rawValue)].writesMemory)
+    guard address.pointee.handler == .address else { return }
+    let t = traits[Int(user.handler.rawValue)]
+    var access = (width: t.width, writes: t.writesMemory)
     if user.handler == .callout || user.handler == .calloutTerminal, let callout = Callout(rawValue: user.n) {
       access = callout.memoryAccess(OperandForm(rawValue: user.link))
     }

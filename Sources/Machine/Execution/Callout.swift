@@ -2,7 +2,7 @@
 /// `Instructions/` for them, with a generic description of the operands (`OperandForm`).
 ///
 /// The raw value of the family is its place in the table of functions; one file of `Instructions/` has each family.
-@frozen public enum Callout: UInt16, Sendable, CaseIterable {
+@frozen public enum Callout: UInt8, Sendable, CaseIterable {
   // Moves (Instructions/Move.swift)
   case mov, movzx, movsx, cmovcc, setcc, xchg, bswap, xlat, lahf, sahf
   /// CBW/CWDE/CDQE and CWD/CDQ/CQO, by width of the source.

@@ -1694,6 +1694,281 @@ extension Processor {
         op = next.operations
         continue
 
+      // Vectors
+      case .vectorMoveRR:
+        r.setVector(op.pointee.dst, r.vector(op.pointee.src))
+        op += 1
+        continue
+      case .vectorLoad:
+        guard let value = loadVector(op, direct, r.address(op), aligned: false) else { return fail(op, block) }
+        r.setVector(op.pointee.dst, value)
+        op += 1
+        continue
+      case .vectorLoadAligned:
+        guard let value = loadVector(op, direct, r.address(op), aligned: true) else { return fail(op, block) }
+        r.setVector(op.pointee.dst, value)
+        op += 1
+        continue
+      case .vectorStore:
+        guard storeVector(op, direct, r.address(op), r.vector(op.pointee.src), aligned: false) else {
+          return fail(op, block)
+        }
+        op += 1
+        continue
+      case .vectorStoreAligned:
+        guard storeVector(op, direct, r.address(op), r.vector(op.pointee.src), aligned: true) else {
+          return fail(op, block)
+        }
+        op += 1
+        continue
+      case .vectorLoadLow32:
+        guard let value: UInt32 = load(op, direct, r.address(op)) else { return fail(op, block) }
+        r.setVector(op.pointee.dst, Vector128(UInt64(value), 0))
+        op += 1
+        continue
+      case .vectorLoadLow64:
+        guard let value: UInt64 = load(op, direct, r.address(op)) else { return fail(op, block) }
+        r.setVector(op.pointee.dst, Vector128(value, 0))
+        op += 1
+        continue
+      case .vectorStoreLow32:
+        guard store(op, direct, r.address(op), UInt32(truncatingIfNeeded: r.low(op.pointee.src))) else {
+          return fail(op, block)
+        }
+        op += 1
+        continue
+      case .vectorStoreLow64:
+        guard store(op, direct, r.address(op), r.low(op.pointee.src)) else { return fail(op, block) }
+        op += 1
+        continue
+      case .vectorMergeLow32:
+        r.setLow(op.pointee.dst, r.low(op.pointee.dst) & ~0xffff_ffff | r.low(op.pointee.src) & 0xffff_ffff)
+        op += 1
+        continue
+      case .vectorMergeLow64:
+        r.setLow(op.pointee.dst, r.low(op.pointee.src))
+        op += 1
+        continue
+      case .vectorMoveLow64:
+        r.setVector(op.pointee.dst, Vector128(r.low(op.pointee.src), 0))
+        op += 1
+        continue
+      case .vectorFromR32:
+        r.setVector(op.pointee.dst, Vector128(UInt64(r.get32(op.pointee.src)), 0))
+        op += 1
+        continue
+      case .vectorFromR64:
+        r.setVector(op.pointee.dst, Vector128(r.get64(op.pointee.src), 0))
+        op += 1
+        continue
+      case .vectorToR32:
+        r.set32(op.pointee.dst, UInt32(truncatingIfNeeded: r.low(op.pointee.src)))
+        op += 1
+        continue
+      case .vectorToR64:
+        r.set64(op.pointee.dst, r.low(op.pointee.src))
+        op += 1
+        continue
+      case .vectorAndRR:
+        r.setVector(op.pointee.dst, r.vector(op.pointee.dst) & r.vector(op.pointee.src))
+        op += 1
+        continue
+      case .vectorAndNotRR:
+        r.setVector(op.pointee.dst, ~r.vector(op.pointee.dst) & r.vector(op.pointee.src))
+        op += 1
+        continue
+      case .vectorOrRR:
+        r.setVector(op.pointee.dst, r.vector(op.pointee.dst) | r.vector(op.pointee.src))
+        op += 1
+        continue
+      case .vectorXorRR:
+        r.setVector(op.pointee.dst, r.vector(op.pointee.dst) ^ r.vector(op.pointee.src))
+        op += 1
+        continue
+      case .vectorAddRR64:
+        r.setVector(op.pointee.dst, r.vector(op.pointee.dst) &+ r.vector(op.pointee.src))
+        op += 1
+        continue
+      case .vectorAddRR32:
+        r.setVector(op.pointee.dst, r.vector(op.pointee.dst).adding32(r.vector(op.pointee.src)))
+        op += 1
+        continue
+      case .vectorSubtractRR8:
+        r.setVector(op.pointee.dst, r.vector(op.pointee.dst).subtracting8(r.vector(op.pointee.src)))
+        op += 1
+        continue
+      case .vectorEqualRR8:
+        r.setVector(op.pointee.dst, r.vector(op.pointee.dst).equal8(r.vector(op.pointee.src)))
+        op += 1
+        continue
+      case .vectorMaskRR8:
+        r.set64(op.pointee.dst, r.vector(op.pointee.src).signs8)
+        op += 1
+        continue
+      case .vectorSelectRR32:
+        r.setVector(op.pointee.dst, r.vector(op.pointee.src).selected32(UInt8(truncatingIfNeeded: op.pointee.imm)))
+        op += 1
+        continue
+      case .integerRR:
+        r.setVector(op.pointee.dst, VectorInteger.made(op, r.vector(op.pointee.dst), r.vector(op.pointee.src)))
+        op += 1
+        continue
+      case .integerRI:
+        let count = Vector128(UInt64(truncatingIfNeeded: op.pointee.imm), 0)
+        r.setVector(op.pointee.dst, VectorInteger.made(op, r.vector(op.pointee.dst), count))
+        op += 1
+        continue
+      case .integerRM:
+        guard let value = loadVector(op, direct, r.address(op), aligned: true) else { return fail(op, block) }
+        r.setVector(op.pointee.dst, VectorInteger.made(op, r.vector(op.pointee.dst), value))
+        op += 1
+        continue
+      case .shuffleRR:
+        r.setVector(op.pointee.dst, VectorShuffle.made(op, r.vector(op.pointee.dst), r.vector(op.pointee.src)))
+        op += 1
+        continue
+      case .shuffleRM:
+        guard let value = loadVector(op, direct, r.address(op), aligned: true) else { return fail(op, block) }
+        r.setVector(op.pointee.dst, VectorShuffle.made(op, r.vector(op.pointee.dst), value))
+        op += 1
+        continue
+      case .doubleAddRR:
+        if let result = hostSum(r.double(op.pointee.dst), r.double(op.pointee.src)) {
+          r.setDouble(op.pointee.dst, result)
+        } else if !performFloat(op, r.vector(op.pointee.src)) {
+          return fail(op, block)
+        }
+        op += 1
+        continue
+      case .doubleAddRM:
+        guard let value: UInt64 = load(op, direct, r.address(op)) else { return fail(op, block) }
+        if let result = hostSum(r.double(op.pointee.dst), r.double(bits: value)) {
+          r.setDouble(op.pointee.dst, result)
+        } else if !performFloat(op, Vector128(value, 0)) {
+          return fail(op, block)
+        }
+        op += 1
+        continue
+      case .doubleSubtractRR:
+        if let result = hostDifference(r.double(op.pointee.dst), r.double(op.pointee.src)) {
+          r.setDouble(op.pointee.dst, result)
+        } else if !performFloat(op, r.vector(op.pointee.src)) {
+          return fail(op, block)
+        }
+        op += 1
+        continue
+      case .doubleSubtractRM:
+        guard let value: UInt64 = load(op, direct, r.address(op)) else { return fail(op, block) }
+        if let result = hostDifference(r.double(op.pointee.dst), r.double(bits: value)) {
+          r.setDouble(op.pointee.dst, result)
+        } else if !performFloat(op, Vector128(value, 0)) {
+          return fail(op, block)
+        }
+        op += 1
+        continue
+      case .doubleMultiplyRR:
+        if let result = hostProduct(r.double(op.pointee.dst), r.double(op.pointee.src)) {
+          r.setDouble(op.pointee.dst, result)
+        } else if !performFloat(op, r.vector(op.pointee.src)) {
+          return fail(op, block)
+        }
+        op += 1
+        continue
+      case .doubleMultiplyRM:
+        guard let value: UInt64 = load(op, direct, r.address(op)) else { return fail(op, block) }
+        if let result = hostProduct(r.double(op.pointee.dst), r.double(bits: value)) {
+          r.setDouble(op.pointee.dst, result)
+        } else if !performFloat(op, Vector128(value, 0)) {
+          return fail(op, block)
+        }
+        op += 1
+        continue
+      case .doubleDivideRR:
+        if let result = hostQuotient(r.double(op.pointee.dst), r.double(op.pointee.src)) {
+          r.setDouble(op.pointee.dst, result)
+        } else if !performFloat(op, r.vector(op.pointee.src)) {
+          return fail(op, block)
+        }
+        op += 1
+        continue
+      case .doubleDivideRM:
+        guard let value: UInt64 = load(op, direct, r.address(op)) else { return fail(op, block) }
+        if let result = hostQuotient(r.double(op.pointee.dst), r.double(bits: value)) {
+          r.setDouble(op.pointee.dst, result)
+        } else if !performFloat(op, Vector128(value, 0)) {
+          return fail(op, block)
+        }
+        op += 1
+        continue
+      case .doubleCompareRR:
+        if let flags = hostOrder(r.double(op.pointee.dst), r.double(op.pointee.src)) {
+          s.pointee.flags = LazyFlags(flags)
+        } else if !performFloat(op, r.vector(op.pointee.src)) {
+          return fail(op, block)
+        }
+        op += 1
+        continue
+      case .doubleCompareRM:
+        guard let value: UInt64 = load(op, direct, r.address(op)) else { return fail(op, block) }
+        if let flags = hostOrder(r.double(op.pointee.dst), r.double(bits: value)) {
+          s.pointee.flags = LazyFlags(flags)
+        } else if !performFloat(op, Vector128(value, 0)) {
+          return fail(op, block)
+        }
+        op += 1
+        continue
+      case .doubleFromR32:
+        r.setDouble(op.pointee.dst, hostDouble(r.get32(op.pointee.src)))
+        op += 1
+        continue
+      case .doubleFromR64:
+        if let result = hostDouble(r.get64(op.pointee.src)) {
+          r.setDouble(op.pointee.dst, result)
+        } else if !performVector(op) {
+          return fail(op, block)
+        }
+        op += 1
+        continue
+      case .doubleToR32:
+        if let result = hostInteger32(r.double(op.pointee.src)) {
+          r.set32(op.pointee.dst, result)
+        } else if !performVector(op) {
+          return fail(op, block)
+        }
+        op += 1
+        continue
+      case .doubleToR64:
+        if let result = hostInteger64(r.double(op.pointee.src)) {
+          r.set64(op.pointee.dst, result)
+        } else if !performVector(op) {
+          return fail(op, block)
+        }
+        op += 1
+        continue
+      case .floatRR:
+        guard performFloat(op, r.vector(op.pointee.src)) else { return fail(op, block) }
+        op += 1
+        continue
+      case .floatRM32:
+        guard let value: UInt32 = load(op, direct, r.address(op)) else { return fail(op, block) }
+        guard performFloat(op, Vector128(UInt64(value), 0)) else { return fail(op, block) }
+        op += 1
+        continue
+      case .floatRM64:
+        guard let value: UInt64 = load(op, direct, r.address(op)) else { return fail(op, block) }
+        guard performFloat(op, Vector128(value, 0)) else { return fail(op, block) }
+        op += 1
+        continue
+      case .floatRM128:
+        guard let value = loadVector(op, direct, r.address(op), aligned: true) else { return fail(op, block) }
+        guard performFloat(op, value) else { return fail(op, block) }
+        op += 1
+        continue
+      case .vector:
+        guard performVector(op) else { return fail(op, block) }
+        op += 1
+        continue
+
       // Everything rarer
       case .callout:
         guard callOut(op) else { return fail(op, block) }

@@ -75,6 +75,8 @@ extension Processor {
   func block(at rip: UInt64, single: Bool) throws(Stopped) -> UnsafeMutablePointer<Block> {
     let size = codeSize
     let linear = size == .bits64 ? rip : (rip &+ s.pointee[.cs].base) & 0xffff_ffff
+    let nearLimit = isNearLimit(rip)
+    if nearLimit && rip > UInt64(s.pointee[.cs].limit) { throw raise(.generalProtection(0)) }
     if linear >> 12 != fetchPage {
       guard size != .bits64 || isCanonical(linear) else { throw raise(.generalProtection(0)) }
       stamp = s.pointee.retired &+ 1
@@ -84,25 +86,23 @@ extension Processor {
       fetchSecondPage = .max
     }
     let frame = fetchFrame
-    let nearLimit = isNearLimit(rip)
-    if nearLimit && rip > UInt64(s.pointee[.cs].limit) { throw raise(.generalProtection(0)) }
-    let next = try block(at: rip, linear, frame, BlockKey(page: frame, size: size, single: single))
+    let next = try block(at: rip, linear, frame, single: single)
     if nearLimit || size != .bits64 && next.pointee.secondPage != .max { try checkLimit(of: next) }
     return next
   }
 
   private func block(
-    at rip: UInt64, _ linear: UInt64, _ frame: UInt64, _ key: BlockKey
+    at rip: UInt64, _ linear: UInt64, _ frame: UInt64, single: Bool
   ) throws(Stopped) -> UnsafeMutablePointer<Block> {
-    if let known = blocks.find(rip, key) {
+    if let known = blocks.find(rip, BlockKey(page: frame, size: codeSize, vectors: vectorMode, single: single)) {
       if known.pointee.secondPage == .max { return known }
       // The instruction's other page may have been mapped elsewhere since.
       if try secondPage(of: linear) == known.pointee.secondPage { return known }
       blocks.dropFrame(frame >> 12)
     }
-    return try blocks.build(rip: rip, linear: linear, page: frame, size: codeSize, single: key.isSingle) {
-      () throws(Stopped) -> UInt64 in try secondPage(of: linear)
-    }
+    return try blocks.build(
+      rip: rip, linear: linear, page: frame, size: codeSize, vectors: vectorMode, single: single
+    ) { () throws(Stopped) -> UInt64 in try secondPage(of: linear) }
   }
 
   /// Whether the code segment ends within the page of an instruction. Blocks know no limit: code of such a page is
@@ -219,7 +219,7 @@ extension Processor {
   func mark(_ op: UnsafeMutablePointer<Operation>, _ block: UnsafeMutablePointer<Block>) -> Leave {
     s.finish(block)
     s.pointee.rip = UInt64(bitPattern: op[1].imm)
-    let id = UInt8(truncatingIfNeeded: op.pointee.n)
+    let id = op.pointee.n
     regions.begin(Int(id), ledger: ledger, retired: s.pointee.retired)
     observer?.marked(id, at: clock, retired: s.pointee.retired)
     return .completed
@@ -229,7 +229,7 @@ extension Processor {
   @inline(never)
   func prepareAddress(_ op: UnsafeMutablePointer<Operation>) -> Bool {
     let offset = effectiveAddress(op) & UInt64(bitPattern: op.pointee.imm)
-    guard op.pointee.n < 6, let segment = SegmentRegister(rawValue: UInt8(op.pointee.n)) else {
+    guard op.pointee.n < 6, let segment = SegmentRegister(rawValue: op.pointee.n) else {
       s.pointee.slots[Int(Slot.address)] = offset
       return true
     }

@@ -1,8 +1,8 @@
 /// What an operation does: one case of the dispatch switch each.
 ///
 /// Names: what, operand form (R register, I immediate, M memory, C count in CL; destination first), operand size in
-/// bits. Keep it near 250 cases: compile time grows faster than linearly, and rarer instructions are `Callout`s.
-@frozen public enum Handler: UInt8, CaseIterable, Sendable {
+/// bits. Keep it below 300 cases: compile time grows faster than linearly, and rarer instructions are `Callout`s.
+@frozen public enum Handler: UInt16, CaseIterable, Sendable {
   /// A prepared memory address: `slots[address] = ((slots[base] + slots[index] << scale + disp) & imm) + base of
   /// segment n`, n = 7: no segment. `imm` is the mask of the address size. In 16- and 32-bit code the segment's limit
   /// and type are checked too; the block builder puts the bytes of the access into `dst`, and 1 for a write into `src`.
@@ -85,6 +85,24 @@
   case cmpRI64JccE, cmpRI64JccNe, cmpRI64JccL, cmpRI64JccG
   case testRR32JccE, testRR32JccNe, testRR32JccS, testRR32JccNs, testRR64JccE
   case testRR64JccNe, testRR64JccS, testRR64JccNs
+  /// Moves of vectors: whole between registers, from and to memory at any address or at multiples of 16; of the low
+  /// part, the rest cleared by a load and by `vectorMoveLow64`; from and to a general register.
+  case vectorMoveRR, vectorLoad, vectorLoadAligned, vectorStore, vectorStoreAligned
+  case vectorLoadLow32, vectorLoadLow64, vectorStoreLow32, vectorStoreLow64
+  case vectorMergeLow32, vectorMergeLow64, vectorMoveLow64, vectorFromR32, vectorFromR64, vectorToR32, vectorToR64
+  /// Operations on two vectors: PAND and its kin, PADDD, PADDQ, PSUBB, PCMPEQB; PMOVMSKB; PSHUFD.
+  case vectorAndRR, vectorAndNotRR, vectorOrRR, vectorXorRR, vectorAddRR32, vectorAddRR64, vectorSubtractRR8
+  case vectorEqualRR8, vectorMaskRR8, vectorSelectRR32
+  /// The other operations of `VectorInteger` and `VectorShuffle` that make a vector of two.
+  case integerRR, integerRI, integerRM, shuffleRR, shuffleRM
+  /// Scalars of double precision, as long as the host's arithmetic is the exact one's.
+  case doubleAddRR, doubleAddRM, doubleSubtractRR, doubleSubtractRM, doubleMultiplyRR, doubleMultiplyRM
+  case doubleDivideRR, doubleDivideRM, doubleCompareRR, doubleCompareRM
+  case doubleFromR32, doubleFromR64, doubleToR32, doubleToR64
+  /// The other floating-point arithmetic, by the width of the memory operand.
+  case floatRR, floatRM32, floatRM64, floatRM128
+  /// The other vector instructions that nothing forbids.
+  case vector
   /// The block ends without a branch: the next instruction is in another block.
   case fallThrough
   /// An instruction of `Callout` n that leaves RIP at the next instruction, and one that may go elsewhere or change the

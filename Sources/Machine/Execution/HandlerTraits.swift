@@ -53,6 +53,26 @@ struct HandlerTraits {
       traits.producer = .other
     case .address, .stale:
       traits.mayStop = true
+    case .vector, .doubleCompareRR, .doubleCompareRM:
+      traits.mayStop = true
+      traits.readsFlags = handler == .vector
+      traits.producer = .other
+      traits.accesses = handler == .doubleCompareRM ? 1 : 0
+    case .vectorLoad, .vectorLoadAligned, .vectorStore, .vectorStoreAligned, .vectorLoadLow32, .vectorLoadLow64,
+      .vectorStoreLow32, .vectorStoreLow64, .integerRM, .shuffleRM, .doubleAddRM, .doubleSubtractRM,
+      .doubleMultiplyRM, .doubleDivideRM:
+      traits.mayStop = true
+      traits.accesses = 1
+    // MXCSR may ask for an exception.
+    case .doubleAddRR, .doubleSubtractRR, .doubleMultiplyRR, .doubleDivideRR, .doubleFromR64, .doubleToR32,
+      .doubleToR64:
+      traits.mayStop = true
+    // COMISS makes flags.
+    case .floatRR, .floatRM32, .floatRM64, .floatRM128:
+      traits.mayStop = true
+      traits.readsFlags = true
+      traits.producer = .other
+      traits.accesses = handler == .floatRR ? 0 : 1
     case .push64, .pushI64, .pop64, .leave64:
       traits.mayStop = true
       traits.accesses = 1
@@ -160,18 +180,18 @@ struct HandlerTraits {
 
   /// A comparison or TEST and the conditional jump behind it as one operation, where there is one.
   static func fused(_ first: Handler, _ second: Handler) -> Handler? {
-    fusions[UInt16(first.rawValue) << 8 | UInt16(second.rawValue)]
+    fusions[UInt32(first.rawValue) << 16 | UInt32(second.rawValue)]
   }
 
-  private static let fusions: [UInt16: Handler] = {
-    var table: [UInt16: Handler] = [:]
+  private static let fusions: [UInt32: Handler] = {
+    var table: [UInt32: Handler] = [:]
     for (handler, name) in zip(Handler.allCases, names) {
       guard let jcc = name.firstRange(of: "Jcc") else { continue }
       let kind = name.hasPrefix("cmp") ? "Sub" : "Logic"
       guard let first = byName[String(name[..<jcc.lowerBound])],
         let second = byName["jcc\(kind)\(name[jcc.upperBound...])"]
       else { continue }
-      table[UInt16(first.rawValue) << 8 | UInt16(second.rawValue)] = handler
+      table[UInt32(first.rawValue) << 16 | UInt32(second.rawValue)] = handler
     }
     return table
   }()

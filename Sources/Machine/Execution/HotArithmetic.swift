@@ -9,8 +9,8 @@ extension UnsafeMutablePointer<ProcessorState> {
   @inline(__always) var signedA: Int64 { Int64(bitPattern: pointee.flags.a) }
   @inline(__always) var signedB: Int64 { Int64(bitPattern: pointee.flags.b) }
 
-  @inline(__always) func holds(_ condition: UInt16) -> Bool {
-    pointee.flags.holds(Condition(rawValue: UInt8(truncatingIfNeeded: condition & 15)).unsafelyUnwrapped)
+  @inline(__always) func holds(_ condition: UInt8) -> Bool {
+    pointee.flags.holds(unsafeBitCast(condition & 15, to: Condition.self))
   }
 
   /// Adds a finished block to the account.

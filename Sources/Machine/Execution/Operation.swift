@@ -8,6 +8,8 @@
   public var handler: Handler
   /// Bytes of the guest instruction that end with this operation; 0 for an operation that only prepares the next.
   public var length: UInt8
+  /// Condition (`Condition`), `Callout` number, or segment, by handler.
+  public var n: UInt8
   /// Destination register slot (`Slot`), or the register of a form with one register.
   public var dst: UInt8
   /// Source register slot.
@@ -19,22 +21,20 @@
   /// The number of the instruction within its block, from 0: added to the retired count it is the time stamp of its
   /// accesses.
   public var indexInBlock: UInt8
-  /// Immediate operand, sign- or zero-extended as the instruction wants it; the absolute target of a direct branch.
-  public var imm: Int64
-  /// Displacement of the memory operand. A RIP-relative operand that does not fit is prepared by `address`.
-  public var disp: Int32
   /// Base cost in cycles. The decoder stores a `CostClass` here, which the block builder turns into the profile's
   /// cycles.
   public var cycles: UInt16
-  /// Condition (`Condition`), `Callout` number, or segment, by handler.
-  public var n: UInt16
+  /// Displacement of the memory operand. A RIP-relative operand that does not fit is prepared by `address`.
+  public var disp: Int32
+  /// Immediate operand, sign- or zero-extended as the instruction wants it; the absolute target of a direct branch.
+  public var imm: Int64
   /// Direct branches: address of the linked block, 0 while unlinked. Callouts: the packed `OperandForm`.
   public var link: UInt64
 
   @inlinable public init(
     _ handler: Handler, length: UInt8 = 0, dst: UInt8 = Slot.zero, src: UInt8 = Slot.zero, base: UInt8 = Slot.zero,
     index: UInt8 = Slot.zero, scale: UInt8 = 0, imm: Int64 = 0, disp: Int32 = 0, cost: CostClass = .simple,
-    n: UInt16 = 0, link: UInt64 = 0
+    n: UInt8 = 0, link: UInt64 = 0
   ) {
     self.handler = handler
     self.length = length

@@ -12,6 +12,10 @@ enum Leave {
 struct Registers {
   private let slots: UnsafeMutablePointer<UInt64>
 
+  @inline(__always) var state: UnsafeMutablePointer<ProcessorState> {
+    UnsafeMutableRawPointer(slots).assumingMemoryBound(to: ProcessorState.self)
+  }
+
   @inline(__always) init(_ s: UnsafeMutablePointer<ProcessorState>) {
     slots = UnsafeMutableRawPointer(s).assumingMemoryBound(to: UInt64.self)
   }

@@ -152,6 +152,7 @@ extension Processor {
     leave = .completed
     let retiredBefore = s.pointee.retired
     do {
+      vectorMode = currentVectorMode
       let wasDue = s.pointee.executed >= s.pointee.executedDeadline
       var next = try block(at: s.pointee.rip, single: alone)
       // The fetch took the clock to a deadline: whoever waits for that comes before the instruction, as in `follow`.

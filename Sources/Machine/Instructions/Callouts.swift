@@ -197,13 +197,22 @@ extension Processor {
     case .in: try portIn(op)
     case .out: try portOut(op)
     // Vectors (Vector*.swift, ExtendedState.swift)
+    case .vectorMove, .vectorShuffle, .vectorInteger, .vectorFloat, .vectorConvert, .vectorString:
+      try checkVector(OperandForm(op).vector)
+      try performVector(callout, op)
+    case .extendedState: try extendedState(op)
+    }
+  }
+
+  /// A vector instruction of which it is known that nothing forbids it.
+  func performVector(_ callout: Callout, _ op: UnsafePointer<Operation>) throws(Stopped) {
+    switch callout {
     case .vectorMove: try vectorMove(op)
     case .vectorShuffle: try vectorShuffle(op)
     case .vectorInteger: try vectorInteger(op)
     case .vectorFloat: try vectorFloat(op)
     case .vectorConvert: try vectorConvert(op)
-    case .vectorString: try vectorString(op)
-    case .extendedState: try extendedState(op)
+    default: try vectorString(op)
     }
   }
 }

@@ -4,7 +4,6 @@ extension Processor {
   func vectorConvert(_ op: UnsafePointer<Operation>) throws(Stopped) {
     let form = OperandForm(op)
     let vector = form.vector
-    try checkVector(vector)
     guard let operation = VectorConvert(rawValue: vector.operation) else { return }
     var unit = FloatUnit(s.pointee.vector.mxcsr)
     let format = vector.isDouble ? FloatFormat.double : .single

@@ -3,11 +3,16 @@
 extension Processor {
   func vectorFloat(_ op: UnsafePointer<Operation>) throws(Stopped) {
     let form = OperandForm(op)
+    try vectorFloat(op, form, try vectorSource(op, form))
+  }
+
+  /// The same with the second operand at hand.
+  @inline(__always)
+  func vectorFloat(_ op: UnsafePointer<Operation>, _ form: OperandForm, _ b: Vector128) throws(Stopped) {
     let vector = form.vector
-    try checkVector(vector)
     guard let operation = VectorFloat(rawValue: vector.operation) else { return }
     let a = xmm(op.pointee.dst)
-    let b = try vectorSource(op, form)
+    if let result = hostVector(operation, vector, a, b) { return setXMM(op.pointee.dst, result) }
     var unit = FloatUnit(s.pointee.vector.mxcsr)
     let control = UInt8(truncatingIfNeeded: op.pointee.imm)
     let format = vector.isDouble ? FloatFormat.double : .single
@@ -62,14 +67,10 @@ extension Processor {
 extension FloatUnit {
   @inline(__always)
   fileprivate mutating func arithmetic(_ operation: VectorFloat, _ a: UInt64, _ b: UInt64, isDouble: Bool) -> UInt64 {
-    if isPlain {
-      if isDouble {
-        if let result = Self.plain(operation, Double(bitPattern: a), Double(bitPattern: b)) { return result.bitPattern }
-      } else {
-        let x = Float(bitPattern: UInt32(truncatingIfNeeded: a))
-        let y = Float(bitPattern: UInt32(truncatingIfNeeded: b))
-        if let result = Self.plain(operation, x, y) { return UInt64(result.bitPattern) }
-      }
+    if isDouble {
+      if let result = hosted(operation, Double(bitPattern: a), Double(bitPattern: b)) { return result.bitPattern }
+    } else if let result = hosted(operation, Float(low: a), Float(low: b)) {
+      return UInt64(result.bitPattern)
     }
     return exact(operation, a, b, isDouble ? .double : .single)
   }
@@ -84,33 +85,12 @@ extension FloatUnit {
     }
   }
 
-  /// The host's result where it is normal, and no operand denormal: then there is nothing to tell but imprecision.
-  @inline(__always)
-  private static func plain<Number: BinaryFloatingPoint>(_ operation: VectorFloat, _ a: Number, _ b: Number) -> Number?
-  {
-    let result: Number
-    switch operation {
-    case .add: result = a + b
-    case .subtract: result = a - b
-    case .multiply: result = a * b
-    default: result = a / b
-    }
-    // The least normal number may have been rounded up to.
-    guard result.magnitude > Number.leastNormalMagnitude, result.magnitude < .infinity, !a.isSubnormal, !b.isSubnormal
-    else { return nil }
-    return result
-  }
-
   @inline(__always)
   fileprivate mutating func squareRoot(_ a: UInt64, isDouble: Bool) -> UInt64 {
-    if isPlain {
-      if isDouble {
-        let x = Double(bitPattern: a)
-        if x >= .leastNormalMagnitude && x < .infinity { return x.squareRoot().bitPattern }
-      } else {
-        let x = Float(bitPattern: UInt32(truncatingIfNeeded: a))
-        if x >= .leastNormalMagnitude && x < .infinity { return UInt64(x.squareRoot().bitPattern) }
-      }
+    if isDouble {
+      if let result = hostedRoot(Double(bitPattern: a)) { return result.bitPattern }
+    } else if let result = hostedRoot(Float(low: a)) {
+      return UInt64(result.bitPattern)
     }
     return root(a, isDouble ? .double : .single)
   }

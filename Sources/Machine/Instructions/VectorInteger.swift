@@ -2,38 +2,49 @@
 extension Processor {
   func vectorInteger(_ op: UnsafePointer<Operation>) throws(Stopped) {
     let form = OperandForm(op)
-    try checkVector(form.vector)
-    guard let operation = VectorInteger(rawValue: form.vector.operation) else { return }
-    if operation.rawValue >= VectorInteger.left16.rawValue { return try vectorShift(op, form, operation) }
     let a = xmm(op.pointee.dst)
-    let b = try vectorSource(op, form)
-    let result: Vector128
-    switch operation {
-    case .and: result = a & b
-    case .andNot: result = ~a & b
-    case .or: result = a | b
-    case .xor: result = a ^ b
-    case .test:
-      // ZF: nothing in common; CF: nothing of the source lacks. The other flags are cleared.
-      let common = a & b
-      let lacking = ~a & b
-      s.pointee.flags = LazyFlags(
-        (common == Vector128() ? Flag.zero : 0) | (lacking == Vector128() ? Flag.carry : 0))
-      return
-    case .sumsOfDifferences:
-      result = a.sumsOfDifferences(b, UInt8(truncatingIfNeeded: op.pointee.imm))
-    default: result = Self.combine(operation, a, b)
-    }
-    setXMM(op.pointee.dst, result)
+    let b =
+      form.shape == .ri ? Vector128(UInt64(truncatingIfNeeded: op.pointee.imm), 0) : try vectorSource(op, form)
+    guard form.vector.operation != VectorInteger.test.rawValue else { return setTestFlags(a, b) }
+    setXMM(op.pointee.dst, VectorInteger.made(op, a, b))
   }
 
+  /// PTEST. ZF: nothing in common; CF: nothing of the source lacks. The other flags are cleared.
+  private func setTestFlags(_ a: Vector128, _ b: Vector128) {
+    let common = a & b
+    let lacking = ~a & b
+    s.pointee.flags = LazyFlags(
+      (common == Vector128() ? Flag.zero : 0) | (lacking == Vector128() ? Flag.carry : 0))
+  }
+}
+
+extension VectorInteger {
+  /// What an operation makes of two vectors; of a shift the second one's low half is the count.
+  @inline(never)
+  static func made(_ op: UnsafePointer<Operation>, _ a: Vector128, _ b: Vector128) -> Vector128 {
+    guard let operation = VectorInteger(rawValue: OperandForm(op).vector.operation) else { return a }
+    return operation.made(a, b, UInt8(truncatingIfNeeded: op.pointee.imm))
+  }
+
+  @inline(__always) private func made(_ a: Vector128, _ b: Vector128, _ control: UInt8) -> Vector128 {
+    switch self {
+    case .and: a & b
+    case .andNot: ~a & b
+    case .or: a | b
+    case .xor: a ^ b
+    case .sumsOfDifferences: a.sumsOfDifferences(b, control)
+    default: rawValue >= VectorInteger.left16.rawValue ? Self.shift(self, a, b.x) : Self.combine(self, a, b)
+    }
+  }
+
+  @inline(__always)
   private static func combine(_ operation: VectorInteger, _ a: Vector128, _ b: Vector128) -> Vector128 {
     switch operation {
     case .add8: Vector128(lanes: a.lanes(Bytes.self) &+ b.lanes(Bytes.self))
     case .add16: Vector128(lanes: a.lanes(Words.self) &+ b.lanes(Words.self))
-    case .add32: Vector128(lanes: a.lanes(Doublewords.self) &+ b.lanes(Doublewords.self))
+    case .add32: a.adding32(b)
     case .add64: a &+ b
-    case .subtract8: Vector128(lanes: a.lanes(Bytes.self) &- b.lanes(Bytes.self))
+    case .subtract8: a.subtracting8(b)
     case .subtract16: Vector128(lanes: a.lanes(Words.self) &- b.lanes(Words.self))
     case .subtract32: Vector128(lanes: a.lanes(Doublewords.self) &- b.lanes(Doublewords.self))
     case .subtract64: a &- b
@@ -45,30 +56,31 @@ extension Processor {
     case .subtractSigned16: a.combined(with: b, as: SignedWords.self) { $0.subtractingSaturated($1) }
     case .subtractUnsigned8: a.combined(with: b, as: Bytes.self) { $0.subtractingSaturated($1) }
     case .subtractUnsigned16: a.combined(with: b, as: Words.self) { $0.subtractingSaturated($1) }
-    case .equal8: a.combined(with: b, as: Bytes.self) { $0 == $1 ? .max : 0 }
-    case .equal16: a.combined(with: b, as: Words.self) { $0 == $1 ? .max : 0 }
-    case .equal32: a.combined(with: b, as: Doublewords.self) { $0 == $1 ? .max : 0 }
-    case .equal64: a.combined(with: b, as: Vector128.self) { $0 == $1 ? .max : 0 }
-    case .greater8: a.combined(with: b, as: SignedBytes.self) { $0 > $1 ? -1 : 0 }
-    case .greater16: a.combined(with: b, as: SignedWords.self) { $0 > $1 ? -1 : 0 }
-    case .greater32: a.combined(with: b, as: SignedDoublewords.self) { $0 > $1 ? -1 : 0 }
-    case .greater64: a.combined(with: b, as: SIMD2<Int64>.self) { $0 > $1 ? -1 : 0 }
-    case .minSigned8: a.combined(with: b, as: SignedBytes.self) { min($0, $1) }
-    case .minSigned16: a.combined(with: b, as: SignedWords.self) { min($0, $1) }
-    case .minSigned32: a.combined(with: b, as: SignedDoublewords.self) { min($0, $1) }
-    case .minUnsigned8: a.combined(with: b, as: Bytes.self) { min($0, $1) }
-    case .minUnsigned16: a.combined(with: b, as: Words.self) { min($0, $1) }
-    case .minUnsigned32: a.combined(with: b, as: Doublewords.self) { min($0, $1) }
-    case .maxSigned8: a.combined(with: b, as: SignedBytes.self) { max($0, $1) }
-    case .maxSigned16: a.combined(with: b, as: SignedWords.self) { max($0, $1) }
-    case .maxSigned32: a.combined(with: b, as: SignedDoublewords.self) { max($0, $1) }
-    case .maxUnsigned8: a.combined(with: b, as: Bytes.self) { max($0, $1) }
-    case .maxUnsigned16: a.combined(with: b, as: Words.self) { max($0, $1) }
-    case .maxUnsigned32: a.combined(with: b, as: Doublewords.self) { max($0, $1) }
+    case .equal8: a.equal8(b)
+    case .equal16: Vector128(lanes: a.lanes(Words.self) .== b.lanes(Words.self))
+    case .equal32: Vector128(lanes: a.lanes(Doublewords.self) .== b.lanes(Doublewords.self))
+    case .equal64: Vector128(lanes: a .== b)
+    case .greater8: Vector128(lanes: a.lanes(SignedBytes.self) .> b.lanes(SignedBytes.self))
+    case .greater16: Vector128(lanes: a.lanes(SignedWords.self) .> b.lanes(SignedWords.self))
+    case .greater32: Vector128(lanes: a.lanes(SignedDoublewords.self) .> b.lanes(SignedDoublewords.self))
+    case .greater64: Vector128(lanes: a.lanes(SignedQuadwords.self) .> b.lanes(SignedQuadwords.self))
+    case .minSigned8: a.least(b, SignedBytes.self)
+    case .minSigned16: a.least(b, SignedWords.self)
+    case .minSigned32: a.least(b, SignedDoublewords.self)
+    case .minUnsigned8: a.least(b, Bytes.self)
+    case .minUnsigned16: a.least(b, Words.self)
+    case .minUnsigned32: a.least(b, Doublewords.self)
+    case .maxSigned8: a.greatest(b, SignedBytes.self)
+    case .maxSigned16: a.greatest(b, SignedWords.self)
+    case .maxSigned32: a.greatest(b, SignedDoublewords.self)
+    case .maxUnsigned8: a.greatest(b, Bytes.self)
+    case .maxUnsigned16: a.greatest(b, Words.self)
+    case .maxUnsigned32: a.greatest(b, Doublewords.self)
     default: multiply(operation, a, b)
     }
   }
 
+  @inline(__always)
   private static func multiply(_ operation: VectorInteger, _ a: Vector128, _ b: Vector128) -> Vector128 {
     switch operation {
     case .average8: a.combined(with: b, as: Bytes.self) { UInt8((UInt16($0) &+ UInt16($1) &+ 1) >> 1) }
@@ -109,27 +121,22 @@ extension Processor {
 
   // MARK: Shifts
 
-  private func vectorShift(
-    _ op: UnsafePointer<Operation>, _ form: OperandForm, _ operation: VectorInteger
-  ) throws(Stopped) {
-    let count = form.shape == .ri ? UInt64(op.pointee.imm & 0xff) : try vectorSource(op, form).x
-    let a = xmm(op.pointee.dst)
-    let result: Vector128
+  @inline(__always)
+  private static func shift(_ operation: VectorInteger, _ a: Vector128, _ count: UInt64) -> Vector128 {
     // Counts beyond the width give zeros, or signs.
     switch operation {
-    case .left16: result = count > 15 ? Vector128() : Vector128(lanes: a.lanes(Words.self) &<< UInt16(count))
-    case .left32: result = count > 31 ? Vector128() : Vector128(lanes: a.lanes(Doublewords.self) &<< UInt32(count))
-    case .left64: result = count > 63 ? Vector128() : a &<< count
-    case .right16: result = count > 15 ? Vector128() : Vector128(lanes: a.lanes(Words.self) &>> UInt16(count))
-    case .right32: result = count > 31 ? Vector128() : Vector128(lanes: a.lanes(Doublewords.self) &>> UInt32(count))
-    case .right64: result = count > 63 ? Vector128() : a &>> count
-    case .arithmetic16: result = Vector128(lanes: a.lanes(SignedWords.self) &>> Int16(min(count, 15)))
-    case .arithmetic32: result = Vector128(lanes: a.lanes(SignedDoublewords.self) &>> Int32(min(count, 31)))
-    case .leftBytes: result = a.shiftedLeft(bytes: count)
-    case .rightBytes: result = a.shiftedRight(bytes: count)
-    default: result = a
+    case .left16: count > 15 ? Vector128() : Vector128(lanes: a.lanes(Words.self) &<< UInt16(count))
+    case .left32: count > 31 ? Vector128() : Vector128(lanes: a.lanes(Doublewords.self) &<< UInt32(count))
+    case .left64: count > 63 ? Vector128() : a &<< count
+    case .right16: count > 15 ? Vector128() : Vector128(lanes: a.lanes(Words.self) &>> UInt16(count))
+    case .right32: count > 31 ? Vector128() : Vector128(lanes: a.lanes(Doublewords.self) &>> UInt32(count))
+    case .right64: count > 63 ? Vector128() : a &>> count
+    case .arithmetic16: Vector128(lanes: a.lanes(SignedWords.self) &>> Int16(min(count, 15)))
+    case .arithmetic32: Vector128(lanes: a.lanes(SignedDoublewords.self) &>> Int32(min(count, 31)))
+    case .leftBytes: a.shiftedLeft(bytes: count)
+    case .rightBytes: a.shiftedRight(bytes: count)
+    default: a
     }
-    setXMM(op.pointee.dst, result)
   }
 }
 
@@ -139,6 +146,36 @@ private typealias Doublewords = SIMD4<UInt32>
 private typealias SignedBytes = SIMD16<Int8>
 private typealias SignedWords = SIMD8<Int16>
 private typealias SignedDoublewords = SIMD4<Int32>
+private typealias SignedQuadwords = SIMD2<Int64>
+
+// What the dispatch loop does by itself.
+extension SIMD2<UInt64> {
+  @inline(__always) func adding32(_ other: Vector128) -> Vector128 {
+    Vector128(lanes: lanes(Doublewords.self) &+ other.lanes(Doublewords.self))
+  }
+
+  @inline(__always) func subtracting8(_ other: Vector128) -> Vector128 {
+    Vector128(lanes: lanes(Bytes.self) &- other.lanes(Bytes.self))
+  }
+
+  @inline(__always) func equal8(_ other: Vector128) -> Vector128 {
+    Vector128(lanes: lanes(Bytes.self) .== other.lanes(Bytes.self))
+  }
+
+  @inline(__always) fileprivate func least<Lanes: SIMD>(_ other: Vector128, _ type: Lanes.Type) -> Vector128
+  where Lanes.Scalar: Comparable {
+    let a = lanes(type)
+    let b = other.lanes(type)
+    return Vector128(lanes: a.replacing(with: b, where: b .< a))
+  }
+
+  @inline(__always) fileprivate func greatest<Lanes: SIMD>(_ other: Vector128, _ type: Lanes.Type) -> Vector128
+  where Lanes.Scalar: Comparable {
+    let a = lanes(type)
+    let b = other.lanes(type)
+    return Vector128(lanes: a.replacing(with: b, where: b .> a))
+  }
+}
 
 extension FixedWidthInteger {
   @inline(__always) fileprivate func addingSaturated(_ other: Self) -> Self {

@@ -53,21 +53,21 @@ extension Processor {
 
   /// Loads 16 bytes at any address.
   @inline(__always) func loadVector(_ address: UInt64, stack: Bool) throws(Stopped) -> Vector128 {
+    s.pointee.accesses &+= 1
     let entry = direct + DirectCache.index(address)
     if (address &+ 15) & ~0xfff == entry.pointee.readTag {
       entry.pointee.stamp.pointee = stamp
-      s.pointee.accesses &+= 1
       let place = UnsafeRawPointer(bitPattern: UInt(entry.pointee.addend &+ address)).unsafelyUnwrapped
       return Vector128(place.loadUnaligned(as: UInt64.self), (place + 8).loadUnaligned(as: UInt64.self))
     }
     return try loadVectorSlow(address, stack: stack)
   }
 
-  /// Two halves; one access, unless they lie on two pages.
-  @inline(never) private func loadVectorSlow(_ address: UInt64, stack: Bool) throws(Stopped) -> Vector128 {
+  /// Two halves, whose access has been counted; one more where they lie on two pages.
+  @inline(never) func loadVectorSlow(_ address: UInt64, stack: Bool) throws(Stopped) -> Vector128 {
     let access = Access(.read, privilege)
     let second = secondHalf(address)
-    s.pointee.accesses &+= address & 0xff8 == 0xff8 ? 2 : 1
+    if address & 0xff8 == 0xff8 { s.pointee.accesses &+= 1 }
     // A canonical first half may end at the border of the canonical addresses.
     guard isCanonical(second) else { throw raise(stack ? .stack(0) : .generalProtection(0)) }
     let low = try loadSlow(address, access, width: 8, stack: stack)
@@ -88,10 +88,10 @@ extension Processor {
 
   /// Stores 16 bytes at any address, all or nothing.
   @inline(__always) func storeVector(_ address: UInt64, _ value: Vector128, stack: Bool) throws(Stopped) {
+    s.pointee.accesses &+= 1
     let entry = direct + DirectCache.index(address)
     if (address &+ 15) & ~0xfff == entry.pointee.writeTag {
       entry.pointee.stamp.pointee = stamp
-      s.pointee.accesses &+= 1
       let place = UnsafeMutableRawPointer(bitPattern: UInt(entry.pointee.addend &+ address)).unsafelyUnwrapped
       place.storeBytes(of: value.x, as: UInt64.self)
       (place + 8).storeBytes(of: value.y, as: UInt64.self)
@@ -100,9 +100,9 @@ extension Processor {
     try storeVectorSlow(address, value, stack: stack)
   }
 
-  @inline(never) private func storeVectorSlow(_ address: UInt64, _ value: Vector128, stack: Bool) throws(Stopped) {
+  @inline(never) func storeVectorSlow(_ address: UInt64, _ value: Vector128, stack: Bool) throws(Stopped) {
     let second = secondHalf(address)
-    s.pointee.accesses &+= address & 0xff8 == 0xff8 ? 2 : 1
+    if address & 0xff8 == 0xff8 { s.pointee.accesses &+= 1 }
     // Of what the hypervisor has granted nothing is done before the instruction is through.
     if controls.grants.isEmpty { try probeWrite(address, width: 16, privilege: privilege, stack: stack) }
     let access = Access(.write, privilege)
@@ -132,6 +132,11 @@ extension FeatureSet {
 extension SIMD2<UInt64> {
   @inline(__always) init<Lanes: SIMD>(lanes: Lanes) {
     self = unsafeBitCast(lanes, to: Vector128.self)
+  }
+
+  /// All ones where a mask is set.
+  @inline(__always) init<Lanes: SIMD>(lanes mask: SIMDMask<Lanes>) {
+    self = unsafeBitCast(mask, to: Vector128.self)
   }
 
   @inline(__always) func lanes<Lanes: SIMD>(_: Lanes.Type) -> Lanes { unsafeBitCast(self, to: Lanes.self) }

@@ -3,7 +3,6 @@
 extension Processor {
   func vectorShuffle(_ op: UnsafePointer<Operation>) throws(Stopped) {
     let form = OperandForm(op)
-    try checkVector(form.vector)
     guard let operation = VectorShuffle(rawValue: form.vector.operation) else { return }
     let control = UInt8(truncatingIfNeeded: op.pointee.imm)
     switch operation {
@@ -12,56 +11,10 @@ extension Processor {
     default: break
     }
     let source = try vectorSource(op, form)
-    setXMM(op.pointee.dst, shuffled(operation, xmm(op.pointee.dst), source, control))
+    let destination = xmm(op.pointee.dst)
+    if operation.takesMask { return setXMM(op.pointee.dst, operation.blended(destination, source, by: xmm(0))) }
+    setXMM(op.pointee.dst, VectorShuffle.made(op, destination, source))
   }
-
-  private func shuffled(
-    _ operation: VectorShuffle, _ destination: Vector128, _ source: Vector128, _ control: UInt8
-  ) -> Vector128 {
-    switch operation {
-    case .unpackLow8: destination.unpacked(with: source, SIMD16<UInt8>.self, from: 0)
-    case .unpackLow16: destination.unpacked(with: source, SIMD8<UInt16>.self, from: 0)
-    case .unpackLow32: destination.unpacked(with: source, SIMD4<UInt32>.self, from: 0)
-    case .unpackLow64: Vector128(destination.x, source.x)
-    case .unpackHigh8: destination.unpacked(with: source, SIMD16<UInt8>.self, from: 8)
-    case .unpackHigh16: destination.unpacked(with: source, SIMD8<UInt16>.self, from: 4)
-    case .unpackHigh32: destination.unpacked(with: source, SIMD4<UInt32>.self, from: 2)
-    case .unpackHigh64: Vector128(destination.y, source.y)
-    case .packSigned16: destination.packed(with: source, SIMD8<Int16>.self, SIMD16<Int8>.self)
-    case .packSigned32: destination.packed(with: source, SIMD4<Int32>.self, SIMD8<Int16>.self)
-    case .packUnsigned16: destination.packed(with: source, SIMD8<Int16>.self, SIMD16<UInt8>.self)
-    case .packUnsigned32: destination.packed(with: source, SIMD4<Int32>.self, SIMD8<UInt16>.self)
-    case .select32: source.selected32(control)
-    case .selectLow16: Vector128(source.x.selected16(control), source.y)
-    case .selectHigh16: Vector128(source.x, source.y.selected16(control))
-    case .pairOf32: Vector128(destination.selected32(control).x, source.selected32(control).y)
-    case .pairOf64: Vector128(destination[Int(control & 1)], source[Int(control >> 1 & 1)])
-    case .selectBytes: destination.selectedBytes(source)
-    case .alignRight: source.shiftedRight(below: destination, bytes: Int(control))
-    case .insertSingle: destination.insertedSingle(source, control)
-    case .blend16: destination.blended(source, SIMD8<UInt16>.self) { control >> UInt8($0) & 1 != 0 }
-    case .blend32: destination.blended(source, SIMD4<UInt32>.self) { control >> UInt8($0) & 1 != 0 }
-    case .blend64: destination.blended(source, SIMD2<UInt64>.self) { control >> UInt8($0) & 1 != 0 }
-    // The mask is XMM0.
-    case .blendVariable8: destination.blended(source, SIMD16<Int8>.self, bySignsOf: xmm(0))
-    case .blendVariable32: destination.blended(source, SIMD4<Int32>.self, bySignsOf: xmm(0))
-    case .blendVariable64: destination.blended(source, SIMD2<Int64>.self, bySignsOf: xmm(0))
-    case .signExtend8to16: source.extended(SIMD16<Int8>.self, SIMD8<Int16>.self)
-    case .signExtend8to32: source.extended(SIMD16<Int8>.self, SIMD4<Int32>.self)
-    case .signExtend8to64: source.extended(SIMD16<Int8>.self, SIMD2<Int64>.self)
-    case .signExtend16to32: source.extended(SIMD8<Int16>.self, SIMD4<Int32>.self)
-    case .signExtend16to64: source.extended(SIMD8<Int16>.self, SIMD2<Int64>.self)
-    case .signExtend32to64: source.extended(SIMD4<Int32>.self, SIMD2<Int64>.self)
-    case .zeroExtend8to16: source.extended(SIMD16<UInt8>.self, SIMD8<UInt16>.self)
-    case .zeroExtend8to32: source.extended(SIMD16<UInt8>.self, SIMD4<UInt32>.self)
-    case .zeroExtend8to64: source.extended(SIMD16<UInt8>.self, SIMD2<UInt64>.self)
-    case .zeroExtend16to32: source.extended(SIMD8<UInt16>.self, SIMD4<UInt32>.self)
-    case .zeroExtend16to64: source.extended(SIMD8<UInt16>.self, SIMD2<UInt64>.self)
-    case .zeroExtend32to64: source.extended(SIMD4<UInt32>.self, SIMD2<UInt64>.self)
-    case .insert8, .insert16, .insert32, .insert64, .extract8, .extract16, .extract32, .extract64: destination
-    }
-  }
-
   /// PINSRB and its kin: the form's width is the element's.
   private func insert(_ op: UnsafePointer<Operation>, _ form: OperandForm, at place: Int) throws(Stopped) {
     let value =
@@ -89,6 +42,71 @@ extension Processor {
   private func element(_ place: Int, width: Int) -> (word: Int, shift: UInt64, mask: UInt64) {
     let byte = (place &* width) & 15
     return (byte >> 3, UInt64(8 &* (byte & 7)), UInt64.max.truncated(to: width))
+  }
+}
+
+extension VectorShuffle {
+  /// Whether the operation has a mask for a third operand.
+  var takesMask: Bool { self == .blendVariable8 || self == .blendVariable32 || self == .blendVariable64 }
+
+  fileprivate func blended(_ destination: Vector128, _ source: Vector128, by mask: Vector128) -> Vector128 {
+    switch self {
+    case .blendVariable8: destination.blended(source, SIMD16<Int8>.self, bySignsOf: mask)
+    case .blendVariable32: destination.blended(source, SIMD4<Int32>.self, bySignsOf: mask)
+    default: destination.blended(source, SIMD2<Int64>.self, bySignsOf: mask)
+    }
+  }
+
+  /// What an operation makes of two vectors.
+  @inline(never)
+  static func made(_ op: UnsafePointer<Operation>, _ destination: Vector128, _ source: Vector128) -> Vector128 {
+    guard let operation = VectorShuffle(rawValue: OperandForm(op).vector.operation) else { return destination }
+    return operation.made(destination, source, UInt8(truncatingIfNeeded: op.pointee.imm))
+  }
+
+  @inline(__always)
+  private func made(_ destination: Vector128, _ source: Vector128, _ control: UInt8) -> Vector128 {
+    switch self {
+    case .unpackLow8: destination.unpacked(with: source, SIMD16<UInt8>.self, from: 0)
+    case .unpackLow16: destination.unpacked(with: source, SIMD8<UInt16>.self, from: 0)
+    case .unpackLow32: destination.unpacked(with: source, SIMD4<UInt32>.self, from: 0)
+    case .unpackLow64: Vector128(destination.x, source.x)
+    case .unpackHigh8: destination.unpacked(with: source, SIMD16<UInt8>.self, from: 8)
+    case .unpackHigh16: destination.unpacked(with: source, SIMD8<UInt16>.self, from: 4)
+    case .unpackHigh32: destination.unpacked(with: source, SIMD4<UInt32>.self, from: 2)
+    case .unpackHigh64: Vector128(destination.y, source.y)
+    case .packSigned16: destination.packed(with: source, SIMD8<Int16>.self, SIMD16<Int8>.self)
+    case .packSigned32: destination.packed(with: source, SIMD4<Int32>.self, SIMD8<Int16>.self)
+    case .packUnsigned16: destination.packed(with: source, SIMD8<Int16>.self, SIMD16<UInt8>.self)
+    case .packUnsigned32: destination.packed(with: source, SIMD4<Int32>.self, SIMD8<UInt16>.self)
+    case .select32: source.selected32(control)
+    case .selectLow16: Vector128(source.x.selected16(control), source.y)
+    case .selectHigh16: Vector128(source.x, source.y.selected16(control))
+    case .pairOf32: Vector128(destination.selected32(control).x, source.selected32(control).y)
+    case .pairOf64: Vector128(destination[Int(control & 1)], source[Int(control >> 1 & 1)])
+    case .selectBytes: destination.selectedBytes(source)
+    case .alignRight: source.shiftedRight(below: destination, bytes: Int(control))
+    case .insertSingle: destination.insertedSingle(source, control)
+    case .blend16: destination.blended(source, SIMD8<UInt16>.self) { control >> UInt8($0) & 1 != 0 }
+    case .blend32: destination.blended(source, SIMD4<UInt32>.self) { control >> UInt8($0) & 1 != 0 }
+    case .blend64: destination.blended(source, SIMD2<UInt64>.self) { control >> UInt8($0) & 1 != 0 }
+    case .signExtend8to16: source.extended(SIMD16<Int8>.self, SIMD8<Int16>.self)
+    case .signExtend8to32: source.extended(SIMD16<Int8>.self, SIMD4<Int32>.self)
+    case .signExtend8to64: source.extended(SIMD16<Int8>.self, SIMD2<Int64>.self)
+    case .signExtend16to32: source.extended(SIMD8<Int16>.self, SIMD4<Int32>.self)
+    case .signExtend16to64: source.extended(SIMD8<Int16>.self, SIMD2<Int64>.self)
+    case .signExtend32to64: source.extended(SIMD4<Int32>.self, SIMD2<Int64>.self)
+    case .zeroExtend8to16: source.extended(SIMD16<UInt8>.self, SIMD8<UInt16>.self)
+    case .zeroExtend8to32: source.extended(SIMD16<UInt8>.self, SIMD4<UInt32>.self)
+    case .zeroExtend8to64: source.extended(SIMD16<UInt8>.self, SIMD2<UInt64>.self)
+    case .zeroExtend16to32: source.extended(SIMD8<UInt16>.self, SIMD4<UInt32>.self)
+    case .zeroExtend16to64: source.extended(SIMD8<UInt16>.self, SIMD2<UInt64>.self)
+    case .zeroExtend32to64: source.extended(SIMD4<UInt32>.self, SIMD2<UInt64>.self)
+
+    case .insert8, .insert16, .insert32, .insert64, .extract8, .extract16, .extract32, .extract64, .blendVariable8,
+      .blendVariable32, .blendVariable64:
+      destination
+    }
   }
 }
 
@@ -129,7 +147,7 @@ extension SIMD2<UInt64> {
     return Vector128(lanes: result)
   }
 
-  @inline(__always) fileprivate func selected32(_ control: UInt8) -> Vector128 {
+  @inline(__always) func selected32(_ control: UInt8) -> Vector128 {
     let a = lanes(SIMD4<UInt32>.self)
     return Vector128(
       lanes: SIMD4(a[Int(control & 3)], a[Int(control >> 2 & 3)], a[Int(control >> 4 & 3)], a[Int(control >> 6)]))

@@ -3,7 +3,6 @@
 extension Processor {
   func vectorString(_ op: UnsafePointer<Operation>) throws(Stopped) {
     let form = OperandForm(op)
-    try checkVector(form.vector)
     guard let operation = VectorString(rawValue: form.vector.operation) else { return }
     let control = UInt8(truncatingIfNeeded: op.pointee.imm)
     let isExplicit = operation == .explicitMask || operation == .explicitIndex

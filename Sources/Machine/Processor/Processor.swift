@@ -45,6 +45,8 @@ public final class Processor {
   var fetchSecondFrame: UInt64 = 0
   /// The size of the code that is running; it changes only outside the dispatch loop.
   var codeSize = CodeSize.bits16
+  /// Which vector instructions need not ask; likewise.
+  var vectorMode: VectorMode = []
   /// The operation whose slow path is running, where one is in the middle of a block.
   var currentOperation: UnsafeMutablePointer<Operation>?
   /// Why the dispatch loop was left by a branch.
@@ -116,7 +118,8 @@ public final class Processor {
     causes.initialize(repeating: 0, count: Cause.count)
     translation = TranslationUnit(profile: profile, options: options)
     direct = translation.direct.nothing
-    blocks = BlockCache(memory: memory, decoder: decoder, costs: costs, greatestLength: options.blockLength)
+    blocks = BlockCache(
+      memory: memory, decoder: decoder, costs: costs, features: features, greatestLength: options.blockLength)
     plan = WalkPlan(
       root: GuestPhysical(0), levels: 0, format: .ordinary(noExecute: false),
       reserved: ReservedBits(

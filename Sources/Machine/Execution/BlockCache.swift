@@ -110,7 +110,8 @@ final class BlockCache {
     var ended = false
     // How far the decoder looked.
     var end = start
-    let mask: UInt64 = size == .bits64 ? .max : size == .bits32 ? 0xffff_ffff : 0xffff
+    // EIP has 32 bits in 16-bit code too: what lies behind offset 0xffff is for the limit to refuse.
+    let mask: UInt64 = size == .bits64 ? .max : 0xffff_ffff
 
     while instructions < limit && !ended && offset < 4096 {
       let at = scratch + operations

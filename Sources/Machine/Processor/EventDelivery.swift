@@ -221,11 +221,7 @@ extension Processor {
     case .exception, .interrupt: return s.pointee.rip
     case .software(_, let length), .debugTrap(let length): next = s.pointee.rip &+ UInt64(length)
     }
-    switch s.pointee.codeSize {
-    case .bits16: return next & 0xffff
-    case .bits32: return next & 0xffff_ffff
-    case .bits64: return next
-    }
+    return s.pointee.codeSize == .bits64 ? next : next & 0xffff_ffff
   }
 
   /// RFLAGS as pushed. RF is set for faults, so that an instruction breakpoint does not hit again; debug exceptions and

@@ -102,11 +102,12 @@ extension Lowering {
     case 0xd1 where !hasPrefix: return plain(.setXCR, terminal: true, width: 4, cost: .microcoded)
     case 0xe0...0xe7: return storeSystemSelector(.storeMachineStatus)
     case 0xe8 where !hasPrefix: return plain(.serialize, terminal: true, cost: .microcoded)
+    case 0xee where !hasPrefix: return plain(.readKeys, width: 4, cost: .microcoded)
+    case 0xef where !hasPrefix: return plain(.writeKeys, terminal: true, width: 4, cost: .microcoded)
     case 0xf0...0xf7: return loadSystemSelector(.loadMachineStatus)
     case 0xf8: return is64 ? plain(.swapGS, terminal: true, width: 4, cost: .swapGS) : .invalid
     case 0xf9: return plain(.readTimeStampAux, terminal: true, width: 4, cost: .readTimeStamp)
-    // Virtual machine extensions, enclaves, transactions, shadow stacks, protection keys, RDPRU: nothing that the
-    // processor has.
+    // Virtual machine extensions, enclaves, transactions, shadow stacks, RDPRU: nothing that the processor has.
     default: return .invalid
     }
   }

@@ -109,10 +109,17 @@ struct WatchedTables {
     }
   }
 
-  /// The first entry from `index` on of a table that is not what it was, and what it is now.
-  func change(in number: Int, from index: Int, _ memory: HostMemory) -> (index: Int, new: UInt64)? {
+  /// Eight bytes of a table that are not what they were.
+  struct Change {
+    var index: Int
+    var old: UInt64
+    var new: UInt64
+  }
+
+  /// The first change from `index` on in a table.
+  func change(in number: Int, from index: Int, _ memory: HostMemory) -> Change? {
     let now = UnsafeRawPointer(memory.base + Int(tables[number].host.rawValue)).assumingMemoryBound(to: UInt64.self)
-    return copies.withUnsafeBufferPointer { copies -> (index: Int, new: UInt64)? in
+    return copies.withUnsafeBufferPointer { copies -> Change? in
       let before = copies.baseAddress! + number * 512
       var entry = index
       while entry < 512 {
@@ -125,7 +132,7 @@ struct WatchedTables {
             continue
           }
         }
-        if before[entry] != now[entry] { return (entry, now[entry]) }
+        if before[entry] != now[entry] { return Change(index: entry, old: before[entry], new: now[entry]) }
         entry += 1
       }
       return nil

@@ -83,12 +83,23 @@ extension Hypervisor {
     work(.exitHandler(exit.reason), .controlBlockWrite, times: 2)
   }
 
-  /// A guest table lies where there is no memory. Silicon reads ones there: a present entry with reserved bits set.
-  func injectAbsentTable(_ exit: VMExit) -> RunResult? {
-    let code = processor.softwarePlan.errorCode(exit.access, present: true, reserved: true)
-    inject(
-      .exception(.pageFault(PageFault(address: exit.address, errorCode: code, level: 0, entry: .max))), during: exit)
-    return nil
+  /// A guest table lies where there is no memory. Silicon reads ones there: a present entry with reserved bits set, or
+  /// in 32-bit paging, which has none, one that maps the last page below 4 GiB.
+  func handleAbsentTable(_ exit: VMExit) -> RunResult? {
+    let walk = processor.walkGuest(
+      exit.address, exit.access, frames: guest.map, settingBits: true, readingOnes: true)
+    switch walk.result {
+    case .fault(let fault):
+      counted.pfGuest &+= 1
+      counted.trueFaults &+= 1
+      inject(.exception(.pageFault(fault)), during: exit)
+      return nil
+    case .mapped(let mapping):
+      counted.hiddenFaults &+= 1
+      return accessDevice(exit, at: mapping.physical)
+    case .nestedFault(let fault):
+      return .unsupported("a table outside memory at \(fault.address)")
+    }
   }
 
   // MARK: Ports
@@ -154,17 +165,33 @@ extension Hypervisor {
     // RIP, the register, and for CR0 and CR4 its read shadow.
     handle(exit.reason, reads: 3, writes: exit.reason == .controlRegister3 ? 2 : 3, .control)
     let before = processor.pagingRegisters
+    var pointers: DirectoryPointers?
+    if let table = processor.directoryPointerTable(afterWriting: Int(exit.number), exit.value) {
+      work(.shadowWalk, .walkStep)
+      let loaded = guestDirectoryPointers(at: table)
+      guard processor.canLoad(loaded) else {
+        inject(.exception(.generalProtection(0)), during: exit)
+        return nil
+      }
+      pointers = loaded
+    }
     complete(exit)
-    processor.completeControlRegisterWrite(number: Int(exit.number), value: exit.value)
+    processor.completeControlRegisterWrite(
+      number: Int(exit.number), value: exit.value, directoryPointers: pointers)
     if exit.number == 3 {
       followCR3(noFlush: exit.value >> 63 != 0)
     } else {
       followControls(before)
     }
-    if exit.number == 4 && exit.value & CR4.la57 != 0 {
-      return .unsupported("five-level paging under shadow paging")
-    }
     return nil
+  }
+
+  /// The four PDPTEs of a guest; ones where it has no memory.
+  private func guestDirectoryPointers(at table: GuestPhysical) -> DirectoryPointers {
+    guard guest.isMemory(table) else { return DirectoryPointers(.max, .max, .max, .max) }
+    guard let mapped = guest.map.lookup(table) else { return DirectoryPointers() }
+    func entry(_ number: UInt64) -> UInt64 { memory.word(at: mapped.address.advanced(by: number * 8)) }
+    return DirectoryPointers(entry(0), entry(1), entry(2), entry(3))
   }
 
   private func handleMSR(_ exit: VMExit) -> RunResult? {

@@ -83,7 +83,7 @@ public final class Hypervisor {
       controls.intercepts.formUnion([
         .pageFaults, .controlRegister0, .controlRegister3, .controlRegister4, .extendedFeatures, .invalidations,
       ])
-      controls.paging = .shadow(.init(root: shadow!.emptyTable, tag: 0))
+      controls.paging = .shadow(.init(root: shadow!.emptyTable, levels: 4, tag: 0))
     }
     processor.enter(controls)
   }

@@ -14,9 +14,16 @@ struct CorrectionTests {
     #expect(CapstoneDecoder().disassemble(bytes, count: bytes.count, rip: 0, size: .bits64) == name)
   }
 
-  @Test func `RDPRU, protection keys and virtual machine extensions are undefined`() {
-    #expect(Decoded([0x0f, 0x01, 0xee]).result == .invalid)
-    #expect(Decoded([0x0f, 0x01, 0xef]).result == .invalid)
+  @Test func `RDPKRU and WRPKRU take no prefix`() {
+    #expect(Decoded([0x0f, 0x01, 0xee]).callout == .readKeys)
+    #expect(Decoded([0x0f, 0x01, 0xef]).callout == .writeKeys && Decoded([0x0f, 0x01, 0xef]).isTerminal)
+    for prefix in [0x66, 0xf2, 0xf3, 0xf0] as [UInt8] {
+      #expect(Decoded([prefix, 0x0f, 0x01, 0xee]).result == .invalid)
+      #expect(Decoded([prefix, 0x0f, 0x01, 0xef]).result == .invalid)
+    }
+  }
+
+  @Test func `RDPRU and virtual machine extensions are undefined`() {
     #expect(Decoded([0x0f, 0x01, 0xfd]).result == .invalid)
     #expect(Decoded([0x0f, 0x01, 0xc1]).result == .invalid)
     #expect(Decoded([0x66, 0x0f, 0x38, 0x80, 0x01]).result == .invalid)

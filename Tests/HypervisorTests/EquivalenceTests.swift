@@ -115,6 +115,45 @@ import Testing
     ) { guest in #expect(guest.processor.state.cr2 == 0x40_0000) }
   }
 
+  @Test func `five levels translate 57 bits, and an address beyond is not canonical`() throws {
+    // Both differ from an address of the first 48 bits in bits 56:48 only.
+    let low: UInt64 = 0x0055_0000_0010_0000
+    let high: UInt64 = 0xffaa_0000_0010_0000
+    try expectSame(
+      Code {
+        for address in [low, high] { $0.store(Place.root + (address >> 48 & 511) * 8, Place.fourthTable | 7) }
+        $0.store(low, 0x1111)
+        $0.load(high)
+        $0.raw(0x50)
+        $0.store(Place.entry(of: Place.window), (Place.data + 0x1000) | 0x63)
+        $0.invalidate(low)
+        $0.store(low, 0x2222)
+        $0.invalidate(high)
+        $0.load(high)
+        $0.raw(0x50)
+        $0.load(0x0155_0000_0010_0000)
+      }, levels: [5]
+    ) { guest in
+      #expect(guest.word(Place.stack - 8) == 0x1111 && guest.word(Place.stack - 16) == 0x2222)
+      #expect(guest.word(Place.data) == 0x1111 && guest.word(Place.data + 0x1000) == 0x2222)
+      #expect(guest.processor.recentlyDelivered.last?.event.vector == 13)
+    }
+  }
+
+  @Test func `CR4.LA57 cannot be changed in long mode`() throws {
+    try expectSame(
+      Code {
+        // mov rax, cr4; xor rax, LA57; mov cr4, rax.
+        $0.raw(0x0f, 0x20, 0xe0)
+        $0.raw(0x48, 0x35, 0x00, 0x10, 0x00, 0x00)
+        $0.raw(0x0f, 0x22, 0xe0)
+      }
+    ) { guest in
+      #expect(guest.processor.recentlyDelivered.last?.event.vector == 13)
+      #expect(guest.processor.state.cr4 & CR4.la57 == (guest.mode == .levels5 ? CR4.la57 : 0))
+    }
+  }
+
   @Test func `a table that maps itself`() throws {
     try expectSame(
       Code {
@@ -127,7 +166,20 @@ import Testing
         $0.load(Place.window)
         $0.store(Place.window, 0x55)
         $0.load(Place.data + 0x4000)
-      }
+      }, levels: [4]
+    ) { guest in #expect(guest.rax == 0x55) }
+    // With five levels the way leads once more through the root.
+    try expectSame(
+      Code {
+        $0.store(Place.root + 511 * 8, Place.root | 3)
+        $0.load(0xffff_ffff_ffff_f000)
+        $0.load(0xffff_0000_0000_0000)
+        $0.store(0xffff_0000_0000_0000 + (Place.window >> 12) * 8, (Place.data + 0x4000) | 3)
+        $0.invalidate(Place.window)
+        $0.load(Place.window)
+        $0.store(Place.window, 0x55)
+        $0.load(Place.data + 0x4000)
+      }, levels: [5]
     ) { guest in #expect(guest.rax == 0x55) }
   }
 

@@ -25,7 +25,10 @@ func testProfile(_ vendor: Machine.Vendor = .intel, _ changes: [CostKey: UInt64]
   do {
     return try CostProfile(
       name: "test", vendor: vendor, summary: "",
-      features: ["lm", "nx", "syscall", "smep", "smap", "pcid", "invpcid", "cx16", "pge", "sse", "sse2"],
+      features: [
+        "lm", "nx", "syscall", "smep", "smap", "pcid", "invpcid", "cx16", "pge", "sse", "sse2", "la57", "pku", "pks",
+        "pse", "pae", "pse36",
+      ],
       figures: figures)
   } catch {
     preconditionFailure("\(error)")
@@ -105,6 +108,8 @@ enum Place {
   static let window: UInt64 = 0x10_0000
   /// Not memory.
   static let device: UInt64 = 0x800_0000
+  /// Between the root and `pointers`, where there are five levels.
+  static let fourthTable: UInt64 = 0xa000
 
   static func entry(of address: UInt64) -> UInt64 { table + (address >> 12) * 8 }
 }
@@ -115,6 +120,7 @@ final class TinyGuest {
   static let kernelPage: UInt64 = 0x3
 
   let kind: Kind
+  let mode: PagingMode
   let profile: CostProfile
   let bus = RecordingBus()
   let memory: HostMemory
@@ -124,8 +130,12 @@ final class TinyGuest {
   var violations: [String] = []
   var exits: [VMExit] = []
 
-  init(_ kind: Kind, _ code: [UInt8], handler: [UInt8] = [0xf4], figures changes: [CostKey: UInt64] = [:]) throws {
+  init(
+    _ kind: Kind, _ code: [UInt8], handler: [UInt8] = [0xf4], mode: PagingMode = .levels4,
+    figures changes: [CostKey: UInt64] = [:]
+  ) throws {
     self.kind = kind
+    self.mode = mode
     profile = testProfile(kind == .nestedAMD ? .amd : .intel, changes)
     memory = try HostMemory(low: kind == .native ? TinyGuest.memorySize : 2 * TinyGuest.memorySize)
     processor = Processor(
@@ -176,20 +186,51 @@ final class TinyGuest {
   var rax: UInt64 { processor.state.slots[Int(Slot.rax)] }
 
   private func buildTables() {
-    set(Place.root, Place.pointers | 7)
+    switch mode {
+    case .narrow: return buildNarrowTables()
+    case .pae: set(Place.root, Place.directory | 1)
+    case .levels5:
+      set(Place.root, Place.fourthTable | 7)
+      set(Place.fourthTable, Place.pointers | 7)
+    default: set(Place.root, Place.pointers | 7)
+    }
     set(Place.pointers, Place.directory | 7)
     set(Place.directory, Place.table | 7)
-    for page in UInt64(0)..<512 {
-      let window = page << 12 >= Place.window && page << 12 < Place.window + 0x8000
-      set(
-        Place.table + page * 8, (window ? Place.data + (page << 12 - Place.window) : page << 12) | TinyGuest.kernelPage)
-    }
+    for page in UInt64(0)..<512 { set(Place.table + page * 8, target(page) | TinyGuest.kernelPage) }
     // A page of devices at 2 MiB.
     set(Place.directory + 8, 0x9000 | 7)
     set(0x9000, Place.device | TinyGuest.kernelPage)
   }
 
+  private func target(_ page: UInt64) -> UInt64 {
+    let window = page << 12 >= Place.window && page << 12 < Place.window + 0x8000
+    return window ? Place.data + (page << 12 - Place.window) : page << 12
+  }
+
+  /// 4 MiB in a table of 1024 entries, and a page of devices at 4 MiB.
+  private func buildNarrowTables() {
+    func setEntry(_ address: UInt64, _ value: UInt64) {
+      set(address, (0..<4).map { UInt8(truncatingIfNeeded: value >> (8 * $0)) })
+    }
+    setEntry(Place.root, Place.table | 7)
+    setEntry(Place.root + 4, 0x9000 | 7)
+    for page in UInt64(0)..<1024 { setEntry(Place.table + page * 4, target(page) | TinyGuest.kernelPage) }
+    setEntry(0x9000, Place.device | TinyGuest.kernelPage)
+  }
+
+  private var isLong: Bool { mode == .levels4 || mode == .levels5 }
+
   private func buildDescriptors() {
+    guard isLong else {
+      set(Place.gdt + 8, 0x00cf_9b00_0000_ffff)
+      set(Place.gdt + 16, 0x00cf_9300_0000_ffff)
+      for vector in UInt64(0)..<256 {
+        set(
+          Place.idt + vector * 8,
+          Place.handler & 0xffff | 8 << 16 | 0x8e00 << 32 | (Place.handler & 0xffff_0000) << 32)
+      }
+      return
+    }
     set(Place.gdt + 8, 0x00af_9b00_0000_ffff)
     set(Place.gdt + 16, 0x00cf_9300_0000_ffff)
     for vector in UInt64(0)..<256 {
@@ -206,9 +247,11 @@ final class TinyGuest {
     state.rip = Place.code
     state.cr0 = CR0.protectionEnable | CR0.extensionType | CR0.writeProtect | CR0.paging
     state.cr3 = Place.root
-    state.cr4 = CR4.physicalAddressExtension
-    state.efer = EFER.longModeEnable | EFER.longModeActive | EFER.noExecute
-    state[.cs] = Segment(selector: 8, base: 0, limit: .max, attributes: 0xa09b)
+    state.cr4 =
+      mode == .narrow ? CR4.pageSizeExtensions : CR4.physicalAddressExtension | (mode == .levels5 ? CR4.la57 : 0)
+    state.efer = EFER.noExecute | (isLong ? EFER.longModeEnable | EFER.longModeActive : 0)
+    if mode == .pae { state.directoryPointers = DirectoryPointers(Place.directory | 1) }
+    state[.cs] = Segment(selector: 8, base: 0, limit: .max, attributes: isLong ? 0xa09b : 0xc09b)
     for register in [SegmentRegister.ss, .ds, .es, .fs, .gs] {
       state[register] = Segment(selector: 16, base: 0, limit: .max, attributes: 0xc093)
     }
@@ -267,6 +310,29 @@ struct Code {
   mutating func load(_ address: UInt64) {
     rbx(address)
     raw(0x48, 0x8b, 0x03)
+  }
+  /// WRPKRU.
+  mutating func userKeys(_ rights: UInt64) {
+    rcx(0)
+    rdx(0)
+    rax(rights)
+    raw(0x0f, 0x01, 0xef)
+  }
+  /// WRMSR of IA32_PKRS.
+  mutating func supervisorKeys(_ rights: UInt64) {
+    rcx(0x6e1)
+    rdx(0)
+    rax(rights)
+    raw(0x0f, 0x30)
+  }
+  /// MOV to CR0 and CR4.
+  mutating func cr0(_ value: UInt64) {
+    rax(value)
+    raw(0x0f, 0x22, 0xc0)
+  }
+  mutating func cr4(_ value: UInt64) {
+    rax(value)
+    raw(0x0f, 0x22, 0xe0)
   }
   mutating func invalidate(_ address: UInt64) {
     rbx(address)

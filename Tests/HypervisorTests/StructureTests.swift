@@ -65,12 +65,59 @@ import Testing
 
 @Suite struct ShadowRoleTests {
   private func role(cr0: UInt64 = CR0.paging | CR0.writeProtect, cr4: UInt64 = 0, efer: UInt64 = 0) -> ShadowRole {
-    ShadowRole(.init(cr0: cr0, cr3: 0, cr4: cr4, efer: efer))
+    ShadowRole(.init(cr0: cr0, cr3: 0, cr4: cr4, efer: efer | EFER.longModeActive))
   }
 
   @Test func `a root's role has level 4 and every permission`() {
     #expect(role().level == 4 && role().access == .all && !role().isDirect)
     #expect(role(cr0: 0).isDirect)
+  }
+
+  @Test func `with LA57 a root has five levels, unless the guest does not page`() {
+    #expect(role(cr4: CR4.la57).level == 5 && role(cr4: CR4.la57).addressBits == 57)
+    #expect(role(cr0: 0, cr4: CR4.la57).level == 4)
+  }
+
+  private func legacy(cr4: UInt64, efer: UInt64 = 0) -> ShadowRole {
+    ShadowRole(.init(cr0: CR0.paging | CR0.writeProtect, cr3: 0, cr4: cr4, efer: efer))
+  }
+
+  @Test func `32-bit and PAE paging begin with page directories behind PDPTEs`() {
+    let (narrow, pae) = (legacy(cr4: 0), legacy(cr4: CR4.physicalAddressExtension))
+    #expect(narrow.isNarrow && !pae.isNarrow && !narrow.isPAE && pae.isPAE)
+    for role in [narrow, pae] { #expect(role.level == 2 && role.hardwareLevels == 3) }
+    #expect(narrow != legacy(cr4: CR4.pageSizeExtensions))
+    #expect(pae == legacy(cr4: CR4.physicalAddressExtension | CR4.pageSizeExtensions))
+    // 32-bit paging has no XD.
+    #expect(narrow == legacy(cr4: 0, efer: EFER.noExecute))
+    #expect(pae != legacy(cr4: CR4.physicalAddressExtension, efer: EFER.noExecute))
+    #expect(narrow.reserves(1 << 63) == false && pae.reserves(1 << 63) && pae.reserves(1 << 52))
+    #expect(role(efer: EFER.noExecute).reserves(1 << 63 | 1 << 52) == false)
+  }
+
+  @Test func `quadrants divide the entries of a table of 1024 among shadow pages`() {
+    let wide = role()
+    #expect((0..<512).allSatisfy { wide.entries(of: $0) == $0..<$0 + 1 && wide.guestEntry(of: $0) == $0 })
+    let directory = legacy(cr4: 0)
+    let table = directory.child(direct: false, access: .all)
+    for (parent, quadrants, width) in [(directory, 4, 2), (table, 2, 1)] {
+      var found: [Int: Int] = [:]
+      for quadrant in 0..<quadrants {
+        var part = parent
+        part.quadrant = quadrant
+        #expect(part.level == parent.level && part.access == parent.access)
+        for guestEntry in 0..<1024 {
+          let entries = part.entries(of: guestEntry)
+          #expect(entries.isEmpty || entries.count == width)
+          for entry in entries {
+            #expect(part.guestEntry(of: entry) == guestEntry)
+            found[quadrant * 512 + entry] = guestEntry
+          }
+        }
+      }
+      #expect(found.count == quadrants * 512)
+      #expect((0..<quadrants * 512).allSatisfy { found[$0] == $0 / width })
+    }
   }
 
   @Test func `SMEP and SMAP matter only without WP`() {
@@ -93,7 +140,7 @@ import Testing
 }
 
 @Suite struct ShadowPoolTests {
-  private let role = ShadowRole(.init(cr0: CR0.paging, cr3: 0, cr4: 0, efer: 0))
+  private let role = ShadowRole(.init(cr0: CR0.paging, cr3: 0, cr4: 0, efer: EFER.longModeActive))
 
   @Test func `a frame is guarded while it has a shadow page that is not direct`() {
     var pool = ShadowPool(guestFrames: 1024, limit: 8)
@@ -129,13 +176,13 @@ import Testing
 
 @Suite struct ShadowRootsTests {
   private func key(_ gfn: UInt64, pcid: UInt16 = 0) -> RootKey {
-    RootKey(gfn: gfn, role: ShadowRole(.init(cr0: CR0.paging, cr3: 0, cr4: 0, efer: 0)), pcid: pcid)
+    RootKey(gfn: gfn, role: ShadowRole(.init(cr0: CR0.paging, cr3: 0, cr4: 0, efer: EFER.longModeActive)), pcid: pcid)
   }
 
   @Test func `the root used longest ago makes room, and its tag starts empty`() {
     var roots = ShadowRoots(capacity: 2)
     for (page, gfn) in [UInt64(10), 20].enumerated() {
-      let position = roots.insert(key(gfn), page: page)
+      let position = roots.insert(key(gfn), pages: [page])
       roots.use(position, for: key(gfn))
       let due = [roots.takeFlush(), roots.takeFlush()]
       #expect(due == [true, false])
@@ -143,7 +190,7 @@ import Testing
     roots.use(0, for: key(10))
     let isDue = roots.takeFlush()
     #expect(!isDue)
-    let position = roots.insert(key(30), page: 2)
+    let position = roots.insert(key(30), pages: [2])
     #expect(position == 1 && roots.find(key(20)) == nil)
     roots.use(1, for: key(30))
     let isDueNow = roots.takeFlush()
@@ -153,7 +200,7 @@ import Testing
   @Test func `a flush of a PCID waits for the roots that are not in use`() {
     var roots = ShadowRoots(capacity: 3)
     for (page, pcid) in [UInt16(1), 2, 1].enumerated() {
-      roots.use(roots.insert(key(UInt64(page), pcid: pcid), page: page), for: key(UInt64(page), pcid: pcid))
+      roots.use(roots.insert(key(UInt64(page), pcid: pcid), pages: [page]), for: key(UInt64(page), pcid: pcid))
       _ = roots.takeFlush()
     }
     roots.flush(pcid: 1)

@@ -19,17 +19,20 @@ struct AssociativeArrayTests {
     (72, 72), (64, 4), (1536, 12), (16, 16), (24, 24), (1, 1), (15, 5), (33, 11), (18, 18), (7, 7), (48, 24), (6, 2),
   ]
 
-  @Test(arguments: geometries, [1, 2] as [UInt64])
-  func `every look-up and every victim is that of a list`(geometry: (entries: Int, ways: Int), seed: UInt64) {
-    let array = AssociativeArray(entries: geometry.entries, ways: geometry.ways)
+  @Test(arguments: geometries, [.plain, .expectingHits, .expectingMisses] as [AssociativeArray.Search])
+  func `every look-up and every victim is that of a list`(
+    geometry: (entries: Int, ways: Int), searched: AssociativeArray.Search
+  ) {
+    let array = AssociativeArray(entries: geometry.entries, ways: geometry.ways, searched: searched)
     defer { array.deallocate() }
     var sets = Array(
       repeating: Reference(
         entries: Array(repeating: (AssociativeArray.empty, 0, 0), count: geometry.ways)),
       count: geometry.entries / geometry.ways)
-    var random = RepeatableRandom(seed: seed)
+    var random = RepeatableRandom(seed: 1)
     var now: UInt64 = 1
     var wrong = 0
+    var lacking = 0
     let pages = UInt64(geometry.entries) * 2 + 3
     for step in 0..<20_000 {
       // Several events may have one stamp, as the accesses of one instruction have.
@@ -49,6 +52,8 @@ struct AssociativeArrayTests {
         expected = found - first
       }
       if found >= 0 && !array.mayHold(number, size) { wrong += 1 }
+      if found >= 0 && size == .page4K && array.lacksSmall(key) { wrong += 1 }
+      if array.lacksSmall(key) { lacking += 1 }
       switch (random.next() % 64, expected) {
       case (0, let way?):
         array.drop(found)
@@ -69,11 +74,18 @@ struct AssociativeArrayTests {
       case (_, nil):
         let way = array.victim(inSet: first)
         if way - first != sets[set].victim { wrong += 1 }
-        array.put(random.next() % 16 == 0 ? other : key, now ^ number, stamp: now, at: way)
+        let kept = random.next() % 16 == 0 ? other : key
+        if size == .page4K && array.keys[way] >> 61 == 0 {
+          array.replaceSmall(kept, now ^ number, stamp: now, at: way)
+        } else {
+          array.put(kept, now ^ number, stamp: now, at: way)
+        }
         sets[set].entries[way - first] = (array.keys[way], now ^ number, now)
       }
     }
     #expect(wrong == 0)
+    // Numbers that are counted are known to be absent now and then; others never.
+    #expect((lacking > 0) == (searched == .expectingMisses))
     var held: [UInt64] = []
     array.forEachFilled { held.append(array.keys[$0]) }
     #expect(held.sorted() == sets.flatMap { $0.entries.map(\.key) }.filter { $0 != AssociativeArray.empty }.sorted())

@@ -10,7 +10,12 @@ extension Hypervisor {
       return .unsupported("nested fault without nested tables")
     }
     guard guest.isMemory(fault.address) else {
-      return fault.duringWalk ? injectAbsentTable(exit) : accessDevice(exit, at: fault.address)
+      if exit.loadsDirectoryPointers {
+        // PDPTEs of ones cannot be loaded.
+        inject(.exception(.generalProtection(0)), during: exit)
+        return nil
+      }
+      return fault.duringWalk ? handleAbsentTable(exit) : accessDevice(exit, at: fault.address)
     }
     guard let page = populate(fault.address) else { return nil }
     nested = nil

@@ -8,6 +8,8 @@ import Machine
 /// - A leaf is writable only if the guest's leaf has D set, and only if no frame that it maps is a shadowed table.
 /// - An entry that leads to a shadow page permits everything; what the guest's upper entries permit is in the leaf, so
 ///   that one fault finds it.
+/// - A leaf has the guest's protection key, so that the hardware checks PKRU and IA32_PKRS as they stand: writes of
+///   theirs need no exit.
 /// - G is never set: each root has a TLB tag of its own.
 struct ShadowEntry: Equatable {
   let rawValue: UInt64
@@ -22,6 +24,7 @@ struct ShadowEntry: Equatable {
     if access.writable { bits |= EntryBit.writable | EntryBit.dirty }
     if access.user { bits |= EntryBit.user }
     if !access.executable { bits |= EntryBit.noExecute }
+    bits |= UInt64(access.key) << EntryBit.keyShift
     if level > 1 { bits |= EntryBit.large }
     rawValue = host.rawValue & EntryBit.frameMask | bits
   }
@@ -43,7 +46,8 @@ struct ShadowEntry: Equatable {
 
   var permissions: PagePermissions {
     PagePermissions(
-      writable: isWritable, user: rawValue & EntryBit.user != 0, executable: rawValue & EntryBit.noExecute == 0)
+      writable: isWritable, user: rawValue & EntryBit.user != 0, executable: rawValue & EntryBit.noExecute == 0,
+      key: UInt8(truncatingIfNeeded: rawValue >> EntryBit.keyShift & 15))
   }
 }
 

@@ -3,9 +3,9 @@ import Machine
 /// The guest's translation of one address: what a walk of its tables found.
 struct GuestPath {
   /// The entries by level, before A and D were set; 0 above the level where the walk began.
-  var entries = InlineArray<5, UInt64>(repeating: 0)
-  /// The level of the entry that maps the page; 5 while the guest does not page.
-  var leafLevel = 5
+  var entries = InlineArray<6, UInt64>(repeating: 0)
+  /// The level of the entry that maps the page; 6 while the guest does not page.
+  var leafLevel = 6
   /// Where the byte is.
   var physical: GuestPhysical
   /// What the tables permit, every level counted; writable only if D is set.
@@ -33,11 +33,7 @@ extension Hypervisor {
           guard populate(missing.address) != nil else { return nil }
           continue
         }
-        if missing.duringWalk {
-          counted.pfGuest &+= 1
-          counted.trueFaults &+= 1
-          return injectAbsentTable(exit)
-        }
+        if missing.duringWalk { return handleAbsentTable(exit) }
         counted.hiddenFaults &+= 1
         return accessDevice(exit, at: missing.address)
       case .mapped(let mapping):
@@ -49,7 +45,7 @@ extension Hypervisor {
 
   private func path(of references: [WalkReference], _ mapping: Mapping, _ access: Access) -> GuestPath {
     var path = GuestPath(physical: mapping.physical, access: mapping.permissions)
-    for reference in references where reference.level < 5 {
+    for reference in references where reference.level < path.entries.count {
       path.entries[reference.level] = reference.entry
       path.leafLevel = reference.level
     }
@@ -65,9 +61,10 @@ extension Hypervisor {
     guard let role else { return .unsupported("hidden fault at \(exit.address) without a shadow root") }
     if exit.access.isWrite && !path.access.writable {
       // CR0.WP is clear: a supervisor writes where only reading is allowed.
-      if path.access.user && role.smapWithoutWP {
-        // The page posing as a supervisor's would lose SMAP's protection: the one write is let through instead.
-        return emulateWrite(exit, path, isTraced: false)
+      if path.access.user && (role.smapWithoutWP || role.keysWithoutWP) {
+        // The page posing as a supervisor's would lose the protection of SMAP and of its key: the one write is let
+        // through instead.
+        return emulateWrite(exit, path)
       }
       // No entry says "supervisor may write, user may read"; it flips between two by the kind of fault (KVM, mmu.rst,
       // "Emulating cr0.wp"). As a supervisor's page it must not become executable where SMEP forbids user pages.
@@ -76,25 +73,34 @@ extension Hypervisor {
       path.access.user = false
     }
     guard fill(exit.address, path) else { return nil }
-    if exit.access.isWrite && shadow!.pool.isGuarded(path.physical.frame) {
-      return emulateWrite(exit, path, isTraced: true)
+    if exit.access.isWrite && (shadow!.pool.isGuarded(path.physical.frame) || isHeldByKey(exit.access, path)) {
+      return emulateWrite(exit, path)
     }
     counted.pfFixed &+= 1
     resume(exit)
     return nil
   }
 
+  /// Whether the hardware refuses a write by the page's key that the guest permits: it runs with CR0.WP set, and so
+  /// honours WD where a supervisor without CR0.WP does not (SDM vol. 3, 4.6.2).
+  private func isHeldByKey(_ access: Access, _ path: GuestPath) -> Bool {
+    var controls = processor.guestControls
+    guard controls.keys.areInUse else { return false }
+    controls.writeProtect = true
+    return controls.deniesByKey(access, to: path.access)
+  }
+
   /// Makes the shadow entries from the root to the leaf for an address.
   ///
   /// - Returns: false when that was impossible; `failure` says why.
   private func fill(_ address: GuestVirtual, _ path: GuestPath) -> Bool {
-    guard let mapped = guest.map.lookup(path.physical), var page = shadow!.roots.currentPage else {
+    guard let mapped = guest.map.lookup(path.physical), var page = shadow!.roots.page(for: address) else {
       failure = "no shadow root for \(address)"
       return false
     }
     let noExecute = shadow!.pool[page].role.noExecute
     var above = PagePermissions.all
-    var level = 4
+    var level = shadow!.pool[page].role.level
     while true {
       shadow!.pool.use(page)
       let slot = page << 9 | Int((address.rawValue >> (3 + 9 * UInt64(level))) & 511)
@@ -110,8 +116,12 @@ extension Hypervisor {
       if level > path.leafLevel {
         let guestEntry = path.entries[level]
         above = above & TableFormat.ordinary(noExecute: noExecute).permissions(guestEntry)
+        // Of an entry that leads to a table these bits mean nothing.
+        above.key = 0
         gfn = (guestEntry & EntryBit.frameMask) >> 12
-        role = shadow!.pool[page].role.child(direct: false, access: above)
+        // A page table of 32-bit paging covers 4 MiB, its shadow half of it.
+        let quadrant = shadow!.pool[page].role.isNarrow ? Int(address.rawValue >> 21 & 1) : 0
+        role = shadow!.pool[page].role.child(direct: false, access: above, quadrant: quadrant)
       } else {
         // A part of a large page: the first frame of the stretch that the entry covers.
         gfn = path.physical.frame & ~(1 << (9 * UInt64(level - 1)) &- 1)

@@ -21,9 +21,12 @@ extension Hypervisor {
     for page in shadow.pool.live { check(page, &violations) }
     for (position, root) in shadow.roots.slots.enumerated() {
       guard let root else { continue }
-      let page = shadow.pool[root.page]
-      if !page.isLive || page.gfn != root.key.gfn || page.role != root.key.role {
-        violations.append("cached root \(position) is not what it was made for")
+      for (number, index) in root.pages.enumerated() where index >= 0 {
+        let page = shadow.pool[index]
+        guard page.isLive, let part = root.key.part(number), part == (page.gfn, page.role) else {
+          violations.append("part \(number) of cached root \(position) is not what it was made for")
+          continue
+        }
       }
     }
     if shadow.pool.live.reduce(0, { count, _ in count + 1 }) != shadow.pool.count {
@@ -83,15 +86,22 @@ extension Hypervisor {
     }
 
     guard let table = guest.map.lookup(GuestPhysical(page.gfn << 12)) else { return "shadows a table without memory" }
-    let guestEntry = memory.word(at: table.address.advanced(by: UInt64(offset) * 8))
+    let layout = page.role.layout
+    let width = layout.isNarrow ? 4 : 8
+    let guestEntry = memory.entry(
+      at: table.address.advanced(by: UInt64(page.role.guestEntry(of: offset) * width)), width: width)
     guard guestEntry & EntryBit.present != 0 else { return "stands for a guest entry that is not present" }
     guard guestEntry & EntryBit.accessed != 0 else { return "stands for a guest entry without A" }
-    if !page.role.noExecute && guestEntry & EntryBit.noExecute != 0 {
+    if page.role.reserves(guestEntry) {
       return "stands for a guest entry with reserved bits"
     }
     let access = page.role.access & TableFormat.ordinary(noExecute: page.role.noExecute).permissions(guestEntry)
-    let isGuestLeaf = level == 1 || (guestEntry & EntryBit.large != 0 && level <= 3)
-    let gfn = (guestEntry & EntryBit.frameMask) >> 12 & ~(isGuestLeaf ? span - 1 : 0)
+    let isGuestLeaf = layout.isLeaf(guestEntry, level: level)
+    var gfn = (guestEntry & EntryBit.frameMask) >> 12
+    if isGuestLeaf {
+      // The second of two entries for 4 MiB maps the second half.
+      gfn = layout.page(guestEntry, level: level) >> 12 + (layout.isNarrow && level > 1 ? UInt64(offset & 1) * span : 0)
+    }
     if isLeaf {
       if !isGuestLeaf { return "maps a page where the guest has a table" }
       if target != gfn { return "maps frame \(target) instead of \(gfn)" }
@@ -106,10 +116,17 @@ extension Hypervisor {
       if child.role.access.writable && guestEntry & EntryBit.dirty == 0 { return "leads to writable entries without D" }
       return allows(access, child.role.access) || poses(page.role, access, child.role.access) ? nil : "permits too much"
     }
-    return child.role.access == access ? nil : "leads to a shadow page with other permissions"
+    if layout.isNarrow && !isGuestLeaf && child.role.quadrant != offset & 1 {
+      return "leads to the other half of the guest's table"
+    }
+    var passed = access
+    passed.key = 0
+    return child.role.access == passed ? nil : "leads to a shadow page with other permissions"
   }
 
-  private func allows(_ most: PagePermissions, _ given: PagePermissions) -> Bool { most & given == given }
+  private func allows(_ most: PagePermissions, _ given: PagePermissions) -> Bool {
+    most & given == given && most.key == given.key
+  }
 
   /// Whether an entry is one of a guest with CR0.WP clear that lets its supervisor write (`handleHiddenFault`).
   private func poses(_ role: ShadowRole, _ access: PagePermissions, _ given: PagePermissions) -> Bool {

@@ -1,11 +1,28 @@
 import Machine
 
-/// What a root shadow page is found by when the guest loads CR3.
+/// What a root is found by when the guest loads CR3.
 struct RootKey: Equatable {
+  /// The frame of the guest's top table; 0 without paging, and under PAE paging, where `pointers` name four tables.
   var gfn: UInt64
+  var pointers = DirectoryPointers()
   var role: ShadowRole
   /// 0 without CR4.PCIDE.
   var pcid: UInt16
+
+  /// How many shadow pages make the root: four where addresses have 32 bits, a page directory for each GiB (KVM:
+  /// `pae_root`).
+  var parts: Int { role.isNarrow || role.isPAE ? 4 : 1 }
+
+  /// What one of them shadows; nil where the guest has no table.
+  func part(_ number: Int) -> (gfn: UInt64, role: ShadowRole)? {
+    var role = role
+    if role.isPAE {
+      let pointer = pointers[number]
+      return pointer & EntryBit.present == 0 ? nil : ((pointer & EntryBit.frameMask) >> 12, role)
+    }
+    role.quadrant = number
+    return (gfn, role)
+  }
 }
 
 /// The roots that are kept beside one another, so that a guest that goes back to an address space finds its shadow
@@ -18,8 +35,8 @@ struct RootKey: Equatable {
 struct ShadowRoots {
   struct Root {
     var key: RootKey
-    /// The root shadow page's index.
-    var page: Int
+    /// The shadow pages' indices, as many as the key has parts; -1 where the guest has no table.
+    var pages: [Int]
     var lastUse: UInt64
     var needsFlush: Bool
   }
@@ -33,7 +50,19 @@ struct ShadowRoots {
 
   init(capacity: Int) { slots = Array(repeating: nil, count: min(max(capacity, 1), 4094)) }
 
-  var currentPage: Int? { current.flatMap { slots[$0]?.page } }
+  /// The page of the root in use that an address is translated through.
+  func page(for address: GuestVirtual) -> Int? {
+    guard let current, let pages = slots[current]?.pages else { return nil }
+    let page = pages[pages.count == 1 ? 0 : Int(address.rawValue >> 30 & 3)]
+    return page >= 0 ? page : nil
+  }
+
+  /// Whether a shadow page belongs to the root in use.
+  func isInUse(_ page: Int) -> Bool {
+    guard let current, let root = slots[current] else { return false }
+    return root.pages.contains(page)
+  }
+
   static func tag(_ position: Int) -> UInt16 { UInt16(position + 1) }
 
   /// The position of a cached root.
@@ -54,17 +83,17 @@ struct ShadowRoots {
   }
 
   /// Caches a root in the place of the one used longest ago, whose TLB entries must go before its tag is used.
-  mutating func insert(_ key: RootKey, page: Int) -> Int {
+  mutating func insert(_ key: RootKey, pages: [Int]) -> Int {
     let position =
       slots.firstIndex { $0 == nil }
       ?? slots.indices.min { (slots[$0]?.lastUse ?? 0) < (slots[$1]?.lastUse ?? 0) } ?? 0
-    slots[position] = Root(key: key, page: page, lastUse: time, needsFlush: true)
+    slots[position] = Root(key: key, pages: pages, lastUse: time, needsFlush: true)
     return position
   }
 
   /// Forgets the cached roots of a shadow page that is going away.
   mutating func forget(page: Int) {
-    for position in slots.indices where slots[position]?.page == page {
+    for position in slots.indices where slots[position]?.pages.contains(page) == true {
       slots[position] = nil
       if current == position {
         current = nil
@@ -91,9 +120,10 @@ struct ShadowRoots {
 
 extension Hypervisor {
   private func rootKey(_ registers: Processor.PagingRegisters) -> RootKey {
-    let isPaging = registers.cr0 & CR0.paging != 0
+    let mode = registers.mode
     return RootKey(
-      gfn: isPaging ? (registers.cr3 & EntryBit.frameMask) >> 12 : 0, role: ShadowRole(registers),
+      gfn: mode == .off || mode == .pae ? 0 : (registers.cr3 & EntryBit.frameMask) >> 12,
+      pointers: mode == .pae ? registers.directoryPointers : DirectoryPointers(), role: ShadowRole(registers),
       pcid: registers.cr4 & CR4.pcid != 0 ? UInt16(registers.cr3 & 0xfff) : 0)
   }
 
@@ -106,26 +136,55 @@ extension Hypervisor {
     isCharging = isCharged
     defer { isCharging = true }
     // A table outside memory reads as ones: every access faults, which the software walk finds out.
-    guard key.role.isDirect || guest.isMemory(GuestPhysical(key.gfn << 12)) else {
+    guard key.role.isDirect || key.role.isPAE || guest.isMemory(GuestPhysical(key.gfn << 12)) else {
       shadow!.roots.useNone(for: key)
-      controls.paging = .shadow(.init(root: shadow!.emptyTable, tag: 0))
+      controls.paging = .shadow(.init(root: shadow!.emptyTable, levels: key.role.hardwareLevels, tag: 0))
       return true
     }
     var position = shadow!.roots.find(key)
     if position == nil {
       // The old root is not in use any more, and may be dropped for the new one.
       shadow!.roots.useNone(for: key)
-      guard let page = shadowPage(key.gfn, key.role, for: .shadowRoot) else { return true }
-      position = shadow!.roots.insert(key, page: page)
+      guard let pages = rootPages(key) else { return true }
+      position = shadow!.roots.insert(key, pages: pages)
     } else {
       work(.shadowRoot, .lookup)
     }
     guard let position, let root = shadow!.roots.slots[position] else { return true }
     shadow!.roots.use(position, for: key)
-    shadow!.pool.use(root.page)
-    controls.paging = .shadow(
-      .init(root: shadow!.pool[root.page].table, tag: ShadowRoots.tag(position)))
+    for page in root.pages where page >= 0 { shadow!.pool.use(page) }
+    controls.paging = .shadow(hardwareRoot(root, tag: ShadowRoots.tag(position)))
     return true
+  }
+
+  /// The shadow pages that make a root, made if need be; nil when that was impossible.
+  private func rootPages(_ key: RootKey) -> [Int]? {
+    var pages: [Int] = []
+    for number in 0..<key.parts {
+      // A page directory outside memory reads as ones, which the software walk finds out.
+      guard let (gfn, role) = key.part(number), role.isDirect || guest.isMemory(GuestPhysical(gfn << 12)) else {
+        pages.append(-1)
+        continue
+      }
+      guard let page = shadowPage(gfn, role, for: .shadowRoot) else { return nil }
+      // The next part must not make room by it.
+      shadow!.pool.use(page)
+      pages.append(page)
+    }
+    return pages
+  }
+
+  private func hardwareRoot(_ root: ShadowRoots.Root, tag: UInt16) -> VMControls.ShadowPaging {
+    func table(_ page: Int) -> HostPhysical { shadow!.pool[page].table }
+    guard root.pages.count == 4 else {
+      return .init(root: table(root.pages[0]), levels: root.key.role.hardwareLevels, tag: tag)
+    }
+    func pointer(_ number: Int) -> UInt64 {
+      root.pages[number] < 0 ? 0 : table(root.pages[number]).rawValue | EntryBit.present
+    }
+    return .init(
+      root: shadow!.emptyTable, levels: root.key.role.hardwareLevels,
+      directoryPointers: DirectoryPointers(pointer(0), pointer(1), pointer(2), pointer(3)), tag: tag)
   }
 
   /// Follows a write to CR0, CR4 or EFER: another root, and the flushes that the write stands for (SDM vol. 3,
@@ -180,9 +239,11 @@ extension Hypervisor {
   }
 
   private func invalidate(_ address: GuestVirtual, where isMeant: (ShadowRoots.Root) -> Bool) {
-    guard profile[.taggedTLB] != 0, address.isCanonical(bits: 48) else { return }
+    guard profile[.taggedTLB] != 0 else { return }
     for (position, root) in shadow!.roots.slots.enumerated() {
-      guard let root, isMeant(root), !root.needsFlush else { continue }
+      guard let root, isMeant(root), !root.needsFlush, address.isCanonical(bits: root.key.role.addressBits) else {
+        continue
+      }
       processor.invalidatePage(address, pcid: ShadowRoots.tag(position), globals: false)
       work(.flush, .flushPage)
     }

@@ -52,7 +52,7 @@ extension Hypervisor {
 
   private func recycleOldest() -> Bool {
     var candidate = Int(shadow!.pool.oldest)
-    while candidate >= 0, candidate == shadow!.roots.currentPage { candidate = Int(shadow!.pool[candidate].newer) }
+    while candidate >= 0, shadow!.roots.isInUse(candidate) { candidate = Int(shadow!.pool[candidate].newer) }
     guard candidate >= 0 else { return false }
     counted.mmuRecycled &+= 1
     zap(candidate)
@@ -112,7 +112,7 @@ extension Hypervisor {
     while next >= 0 {
       let page = next
       next = Int(shadow!.pool[page].nextOfFrame)
-      if !shadow!.pool[page].role.isDirect && page != shadow!.roots.currentPage { zap(page) }
+      if !shadow!.pool[page].role.isDirect && !shadow!.roots.isInUse(page) { zap(page) }
     }
   }
 }

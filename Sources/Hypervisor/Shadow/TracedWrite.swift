@@ -2,14 +2,13 @@ import Machine
 
 /// Traces: writes to guarded guest tables are emulated, and the shadow entries follow them (AA06 2.4 and 7.2).
 extension Hypervisor {
-  /// Lets the instruction write one page that no shadow entry lets it write.
-  ///
-  /// - Parameter isTraced: whether the page is a guarded table, whose shadow entries have to follow.
-  func emulateWrite(_ exit: VMExit, _ path: GuestPath, isTraced: Bool) -> RunResult? {
+  /// Lets the instruction write one page that no shadow entry lets it write. If it is a guarded table, shadow entries
+  /// follow.
+  func emulateWrite(_ exit: VMExit, _ path: GuestPath) -> RunResult? {
     guard let mapped = guest.map.lookup(path.physical) else { return .unsupported("no memory at \(path.physical)") }
     counted.pfEmulate &+= 1
     work(.shadowEmulate, .emulate)
-    if isTraced {
+    if shadow!.pool.isGuarded(path.physical.frame) {
       counted.mmuPteWrite &+= 1
       watch(path.physical.frame)
     }
@@ -28,39 +27,55 @@ extension Hypervisor {
       var foundEntry = false
       while let change = watched.change(in: number, from: index, memory) {
         wasChanged = true
-        if followWrite(gfn, change.index, change.new) { foundEntry = true }
+        if followWrite(gfn, change) { foundEntry = true }
         index = change.index + 1
       }
       if options.zapOnReuse && wasChanged { noteFlooding(gfn, foundEntry: foundEntry) }
     }
   }
 
-  /// Follows the change of one guest entry in every shadow page of its table.
+  /// Follows the change of eight bytes of a guest table, which are one entry or two, in every shadow page of it.
   ///
   /// - Returns: whether there was a shadow entry that it concerned.
-  private func followWrite(_ gfn: UInt64, _ index: Int, _ new: UInt64) -> Bool {
+  private func followWrite(_ gfn: UInt64, _ change: WatchedTables.Change) -> Bool {
     var found = false
     var page = shadow!.pool.firstPage(of: gfn)
     while page >= 0 {
       let role = shadow!.pool[page].role
-      if !role.isDirect {
-        let slot = page << 9 | index
-        let present = entry(slot)
-        if present.isPresent {
-          found = true
-          if !present.isLeaf(level: role.level) {
-            counted.mmuPdeZapped &+= 1
-            // The guest's large page is in the TLB in pieces, and its INVLPG will name only one of them.
-            if leadsToSplinters(present) { shadow!.roots.flushAll() }
+      if role.isDirect {
+        // Nothing of it depends on the frame's bytes.
+      } else if role.isNarrow {
+        for half in 0..<2 {
+          let shift = UInt64(32 * half)
+          let new = change.new >> shift & 0xffff_ffff
+          guard new != change.old >> shift & 0xffff_ffff else { continue }
+          for entry in role.entries(of: 2 * change.index + half) {
+            if follow(page << 9 | entry, role, new) { found = true }
           }
         }
-        let wanted = options.eagerFill && role.level == 1 ? eagerEntry(role, new) : .none
-        if wanted.isPresent && wanted != present { counted.mmuPteUpdated &+= 1 }
-        change(slot, to: wanted, for: wanted.isPresent ? .shadowFill : .shadowReclaim)
+      } else if follow(page << 9 | change.index, role, change.new) {
+        found = true
       }
       page = Int(shadow!.pool[page].nextOfFrame)
     }
     return found
+  }
+
+  /// Makes a shadow entry follow the guest's.
+  ///
+  /// - Returns: whether there was one.
+  private func follow(_ slot: Int, _ role: ShadowRole, _ new: UInt64) -> Bool {
+    let present = entry(slot)
+    if present.isPresent {
+      let isLeaf = present.isLeaf(level: role.level)
+      if !isLeaf { counted.mmuPdeZapped &+= 1 }
+      // The guest's large page is in the TLB in pieces, and its INVLPG will name only one of them.
+      if isLeaf ? role.isNarrow && role.level > 1 : leadsToSplinters(present) { shadow!.roots.flushAll() }
+    }
+    let wanted = options.eagerFill && role.level == 1 ? eagerEntry(role, new) : .none
+    if wanted.isPresent && wanted != present { counted.mmuPteUpdated &+= 1 }
+    change(slot, to: wanted, for: wanted.isPresent ? .shadowFill : .shadowReclaim)
+    return present.isPresent
   }
 
   /// Whether an entry leads to the pieces of a large page of the guest.
@@ -72,7 +87,10 @@ extension Hypervisor {
   /// cached the translation: it wants A set, and to write D (KVM: eager fills).
   private func eagerEntry(_ role: ShadowRole, _ guestEntry: UInt64) -> ShadowEntry {
     guard guestEntry & EntryBit.present != 0, guestEntry & EntryBit.accessed != 0 else { return .none }
-    guard guestEntry & processor.softwarePlan.reserved.mask(level: 1, leaf: true) == 0 else { return .none }
+    // The guest's mode may be another than the one that the page was made for.
+    guard role.isNarrow || guestEntry & processor.softwarePlan.reserved.mask(level: 1, leaf: true) == 0,
+      !role.reserves(guestEntry)
+    else { return .none }
     // Memory that was never touched stays so.
     let physical = GuestPhysical(guestEntry & EntryBit.frameMask)
     guard let mapped = guest.map.lookup(physical) else { return .none }

@@ -41,7 +41,7 @@
   case loadGDT, loadIDT, storeGDT, storeIDT, loadLDT, storeLDT, loadTask, storeTask
   case movToSegment, movFromSegment, loadFarPointer
   case invalidatePage, invalidatePCID, writeBackCaches, cacheLineFlush, fence, pause
-  case readFSGSBase, writeFSGSBase, readPID, getXCR, setXCR
+  case readFSGSBase, writeFSGSBase, readPID, getXCR, setXCR, readKeys, writeKeys
   case verifyRead, verifyWrite, loadAccessRights, loadSegmentLimit
   case monitor, mwait
   case readCounter, serialize

@@ -143,9 +143,11 @@ extension Processor {
   }
 
   /// A load that is not a hit: translated, possibly across a page or from a device.
+  ///
+  /// - Parameter tried: what `refill` has said of the access already.
   @inline(__always)
   func loadSlow(
-    _ address: UInt64, _ access: Access, width: Int, stack: @autoclosure () -> Bool
+    _ address: UInt64, _ access: Access, width: Int, stack: @autoclosure () -> Bool, tried: Refill = .untried
   ) throws(Stopped) -> UInt64 {
     if !hasVerdicts {
       if watchesAccesses { try watch(address, access, width: width) }
@@ -154,7 +156,7 @@ extension Processor {
     let value: UInt64
     if Int(address & 0xfff) + width <= 4096 {
       guard isCanonical(address) else { throw raise(stack() ? .stack(0) : .generalProtection(0)) }
-      value = readHost(try translate(address, access, width: width), width: width)
+      value = readHost(try translate(address, access, width: width, tried: tried), width: width)
     } else {
       value = try loadAcross(address, access, width: width, stack: stack())
     }

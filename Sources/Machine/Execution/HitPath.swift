@@ -11,8 +11,7 @@ extension Processor {
       return UnsafeRawPointer(bitPattern: UInt(entry.pointee.addend &+ address)).unsafelyUnwrapped
         .loadUnaligned(as: T.self)
     }
-    guard loadMissed(op, address, MemoryLayout<T>.size) else { return nil }
-    return T(truncatingIfNeeded: loaded)
+    return loadMissed(op, address, MemoryLayout<T>.size)?.loadUnaligned(as: T.self)
   }
 
   @inline(__always)
@@ -44,7 +43,7 @@ extension Processor {
     }
     guard updateMissed(op, address, MemoryLayout<T>.size) else { return false }
     return storeMissed(
-      op, address, MemoryLayout<T>.size, UInt64(truncatingIfNeeded: change(T(truncatingIfNeeded: loaded))))
+      op, address, MemoryLayout<T>.size, UInt64(truncatingIfNeeded: change(T(truncatingIfNeeded: loaded.pointee))))
   }
 
   // MARK: Misses
@@ -66,14 +65,27 @@ extension Processor {
     }
   }
 
+  /// Where the bytes of a load that missed are: in memory, or in `loaded`, where a slow load leaves them. Nil if it
+  /// failed.
   @inline(never)
-  private func loadMissed(_ op: UnsafeMutablePointer<Operation>, _ address: UInt64, _ width: Int) -> Bool {
+  private func loadMissed(
+    _ op: UnsafeMutablePointer<Operation>, _ address: UInt64, _ width: Int
+  ) -> UnsafeRawPointer? {
     begin(op)
+    var tried = Refill.untried
+    if hasVerdicts && address & 0xfff &+ UInt64(truncatingIfNeeded: width) <= 4096 && isCanonical(address) {
+      tried = refill(address, Access(.read, privilege))
+      if case .done(let host) = tried, memory.contains(host) {
+        leaveIfDue()
+        return UnsafeRawPointer(memory.base) + Int(truncatingIfNeeded: host.rawValue)
+      }
+    }
     do {
-      loaded = try loadSlow(address, Access(.read, privilege), width: width, stack: isStackAccess(op))
-      return true
+      loaded.pointee = try loadSlow(
+        address, Access(.read, privilege), width: width, stack: isStackAccess(op), tried: tried)
+      return UnsafeRawPointer(loaded)
     } catch {
-      return false
+      return nil
     }
   }
 
@@ -81,7 +93,7 @@ extension Processor {
   private func updateMissed(_ op: UnsafeMutablePointer<Operation>, _ address: UInt64, _ width: Int) -> Bool {
     begin(op)
     do {
-      loaded = try loadSlow(address, Access(.write, privilege), width: width, stack: isStackAccess(op))
+      loaded.pointee = try loadSlow(address, Access(.write, privilege), width: width, stack: isStackAccess(op))
       return true
     } catch {
       return false

@@ -29,7 +29,7 @@ extension Processor {
         .loadUnaligned(as: Vector128.self)
     }
     guard loadVectorMissed(op, address) else { return nil }
-    return Vector128(loaded, loadedHigh)
+    return Vector128(loaded.pointee, loadedHigh)
   }
 
   @inline(__always)
@@ -56,7 +56,7 @@ extension Processor {
       let form = OperandForm(op)
       try checkVectorAlignment(address, form)
       let value = try loadVectorSlow(address, stack: form.usesStack)
-      loaded = value.x
+      loaded.pointee = value.x
       loadedHigh = value.y
       return true
     } catch {

@@ -185,6 +185,8 @@ extension Processor {
     case .readPID: try readPID(op)
     case .getXCR: try getXCR(op)
     case .setXCR: try setXCR(op)
+    case .readKeys: try readKeys(op)
+    case .writeKeys: try writeKeys(op)
     case .verifyRead: try verifyRead(op)
     case .verifyWrite: try verifyWrite(op)
     case .loadAccessRights: try loadAccessRights(op)

@@ -136,11 +136,11 @@ public struct InstructionFamily: Sendable {
       [.invalidatePage, .invalidatePCID, .writeBackCaches, .cacheLineFlush, .fence, .pause],
       features: [.invpcid, .clflush, .clflushopt, .clwb, .wbnoinvd, .prefetchW]),
     InstructionFamily(
-      "System", "System", "HLT, CPUID, RDTSC, RDTSCP, RDPID, RDPMC, SERIALIZE, XGETBV, XSETBV",
+      "System", "System", "HLT, CPUID, RDTSC, RDTSCP, RDPID, RDPMC, SERIALIZE, XGETBV, XSETBV, RDPKRU, WRPKRU",
       [
         .halt, .cpuid, .readTimeStamp, .readTimeStampAux, .readPID, .readCounter, .serialize,
-        .getXCR, .setXCR, .monitor, .mwait,
-      ], features: [.tsc, .rdtscp, .rdpid, .serialize], note: "MONITOR and MWAIT: #UD, as CPUID says"),
+        .getXCR, .setXCR, .readKeys, .writeKeys, .monitor, .mwait,
+      ], features: [.tsc, .rdtscp, .rdpid, .serialize, .pku], note: "MONITOR and MWAIT: #UD, as CPUID says"),
     InstructionFamily("Ports", "Ports", "IN, OUT", [.in, .out]),
   ]
 }

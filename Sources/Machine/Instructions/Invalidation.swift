@@ -9,7 +9,7 @@ extension Processor {
       throw self.exit(exit)
     }
     // An address that is not canonical drops nothing.
-    guard !is64BitMode || isCanonical(address) else { return }
+    guard !is64BitMode || isCanonicalBase(address) else { return }
     charge(.flush, costs.flushPage)
     invalidatePage(GuestVirtual(address), pcid: currentContext, globals: true)
   }
@@ -26,7 +26,8 @@ extension Processor {
     let pcid = UInt16(low & 0xfff)
     // Only types 0 and 1 look at the PCID, and only type 0 at the address.
     if type < 2 && pcid != 0 && s.pointee.cr4 & CR4.pcid == 0 { throw raise(.generalProtection(0)) }
-    if type == 0 && !isCanonical(address) { throw raise(.generalProtection(0)) }
+    // Judged like a base: by the widest address that the processor supports.
+    if type == 0 && !isCanonicalBase(address) { throw raise(.generalProtection(0)) }
     if controls.intercepts.contains(.invalidations) {
       var exit = instructionExit(.invalidatePCID, op)
       exit.number = UInt32(truncatingIfNeeded: type)

@@ -84,6 +84,28 @@ extension Processor {
     guard register(Slot.rcx, width: 4) == 0 else { throw raise(.generalProtection(0)) }
   }
 
+  // MARK: Protection keys
+
+  /// RDPKRU. CR4.PKE cannot be set where CPUID hides protection keys.
+  func readKeys(_ op: UnsafePointer<Operation>) throws(Stopped) {
+    try checkKeys()
+    setRegister(Slot.rax, width: 4, UInt64(s.pointee.pkru))
+    setRegister(Slot.rdx, width: 4, 0)
+  }
+
+  /// WRPKRU.
+  func writeKeys(_ op: UnsafePointer<Operation>) throws(Stopped) {
+    try checkKeys()
+    guard register(Slot.rdx, width: 4) == 0 else { throw raise(.generalProtection(0)) }
+    s.pointee.pkru = UInt32(truncatingIfNeeded: s.pointee.slots[Int(Slot.rax)])
+    updatePaging()
+  }
+
+  private func checkKeys() throws(Stopped) {
+    guard s.pointee.cr4 & CR4.protectionKeys != 0 else { throw raise(.invalidOpcode) }
+    guard register(Slot.rcx, width: 4) == 0 else { throw raise(.generalProtection(0)) }
+  }
+
   // MARK: MONITOR
 
   /// CPUID shows no MONITOR.

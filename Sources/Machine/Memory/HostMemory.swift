@@ -84,6 +84,22 @@ public final class HostMemory {
     base.storeBytes(of: value, toByteOffset: Int(address.rawValue & ~7), as: UInt64.self)
   }
 
+  /// A page-table entry of four or eight bytes, aligned; all ones where there is no memory.
+  @inline(__always) public func entry(at address: HostPhysical, width: Int) -> UInt64 {
+    if width == 8 { return word(at: address) }
+    guard contains(address) else { return 0xffff_ffff }
+    return UInt64(base.load(fromByteOffset: Int(address.rawValue & ~3), as: UInt32.self))
+  }
+
+  /// Stores a page-table entry; nothing happens where there is no memory.
+  @inline(__always) public func setEntry(_ value: UInt64, at address: HostPhysical, width: Int) {
+    if width == 8 { return setWord(value, at: address) }
+    guard contains(address) else { return }
+    touch(address)
+    base.storeBytes(
+      of: UInt32(truncatingIfNeeded: value), toByteOffset: Int(address.rawValue & ~3), as: UInt32.self)
+  }
+
   /// Copies bytes out; bytes that are not memory read as 0xff.
   public func read(_ address: HostPhysical, count: Int) -> [UInt8] {
     (0..<UInt64(count)).map { offset in

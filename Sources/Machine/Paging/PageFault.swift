@@ -7,6 +7,7 @@
     public static let user: UInt32 = 1 << 2
     public static let reserved: UInt32 = 1 << 3
     public static let fetch: UInt32 = 1 << 4
+    public static let protectionKey: UInt32 = 1 << 5
   }
 
   /// What CR2 receives.

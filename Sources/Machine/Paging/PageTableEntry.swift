@@ -1,4 +1,5 @@
-/// The bits of a paging-structure entry of IA-32e paging (SDM vol. 3, 4.5.4, tables 4-15 to 4-20).
+/// The bits of a paging-structure entry of IA-32e paging (SDM vol. 3, 4.5.4, tables 4-15 to 4-20), which PAE and 32-bit
+/// paging share as far as they have them (tables 4-4 to 4-11).
 public enum EntryBit {
   public static let present: UInt64 = 1 << 0
   public static let writable: UInt64 = 1 << 1
@@ -11,6 +12,8 @@ public enum EntryBit {
   public static let large: UInt64 = 1 << 7
   public static let global: UInt64 = 1 << 8
   public static let noExecute: UInt64 = 1 << 63
+  /// Bits 62:59 of an entry that maps a page: its protection key.
+  public static let keyShift: UInt64 = 59
   /// Bits 51:12.
   public static let frameMask: UInt64 = 0x000f_ffff_ffff_f000
 }
@@ -25,30 +28,35 @@ public enum EPTBit {
   public static let dirty: UInt64 = 1 << 9
 }
 
-/// What a path through the tables permits, accumulated level by level: AND of R/W and U/S, OR of XD.
+/// What a path through the tables permits, accumulated level by level: AND of R/W and U/S, OR of XD, and the protection
+/// key of the entry that maps the page.
 @frozen public struct PagePermissions: Equatable, Sendable {
   public var writable: Bool
   public var user: Bool
   public var executable: Bool
+  /// 0 ... 15. Counts while protection keys are enabled only.
+  public var key: UInt8
 
-  @inlinable public init(writable: Bool, user: Bool, executable: Bool) {
+  @inlinable public init(writable: Bool, user: Bool, executable: Bool, key: UInt8 = 0) {
     self.writable = writable
     self.user = user
     self.executable = executable
+    self.key = key
   }
 
   /// What is permitted before any entry has said otherwise.
   public static let all = PagePermissions(writable: true, user: true, executable: true)
 
+  /// What two entries permit together, of which the second is nearer to the page: the key is its.
   @inlinable public static func & (a: PagePermissions, b: PagePermissions) -> PagePermissions {
     PagePermissions(
-      writable: a.writable && b.writable, user: a.user && b.user, executable: a.executable && b.executable)
+      writable: a.writable && b.writable, user: a.user && b.user, executable: a.executable && b.executable, key: b.key)
   }
 }
 
 /// How one dimension's entries are laid out. The walker is the same for all.
 @frozen public enum TableFormat: Equatable, Sendable {
-  /// IA-32e paging with EFER.NXE as given: the guest's tables, shadow tables, and AMD's nested tables.
+  /// The guest's tables with EFER.NXE as given (32-bit paging knows no XD), shadow tables, and AMD's nested tables.
   case ordinary(noExecute: Bool)
   /// Intel's extended page tables.
   case extended
@@ -60,18 +68,14 @@ public enum EPTBit {
     }
   }
 
-  /// Whether an entry of a level maps a page instead of a table (level 1 always does).
-  @inline(__always) func isLeaf(_ entry: UInt64, level: Int) -> Bool {
-    level == 1 || (entry & EntryBit.large != 0 && level <= 3)
-  }
-
   /// What one entry permits.
   @inline(__always) public func permissions(_ entry: UInt64) -> PagePermissions {
     switch self {
     case .ordinary(let noExecute):
       PagePermissions(
         writable: entry & EntryBit.writable != 0, user: entry & EntryBit.user != 0,
-        executable: !(noExecute && entry & EntryBit.noExecute != 0))
+        executable: !(noExecute && entry & EntryBit.noExecute != 0),
+        key: UInt8(truncatingIfNeeded: entry >> EntryBit.keyShift & 15))
     case .extended:
       PagePermissions(writable: entry & EPTBit.write != 0, user: true, executable: entry & EPTBit.execute != 0)
     }

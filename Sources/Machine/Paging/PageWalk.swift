@@ -31,82 +31,151 @@ struct PageWalk<Port: WalkPort> {
   ) -> WalkResult {
     guard plan.levels > 0 else {
       return finish(
-        GuestPhysical(address.rawValue), size: .page1G, permissions: .all, global: false, dirty: true, access: access)
+        GuestPhysical(address.rawValue), size: .page1G, isHalf: false, permissions: .all, global: false, dirty: true,
+        access: access)
     }
 
-    var level = plan.levels
-    var table: HostPhysical
-    // Whether the second dimension lets A and D be set in the table.
-    var isWritable: Bool
-    var permissions = PagePermissions.all
-    if let cached = port.cachedTable(for: address) {
-      (table, level, permissions, isWritable) = (cached.table, cached.level, cached.permissions, cached.isWritable)
-    } else {
-      switch locate(plan.root, for: .read, duringWalk: true) {
-      case .success(let found): (table, isWritable) = (found.address, found.writable)
-      case .failure(let fault): return .nestedFault(fault)
-      }
+    // One source, two loops in the program: entries of four bytes cost the others nothing.
+    if case .narrow(let largePages) = plan.layout {
+      return translateNarrow(address, for: access, largePages, path)
     }
-    let start = level
+    return walkTables(address, for: access, .wide, path)
+  }
 
+  @inline(never) private mutating func translateNarrow(
+    _ address: GuestVirtual, for access: Access, _ largePages: Bool, _ path: Path
+  ) -> WalkResult {
+    walkTables(address, for: access, .narrow(largePages: largePages), path)
+  }
+
+  @inline(__always) private mutating func walkTables(
+    _ address: GuestVirtual, for access: Access, _ layout: EntryLayout, _ path: Path
+  ) -> WalkResult {
+    // A PDE of 32-bit paging is chosen by bits 31:22: bit 21 tells no tables apart.
+    let tableAddress = layout.isNarrow ? GuestVirtual(address.rawValue & ~(1 << 21)) : address
+    var usesCaches = true
     while true {
-      let at = table.advanced(by: index(of: address.rawValue, level: level))
-      let entry = port.read(at, dimension: .first, level: level)
-      path[level] = Step(address: at, entry: entry, permissions: permissions, isWritable: isWritable)
-
-      guard plan.format.isPresent(entry) else {
-        return .fault(fault(address, access, level: level, entry: entry, present: false, reserved: false))
+      var level = plan.levels
+      var table: HostPhysical
+      // Whether the second dimension lets A and D be set in the table.
+      var isWritable: Bool
+      var permissions = PagePermissions.all
+      var first = plan.root
+      var isCached = false
+      if usesCaches, let cached = port.cachedTable(for: tableAddress) {
+        (table, level, permissions, isWritable) = (cached.table, cached.level, cached.permissions, cached.isWritable)
+        isCached = true
+      } else {
+        if !layout.isNarrow && level == 3 {
+          switch directoryPointer(address, for: access) {
+          case .found(let entry): first = GuestPhysical(entry & EntryBit.frameMask)
+          case .ended(let result): return result
+          }
+          level = 2
+        }
+        switch locate(first, for: .read, duringWalk: true) {
+        case .success(let found): (table, isWritable) = (found.address, found.writable)
+        case .failure(let fault): return .nestedFault(fault)
+        }
       }
-      let leaf = plan.format.isLeaf(entry, level: level)
-      if entry & plan.reserved.mask(level: level, leaf: leaf) != 0 {
-        return .fault(fault(address, access, level: level, entry: entry, present: true, reserved: true))
+      let start = level
+
+      while true {
+        let at = table.advanced(by: layout.offset(of: address.rawValue, level: level))
+        let entry = port.read(at, width: layout.entryWidth, dimension: .first, level: level)
+        path[level] = Step(address: at, entry: entry, permissions: permissions, isWritable: isWritable)
+
+        guard plan.format.isPresent(entry) else {
+          return .fault(fault(address, access, level: level, entry: entry, present: false, reserved: false))
+        }
+        let leaf = layout.isLeaf(entry, level: level)
+        let reserved =
+          layout.isNarrow
+          ? plan.reserved.narrowMask(level: level, leaf: leaf) : plan.reserved.mask(level: level, leaf: leaf)
+        if entry & reserved != 0 {
+          return .fault(fault(address, access, level: level, entry: entry, present: true, reserved: true))
+        }
+        permissions = permissions & plan.format.permissions(entry)
+        if leaf { break }
+
+        level &-= 1
+        switch locate(GuestPhysical(entry & EntryBit.frameMask), for: .read, duringWalk: true) {
+        case .success(let next): (table, isWritable) = (next.address, next.writable)
+        case .failure(let fault): return .nestedFault(fault)
+        }
       }
-      permissions = permissions & plan.format.permissions(entry)
-      if leaf { break }
 
-      level &-= 1
-      switch locate(GuestPhysical(entry & EntryBit.frameMask), for: .read, duringWalk: true) {
-      case .success(let next): (table, isWritable) = (next.address, next.writable)
-      case .failure(let fault): return .nestedFault(fault)
+      let leaf = path[level]
+      guard controls.allows(access, to: permissions) else {
+        var refused = fault(address, access, level: level, entry: leaf.entry, present: true, reserved: false)
+        if controls.deniesByKey(access, to: permissions) { refused.errorCode |= PageFault.Code.protectionKey }
+        return .fault(refused)
+      }
+      if let refused = keepAccessedDirty(path, layout, first, from: start, to: level, isWrite: access.isWrite) {
+        guard isCached else { return .nestedFault(refused) }
+        // A cache knows its table's host address only: which guest-physical address is refused, a walk from the root
+        // finds out.
+        usesCaches = false
+        continue
+      }
+      var above = start
+      while above > level {
+        // A table may be remembered now that the entry that leads to it has A set (SDM vol. 3, 4.10.3.1).
+        let next = path[above &- 1]
+        port.remember(
+          CachedTable(
+            table: HostPhysical(next.address.rawValue & ~0xfff), level: above &- 1, permissions: next.permissions,
+            isWritable: next.isWritable),
+          for: tableAddress)
+        above &-= 1
+      }
+
+      let size = PageSize(level: level) ?? .page4K
+      let physical = layout.page(leaf.entry, level: level) | (address.rawValue & layout.offsetMask(level: level))
+      return finish(
+        GuestPhysical(physical), size: size, isHalf: layout.isNarrow && level > 1, permissions: permissions,
+        global: plan.globalPages && leaf.entry & EntryBit.global != 0,
+        dirty: access.isWrite || leaf.entry & EntryBit.dirty != 0, access: access)
+    }
+  }
+
+  /// What becomes of a walk's first step under PAE paging.
+  private enum DirectoryPointer {
+    case found(UInt64)
+    case ended(WalkResult)
+  }
+
+  /// The PDPTE of PAE paging that leads to an address's page directory. It permits everything: R/W, U/S and XD it has
+  /// none (SDM vol. 3, 4.4.1).
+  @inline(never) private mutating func directoryPointer(
+    _ address: GuestVirtual, for access: Access
+  ) -> DirectoryPointer {
+    var entry = port.directoryPointer(for: address)
+    if plan.readsDirectoryPointers {
+      switch locate(plan.root.advanced(by: (address.rawValue >> 27) & 0x18), for: .read, duringWalk: true) {
+      case .success(let found): entry = port.read(found.address, width: 8, dimension: .first, level: 3)
+      case .failure(let fault): return .ended(.nestedFault(fault))
       }
     }
-
-    let leaf = path[level]
-    guard controls.allows(access, to: permissions) else {
-      return .fault(fault(address, access, level: level, entry: leaf.entry, present: true, reserved: false))
+    let isPresent = plan.format.isPresent(entry)
+    guard isPresent, entry & plan.reserved.directoryPointer == 0 else {
+      return .ended(
+        .fault(fault(address, access, level: 3, entry: entry, present: isPresent, reserved: isPresent)))
     }
-    if let refused = keepAccessedDirty(path, from: start, to: level, isWrite: access.isWrite) {
-      return .nestedFault(refused)
-    }
-    var above = start
-    while above > level {
-      // A table may be remembered now that the entry that leads to it has A set (SDM vol. 3, 4.10.3.1).
-      let next = path[above &- 1]
-      port.remember(
-        CachedTable(
-          table: HostPhysical(next.address.rawValue & ~0xfff), level: above &- 1, permissions: next.permissions,
-          isWritable: next.isWritable),
-        for: address)
-      above &-= 1
-    }
-
-    let size = PageSize(level: level) ?? .page4K
-    let physical = (leaf.entry & EntryBit.frameMask & ~size.offsetMask) | (address.rawValue & size.offsetMask)
-    return finish(
-      GuestPhysical(physical), size: size, permissions: permissions,
-      global: plan.globalPages && leaf.entry & EntryBit.global != 0,
-      dirty: access.isWrite || leaf.entry & EntryBit.dirty != 0, access: access)
+    return .found(entry)
   }
 
   /// The last step: where the page itself is.
   @inline(__always) private mutating func finish(
-    _ physical: GuestPhysical, size: PageSize, permissions: PagePermissions, global: Bool, dirty: Bool, access: Access
+    _ physical: GuestPhysical, size: PageSize, isHalf: Bool, permissions: PagePermissions, global: Bool, dirty: Bool,
+    access: Access
   ) -> WalkResult {
     switch locate(physical, for: access.kind, duringWalk: false) {
     case .success(let host):
       return .mapped(
         Mapping(
-          host: host, physical: physical, permissions: permissions, pageSize: size, global: global, dirty: dirty))
+          host: host, physical: physical, permissions: permissions, pageSize: size, isHalf: isHalf, global: global,
+          dirty: dirty))
     case .failure(let fault):
       return .nestedFault(fault)
     }
@@ -115,7 +184,7 @@ struct PageWalk<Port: WalkPort> {
   /// Sets A on the path and D on the leaf of a write, where they are not set yet. A nested table that forbids the write
   /// to the guest's table ends it.
   @inline(__always) private mutating func keepAccessedDirty(
-    _ path: Path, from start: Int, to leaf: Int, isWrite: Bool
+    _ path: Path, _ layout: EntryLayout, _ first: GuestPhysical, from start: Int, to leaf: Int, isWrite: Bool
   ) -> NestedFault? {
     var level = start
     while level >= leaf {
@@ -124,12 +193,12 @@ struct PageWalk<Port: WalkPort> {
       if isWrite && level == leaf { wanted |= plan.format.dirtyBit }
       if step.entry & wanted != wanted {
         if !step.isWritable, case .tables = plan.second {
-          let table = level == plan.levels ? plan.root : GuestPhysical(path[level &+ 1].entry & EntryBit.frameMask)
+          let table = level == start ? first : GuestPhysical(path[level &+ 1].entry & EntryBit.frameMask)
           return NestedFault(
             address: table.advanced(by: step.address.pageOffset), kind: .write, duringWalk: true, misconfigured: false,
             present: true)
         }
-        port.set(wanted, in: step.entry, at: step.address, dimension: .first)
+        port.set(wanted, in: step.entry, at: step.address, width: layout.entryWidth, dimension: .first)
       }
       level &-= 1
     }
@@ -184,11 +253,11 @@ struct PageWalk<Port: WalkPort> {
     }
     let start = level
     while true {
-      let at = table.advanced(by: index(of: address.rawValue, level: level))
-      let entry = port.read(at, dimension: .second, level: level)
+      let at = table.advanced(by: EntryLayout.wide.offset(of: address.rawValue, level: level))
+      let entry = port.read(at, width: 8, dimension: .second, level: level)
       path[level] = Step(address: at, entry: entry, permissions: permissions, isWritable: true)
       guard nested.format.isPresent(entry) else { return refused(present: false) }
-      let leaf = nested.format.isLeaf(entry, level: level)
+      let leaf = EntryLayout.wide.isLeaf(entry, level: level)
       if nested.format.isMalformed(entry)
         || entry & nested.reserved.mask(level: level, leaf: leaf) != 0
       {
@@ -213,7 +282,7 @@ struct PageWalk<Port: WalkPort> {
         if kind == .write && visited == level { wanted |= nested.format.dirtyBit }
         let step = path[visited]
         if step.entry & wanted != wanted {
-          port.set(wanted, in: step.entry, at: step.address, dimension: .second)
+          port.set(wanted, in: step.entry, at: step.address, width: 8, dimension: .second)
         }
       }
       // While D is clear a write comes back, to set it.
@@ -239,11 +308,6 @@ struct PageWalk<Port: WalkPort> {
     case .write: mapping.writable
     case .fetch: mapping.executable
     }
-  }
-
-  @inline(__always) private func index(of address: UInt64, level: Int) -> UInt64 {
-    // Nine bits from 12 + 9 * (level - 1) up, times the eight bytes of an entry.
-    (address >> (9 &* UInt64(level))) & 0xff8
   }
 
   @inline(__always) private func fault(

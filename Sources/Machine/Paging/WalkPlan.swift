@@ -22,8 +22,12 @@
 
   /// Physical address of the top table, in the first dimension's own terms.
   public var root: GuestPhysical
-  /// 4 or 5; 0 while paging is off, when addresses are guest-physical already.
+  /// 4 or 5; 2 for 32-bit paging, 3 for PAE paging; 0 while paging is off, when addresses are guest-physical already.
   public var levels: Int
+  public var layout: EntryLayout
+  /// Whether the walk reads PDPTEs of PAE paging from memory, as AMD's processors do under nested paging (APM vol. 2,
+  /// 15.25.10); otherwise the processor has loaded all four (SDM vol. 3, 4.4.1), and the port knows them.
+  public var readsDirectoryPointers: Bool
   public var format: TableFormat
   /// What the entries may not have set.
   public var reserved: ReservedBits
@@ -34,11 +38,13 @@
   public var second: Second
 
   public init(
-    root: GuestPhysical, levels: Int, format: TableFormat, reserved: ReservedBits, reportsFetch: Bool,
-    globalPages: Bool, second: Second
+    root: GuestPhysical, levels: Int, layout: EntryLayout = .wide, readsDirectoryPointers: Bool = false,
+    format: TableFormat, reserved: ReservedBits, reportsFetch: Bool, globalPages: Bool, second: Second
   ) {
     self.root = root
     self.levels = levels
+    self.layout = layout
+    self.readsDirectoryPointers = readsDirectoryPointers
     self.format = format
     self.reserved = reserved
     self.reportsFetch = reportsFetch
@@ -103,6 +109,9 @@
   public var permissions: PagePermissions
   /// The page of the first dimension; the TLB holds the smaller of this and `host.size` (BH08 2.4).
   public var pageSize: PageSize
+  /// Whether the page is half of one of 4 MiB, which TLBs hold as two of 2 MiB (SDM vol. 2, CPUID leaf 2, descriptor
+  /// B1H).
+  public var isHalf = false
   public var global: Bool
   /// Whether the leaf's D bit is set, so that writes need not walk again.
   public var dirty: Bool
@@ -131,10 +140,12 @@
 /// What a walk is made through: the hardware's port charges every reference, uses the paging-structure caches and sets
 /// A and D bits; a port that peeks does none of it.
 public protocol WalkPort {
-  /// Reads one entry.
-  mutating func read(_ address: HostPhysical, dimension: Dimension, level: Int) -> UInt64
+  /// Reads one entry of four or eight bytes.
+  mutating func read(_ address: HostPhysical, width: Int, dimension: Dimension, level: Int) -> UInt64
   /// Sets A or D bits in an entry just read.
-  mutating func set(_ bits: UInt64, in entry: UInt64, at address: HostPhysical, dimension: Dimension)
+  mutating func set(_ bits: UInt64, in entry: UInt64, at address: HostPhysical, width: Int, dimension: Dimension)
+  /// The PDPTE register for an address under PAE paging.
+  func directoryPointer(for address: GuestVirtual) -> UInt64
   /// The deepest table that a paging-structure cache of the first dimension has for the address.
   mutating func cachedTable(for address: GuestVirtual) -> CachedTable?
   mutating func remember(_ table: CachedTable, for address: GuestVirtual)

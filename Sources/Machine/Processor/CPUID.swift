@@ -50,8 +50,11 @@ extension Processor {
       return profile.vendor == .intel ? cacheLeaf(subleaf) : CPUIDLeaf()
     case 7:
       guard subleaf == 0 else { return CPUIDLeaf() }
-      return CPUIDLeaf(
+      var result = CPUIDLeaf(
         ebx: features.bits(leaf: 7, .ebx), ecx: features.bits(leaf: 7, .ecx), edx: features.bits(leaf: 7, .edx))
+      // OSPKE.
+      if s.pointee.cr4 & CR4.protectionKeys != 0 { result.ecx |= 1 << 4 }
+      return result
     case 0xd:
       // The components that XCR0 can have, and the size of XSAVE's area: that of FXSAVE and a header.
       guard subleaf == 0, features.contains(.xsave) else { return CPUIDLeaf() }

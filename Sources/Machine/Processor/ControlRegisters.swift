@@ -74,6 +74,11 @@ extension Processor {
       exit.isWrite = true
       throw self.exit(exit)
     }
+    if let table = directoryPointerTable(afterWriting: number, value) {
+      let loaded = try loadDirectoryPointers(table)
+      guard canLoad(loaded) else { throw raise(.generalProtection(0)) }
+      s.pointee.directoryPointers = loaded
+    }
     completeControlRegisterWrite(number: number, value: value)
   }
 
@@ -98,10 +103,6 @@ extension Processor {
     default: throw raise(.invalidOpcode)
     }
     guard isValid else { throw raise(.generalProtection(0)) }
-    if number == 0 && value & CR0.paging != 0 && s.pointee.efer & EFER.longModeEnable == 0 {
-      // The one place where paging with 32-bit or PAE tables could begin.
-      throw unsupported("32-bit paging")
-    }
   }
 
   private func isValidCR0(_ value: UInt64) -> Bool {
@@ -150,10 +151,59 @@ extension Processor {
       | CR4.machineCheck | CR4.pageGlobal | CR4.performanceCounter | CR4.osFXSR | CR4.osXMMExceptions
     let optional: [(FeatureSet, UInt64)] = [
       (.umip, CR4.umip), (.la57, CR4.la57), (.fsgsbase, CR4.fsgsbase), (.pcid, CR4.pcid), (.smep, CR4.smep),
-      (.smap, CR4.smap), (.xsave, CR4.osXSAVE),
+      (.smap, CR4.smap), (.xsave, CR4.osXSAVE), (.pku, CR4.protectionKeys), (.pks, CR4.supervisorKeys),
     ]
     for (feature, bit) in optional where features.contains(feature) { allowed |= bit }
     return allowed
+  }
+
+  // MARK: PDPTEs
+
+  /// The guest-physical address of the PDPTEs that a valid write of a control register loads; nil where it loads none
+  /// (SDM vol. 3, 4.4.1).
+  public func directoryPointerTable(afterWriting number: Int, _ value: UInt64) -> GuestPhysical? {
+    var after = pagingRegisters
+    let changes: Bool
+    switch number {
+    case 0:
+      changes = (value ^ after.cr0) & (CR0.paging | CR0.cacheDisable | CR0.notWriteThrough) != 0
+      after.cr0 = value
+      if value & CR0.paging != 0 && after.efer & EFER.longModeEnable != 0 { after.efer |= EFER.longModeActive }
+    case 3:
+      changes = true
+      after.cr3 = value
+    case 4:
+      let deciding = CR4.physicalAddressExtension | CR4.pageGlobal | CR4.pageSizeExtensions | CR4.smep
+      changes = (value ^ after.cr4) & deciding != 0
+      after.cr4 = value
+    default: return nil
+    }
+    guard changes, after.mode == .pae else { return nil }
+    if case .nested = controls.paging, profile.vendor == .amd { return nil }
+    return GuestPhysical(after.cr3 & 0xffff_ffe0)
+  }
+
+  /// Whether PDPTEs are such that they can be loaded; else the write raises #GP(0).
+  public func canLoad(_ pointers: DirectoryPointers) -> Bool {
+    pointers.areValid(reservedBits(.pae, noExecute: true, gigabytePages: false))
+  }
+
+  /// Reads the four PDPTEs, which lie in one line.
+  private func loadDirectoryPointers(_ table: GuestPhysical) throws(Stopped) -> DirectoryPointers {
+    var walk = PageWalk(plan: plan, controls: pagingControls, port: hardwarePort)
+    switch walk.locate(table, for: .read, duringWalk: true) {
+    case .success(let found):
+      let first = walk.port.read(found.address, width: 8, dimension: .first, level: 3)
+      func entry(_ number: UInt64) -> UInt64 { memory.word(at: found.address.advanced(by: number * 8)) }
+      return DirectoryPointers(first, entry(1), entry(2), entry(3))
+    case .failure(let fault):
+      var exit = VMExit(fault.misconfigured ? .nestedMisconfiguration : .nestedFault)
+      exit.access = Access(.read, .implicitSupervisor)
+      exit.width = 8
+      exit.nested = fault
+      exit.loadsDirectoryPointers = true
+      throw self.exit(exit)
+    }
   }
 
   // MARK: What a write does
@@ -162,7 +212,10 @@ extension Processor {
   ///
   /// Translations are dropped here only when the hardware walks the guest's own tables; under shadow paging that is the
   /// hypervisor's.
-  public func completeControlRegisterWrite(number: Int, value: UInt64) {
+  public func completeControlRegisterWrite(
+    number: Int, value: UInt64, directoryPointers: DirectoryPointers? = nil
+  ) {
+    if let directoryPointers { s.pointee.directoryPointers = directoryPointers }
     switch number {
     case 0: completeCR0(value)
     case 2: s.pointee.cr2 = value

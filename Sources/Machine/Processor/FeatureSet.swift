@@ -52,6 +52,11 @@
   public static let serialize = FeatureSet(rawValue: 1 << 58)
   public static let movdiri = FeatureSet(rawValue: 1 << 57)
 
+  // MARK: Paging, 64 to 71
+  public static let pku = FeatureSet(rawValue: 1 << 64)
+  public static let pks = FeatureSet(rawValue: 1 << 65)
+  public static let pse36 = FeatureSet(rawValue: 1 << 66)
+
   // Of the vector unit; those from SSE on lie side by side in the order of `VectorFeature`.
   public static let fxsr = FeatureSet(rawValue: 1 << 48)
   public static let xsave = FeatureSet(rawValue: 1 << 49)
@@ -99,7 +104,7 @@
   /// Every feature that can be shown, in CPUID's order (SDM vol. 2, CPUID; APM vol. 3, appendix E).
   public static let known: [Row] = [
     Row("de", .de, 1, .edx, 2, "debugging extensions: DR4 and DR5 raise #UD"),
-    Row("pse", .pse, 1, .edx, 3, "large pages"),
+    Row("pse", .pse, 1, .edx, 3, "pages of 4 MiB"),
     Row("tsc", .tsc, 1, .edx, 4, "RDTSC"),
     Row("msr", .msr, 1, .edx, 5, "RDMSR and WRMSR"),
     Row("pae", .pae, 1, .edx, 6, "physical addresses beyond 32 bits"),
@@ -111,6 +116,7 @@
     Row("mca", .mca, 1, .edx, 14, "machine-check registers"),
     Row("cmov", .cmov, 1, .edx, 15, "CMOVcc"),
     Row("pat", .pat, 1, .edx, 16, "page attribute table"),
+    Row("pse36", .pse36, 1, .edx, 17, "pages of 4 MiB beyond 4 GiB of physical memory"),
     Row("clflush", .clflush, 1, .edx, 19, "CLFLUSH"),
     Row("fxsr", .fxsr, 1, .edx, 24, "FXSAVE and FXRSTOR"),
     Row("sse", .sse, 1, .edx, 25, "SSE"),
@@ -138,9 +144,11 @@
     Row("clflushopt", .clflushopt, 7, .ebx, 23, "CLFLUSHOPT"),
     Row("clwb", .clwb, 7, .ebx, 24, "CLWB"),
     Row("umip", .umip, 7, .ecx, 2, "no SGDT, SIDT, SLDT, SMSW, STR outside ring 0"),
+    Row("pku", .pku, 7, .ecx, 3, "protection keys of user pages"),
     Row("la57", .la57, 7, .ecx, 16, "five-level paging"),
     Row("rdpid", .rdpid, 7, .ecx, 22, "RDPID"),
     Row("movdiri", .movdiri, 7, .ecx, 27, "MOVDIRI"),
+    Row("pks", .pks, 7, .ecx, 31, "protection keys of supervisor pages"),
     Row("serialize", .serialize, 7, .edx, 14, "SERIALIZE"),
     Row("lahf_lm", .lahfLM, 0x8000_0001, .ecx, 0, "LAHF and SAHF in 64-bit mode"),
     Row("abm", .abm, 0x8000_0001, .ecx, 5, "LZCNT"),

@@ -59,6 +59,7 @@ extension Processor {
     case MSR.gsBase: return features.contains(.lm) ? state[.gs].base : nil
     case MSR.kernelGSBase: return features.contains(.lm) ? state.kernelGSBase : nil
     case MSR.tscAux: return hasTSCAux ? state.tscAux : nil
+    case MSR.supervisorKeys: return features.contains(.pks) ? UInt64(state.pkrs) : nil
     default:
       if features.contains(.mtrr), let value = state.memoryTypes[number] { return value }
       if features.contains(.mca), let value = state.machineCheck[number] { return value }
@@ -110,6 +111,7 @@ extension Processor {
     case MSR.apicBase:
       // BSP, EN and the address; bit 10 would be x2APIC.
       isValid = value & ~(0xffff_ffff_ffff_f900 & ((1 << costs.physicalBits) - 1)) == 0
+    case MSR.supervisorKeys: isValid = value >> 32 == 0
     case MSR.tscAux:
       // AMD ignores the upper half, Intel reserves it.
       isValid = profile.vendor == .amd || value >> 32 == 0
@@ -167,6 +169,9 @@ extension Processor {
     case MSR.gsBase: s.pointee[.gs].base = value
     case MSR.kernelGSBase: s.pointee.kernelGSBase = value
     case MSR.tscAux: s.pointee.tscAux = value & 0xffff_ffff
+    case MSR.supervisorKeys:
+      s.pointee.pkrs = UInt32(truncatingIfNeeded: value)
+      updatePaging()
     default:
       if s.pointee.memoryTypes[number] != nil {
         s.pointee.memoryTypes[number] = value

@@ -1,22 +1,47 @@
+/// How a guest pages (SDM vol. 3, 4.1.1).
+@frozen public enum PagingMode: UInt8, Sendable {
+  case off
+  /// 32-bit paging: two levels of entries of four bytes.
+  case narrow
+  /// Three levels, the topmost in registers.
+  case pae
+  case levels4, levels5
+
+  /// Levels of tables.
+  @inlinable public var levels: Int { self == .off ? 0 : Int(rawValue) &+ 1 }
+}
+
+extension Processor.PagingRegisters {
+  public var mode: PagingMode {
+    guard cr0 & CR0.paging != 0 else { return .off }
+    if efer & EFER.longModeActive != 0 { return cr4 & CR4.la57 != 0 ? .levels5 : .levels4 }
+    return cr4 & CR4.physicalAddressExtension != 0 ? .pae : .narrow
+  }
+}
+
 /// What paging is in force: from the guest's control registers and the hypervisor's controls to the walker's plan.
 extension Processor {
   /// The plan of the guest's own tables.
   func guestPlan(second: WalkPlan.Second) -> WalkPlan {
     let state = s.pointee
-    let enabled = state.cr0 & CR0.paging != 0
-    let noExecute = state.efer & EFER.noExecute != 0
+    let mode = pagingRegisters.mode
+    // 32-bit paging has no XD.
+    let noExecute = state.efer & EFER.noExecute != 0 && mode != .narrow
+    var isNested = false
+    if case .tables = second { isNested = true }
     return WalkPlan(
-      root: GuestPhysical(state.cr3 & EntryBit.frameMask),
-      levels: enabled ? (state.cr4 & CR4.la57 != 0 ? 5 : 4) : 0, format: .ordinary(noExecute: noExecute),
-      reserved: reservedBits(noExecute: noExecute, gigabytePages: features.contains(.pdpe1gb)),
+      root: GuestPhysical(state.cr3 & (mode == .pae ? 0xffff_ffe0 : EntryBit.frameMask)), levels: mode.levels,
+      layout: mode == .narrow ? .narrow(largePages: state.cr4 & CR4.pageSizeExtensions != 0) : .wide,
+      readsDirectoryPointers: isNested && profile.vendor == .amd, format: .ordinary(noExecute: noExecute),
+      reserved: reservedBits(mode, noExecute: noExecute, gigabytePages: features.contains(.pdpe1gb)),
       reportsFetch: noExecute || state.cr4 & CR4.smep != 0,
       globalPages: state.cr4 & CR4.pageGlobal != 0, second: second)
   }
 
-  private func reservedBits(noExecute: Bool, gigabytePages: Bool) -> ReservedBits {
+  func reservedBits(_ mode: PagingMode, noExecute: Bool, gigabytePages: Bool) -> ReservedBits {
     ReservedBits(
       .ordinary(noExecute: noExecute), physicalBits: costs.physicalBits, gigabytePages: gigabytePages,
-      vendor: profile.vendor)
+      vendor: profile.vendor, isPAE: mode == .pae, pse36: features.contains(.pse36))
   }
 
   /// The plan of the guest's tables as a hypervisor walks them in software.
@@ -29,7 +54,17 @@ extension Processor {
     return PagingControls(
       writeProtect: state.cr0 & CR0.writeProtect != 0, smep: state.cr4 & CR4.smep != 0 && state.cr0 & CR0.paging != 0,
       smap: state.cr4 & CR4.smap != 0 && state.cr0 & CR0.paging != 0,
-      alignmentCheckFlag: state.systemFlags & Flag.alignmentCheck != 0)
+      alignmentCheckFlag: state.systemFlags & Flag.alignmentCheck != 0, keys: protectionKeys)
+  }
+
+  /// The protection keys that are enabled: those of four- and five-level paging only (SDM vol. 3, 4.6.2).
+  private var protectionKeys: ProtectionKeys {
+    guard s.pointee.cr4 & (CR4.protectionKeys | CR4.supervisorKeys) != 0, s.pointee.isLongMode else {
+      return ProtectionKeys()
+    }
+    return ProtectionKeys(
+      user: s.pointee.cr4 & CR4.protectionKeys != 0 ? s.pointee.pkru : 0,
+      supervisor: s.pointee.cr4 & CR4.supervisorKeys != 0 ? s.pointee.pkrs : 0)
   }
 
   /// Follows a change of CR0, CR3, CR4, EFER, CPL, EFLAGS.AC or the controls.
@@ -41,24 +76,28 @@ extension Processor {
     switch controls.paging {
     case .native:
       plan = guestPlan(second: .identity)
+      directoryPointers = s.pointee.directoryPointers
       tag = TranslationKey.tag(vpid: vpid, pcid: pcid)
     case .nested(let nested):
       plan = guestPlan(second: .tables(nested))
+      directoryPointers = s.pointee.directoryPointers
       tag = TranslationKey.tag(vpid: vpid, pcid: pcid)
     case .shadow(let shadow):
       // The hypervisor runs the guest with its own CR0 and CR4: WP always set, paging always on with the tables that it
       // made. What the guest's WP, SMEP and SMAP mean is in the shadow entries, except the checks that the real CR4
       // makes the same way. Which page sizes the processor has, the hypervisor knows, whatever the guest is told.
       plan = WalkPlan(
-        root: GuestPhysical(shadow.root.rawValue), levels: 4, format: .ordinary(noExecute: true),
-        reserved: reservedBits(noExecute: true, gigabytePages: true), reportsFetch: true, globalPages: false,
+        root: GuestPhysical(shadow.root.rawValue), levels: shadow.levels, format: .ordinary(noExecute: true),
+        reserved: reservedBits(.levels4, noExecute: true, gigabytePages: true), reportsFetch: true, globalPages: false,
         second: .identity)
+      directoryPointers = shadow.directoryPointers
       pagingControls.writeProtect = true
       tag = TranslationKey.tag(vpid: vpid, pcid: shadow.tag)
     }
     globalTag = TranslationKey.globalTag(vpid: vpid)
 
     served = ServedAccess.under(pagingControls)
+    hasKeys = pagingControls.keys.areInUse
     untranslatedBits = s.pointee.isLongMode ? (s.pointee.cr4 & CR4.la57 != 0 ? 7 : 16) : 0
 
     var basis = VerdictBasis(tag: tag, controls: pagingControls)
@@ -70,12 +109,13 @@ extension Processor {
     hasVerdicts =
       !options.coherentTLB && options.dataCache == .off && controls.grants.isEmpty && !watchesAccesses
     directContext = s.pointee.cpl == 3 ? 2 : pagingControls.smap && !pagingControls.alignmentCheckFlag ? 0 : 1
-    direct = hasVerdicts ? translation.direct.table(directContext) : translation.direct.nothing
+    direct = hasVerdicts ? translation.direct.select(directContext) : translation.direct.nothing
     forgetFetchPage()
   }
 
   /// Whether an address repeats its topmost translated bit. Outside long mode all do.
   @inline(__always) func isCanonical(_ address: UInt64) -> Bool {
-    Int64(bitPattern: address &<< untranslatedBits) &>> Int64(untranslatedBits) == Int64(bitPattern: address)
+    Int64(bitPattern: address &<< untranslatedBits) &>> Int64(truncatingIfNeeded: untranslatedBits)
+      == Int64(bitPattern: address)
   }
 }

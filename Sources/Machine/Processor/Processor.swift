@@ -1,7 +1,7 @@
 /// One modelled processor: its state, its translation hardware, its block cache. Everything that runs guest code is an
 /// extension of it, one file a noun.
 ///
-/// Safety: `s`, the ledger and the translation arrays are allocated once, owned here and freed in `deinit`; nothing
+/// Safety: `s`, `loaded`, the ledger and the translation arrays are allocated once, owned here and freed in `deinit`; nothing
 /// keeps a pointer to them longer than the processor lives.
 public final class Processor {
   /// The state that the guest can see, through a pointer because the dispatch loop wants it in one.
@@ -31,6 +31,8 @@ public final class Processor {
   /// Which TLB entries serve an access now: follows `pagingControls`.
   var served = ServedAccess.under(
     PagingControls(writeProtect: false, smep: false, smap: false, alignmentCheckFlag: false))
+  /// Whether a protection key denies anything now.
+  var hasKeys = false
   /// Bits at the top of a linear address that repeat the one below them: 16 or 7, and 0 outside long mode, where no
   /// address has more than 32.
   var untranslatedBits: UInt64 = 0
@@ -74,6 +76,8 @@ public final class Processor {
   /// Made from the control registers and `controls` whenever one of them changes.
   var plan: WalkPlan
   var pagingControls: PagingControls
+  /// The PDPTEs of the tables that the hardware walks: the guest's own, or those of the hypervisor's shadows.
+  var directoryPointers = DirectoryPointers()
 
   public weak var observer: (any MachineObserver)? {
     didSet { isObserved = observer != nil }
@@ -84,7 +88,7 @@ public final class Processor {
   /// Why a slow path gave up: set together with its `false`.
   var stop = Stop.none
   /// Where the value of a slow load is left.
-  var loaded: UInt64 = 0
+  let loaded: UnsafeMutablePointer<UInt64>
   var loadedHigh: UInt64 = 0
   /// The event in delivery, so that a fault in the middle of it is told with it.
   var delivering: Event?
@@ -114,6 +118,8 @@ public final class Processor {
     costs = HotCosts(profile)
     s = .allocate(capacity: 1)
     s.initialize(to: ProcessorState())
+    loaded = .allocate(capacity: 1)
+    loaded.initialize(to: 0)
     causes = .allocate(capacity: Cause.count)
     causes.initialize(repeating: 0, count: Cause.count)
     translation = TranslationUnit(profile: profile, options: options)
@@ -137,6 +143,7 @@ public final class Processor {
     s.deinitialize(count: 1)
     s.deallocate()
     causes.deallocate()
+    loaded.deallocate()
   }
 
   /// The architectural state, consistent between runs.

@@ -52,6 +52,8 @@
   public var cr8: UInt64
   public var xcr0: UInt64
   public var efer: UInt64
+  /// The PDPTE registers, loaded under PAE paging.
+  public var directoryPointers: DirectoryPointers
   public var debugRegisters: InlineArray<8, UInt64>
 
   /// XMM registers, MXCSR and the x87.
@@ -73,6 +75,9 @@
   public var miscEnable: UInt64
   public var memoryTypes: MemoryTypeRegisters
   public var machineCheck: MachineCheckRegisters
+  /// What protection keys deny, two bits a key: PKRU, and IA32_PKRS.
+  public var pkru: UInt32
+  public var pkrs: UInt32
   /// Numbers that RDRAND and RDSEED have given.
   public var randomDraws: UInt64
 
@@ -110,6 +115,7 @@
     cr8 = 0
     xcr0 = 1
     efer = 0
+    directoryPointers = DirectoryPointers()
     debugRegisters = InlineArray(repeating: 0)
     debugRegisters[6] = 0xffff_0ff0
     debugRegisters[7] = 0x400
@@ -129,6 +135,8 @@
     miscEnable = MiscEnable.fastStrings
     memoryTypes = MemoryTypeRegisters()
     machineCheck = MachineCheckRegisters()
+    pkru = 0
+    pkrs = 0
     randomDraws = 0
   }
 

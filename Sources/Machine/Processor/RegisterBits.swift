@@ -67,6 +67,7 @@ public enum CR4 {
   public static let smep: UInt64 = 1 << 20
   public static let smap: UInt64 = 1 << 21
   public static let protectionKeys: UInt64 = 1 << 22
+  public static let supervisorKeys: UInt64 = 1 << 24
 }
 
 /// IA32_EFER (SDM vol. 3, 2.2.1).
@@ -112,6 +113,8 @@ public enum MSR {
   public static let miscEnable: UInt32 = 0x1a0
   public static let pat: UInt32 = 0x277
   public static let mtrrDefault: UInt32 = 0x2ff
+  /// IA32_PKRS.
+  public static let supervisorKeys: UInt32 = 0x6e1
   public static let efer: UInt32 = 0xc000_0080
   public static let star: UInt32 = 0xc000_0081
   public static let lstar: UInt32 = 0xc000_0082

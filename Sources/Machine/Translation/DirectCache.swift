@@ -25,8 +25,11 @@ struct DirectCache {
 
   private let storage: UnsafeMutablePointer<DirectEntry>
   private let dummy: UnsafeMutablePointer<UInt64>
-  /// One bit for each context whose table may hold verdicts.
+  /// One bit for each context whose table may hold verdicts, that of the context in use among them.
   private var used = 0
+  private var selected = 0
+  /// The table in use, where no other may hold verdicts.
+  private var only: UnsafeMutablePointer<DirectEntry>?
 
   init() {
     dummy = .allocate(capacity: 1)
@@ -43,21 +46,20 @@ struct DirectCache {
     dummy.deallocate()
   }
 
-  /// The table for a context: 0 supervisor held back by SMAP, 1 supervisor, 2 user.
-  @inline(__always) func table(_ context: Int) -> UnsafeMutablePointer<DirectEntry> {
+  /// The table for a context, 0 supervisor held back by SMAP, 1 supervisor, 2 user, to be filled from now on.
+  mutating func select(_ context: Int) -> UnsafeMutablePointer<DirectEntry> {
+    selected = 1 &<< context
+    used |= selected
+    only = used == selected ? table(context) : nil
+    return table(context)
+  }
+
+  @inline(__always) private func table(_ context: Int) -> UnsafeMutablePointer<DirectEntry> {
     storage + context &* DirectCache.entries
   }
 
   /// The table that never hits.
   var nothing: UnsafeMutablePointer<DirectEntry> { storage + DirectCache.contexts * DirectCache.entries }
-
-  /// The place for an address's verdict in the table of a context.
-  @inline(__always) mutating func place(
-    for address: UInt64, context: Int, _ table: UnsafeMutablePointer<DirectEntry>
-  ) -> UnsafeMutablePointer<DirectEntry> {
-    used |= 1 &<< context
-    return table + DirectCache.index(address)
-  }
 
   @inline(__always) static func index(_ address: UInt64) -> Int { Int((address >> 12) & UInt64(entries - 1)) }
 
@@ -67,18 +69,27 @@ struct DirectCache {
       let table = table(context)
       for index in 0..<DirectCache.entries { drop(table + index) }
     }
-    used = 0
+    used = selected
+    only = selected == 0 ? nil : table(selected.trailingZeroBitCount)
   }
 
   /// Drops the verdicts that mirror a TLB way. A small page has one place in each table; a large one can be anywhere.
   @inline(__always) func clear(stamp: UnsafeMutablePointer<UInt64>, smallPage number: UInt64?) {
-    for context in 0..<DirectCache.contexts where used & 1 &<< context != 0 {
-      if let number {
-        let entry = table(context) + Int(number & UInt64(DirectCache.entries - 1))
-        if entry.pointee.stamp == stamp { drop(entry) }
-      } else {
+    if let number {
+      let index = Int(number & UInt64(DirectCache.entries - 1))
+      guard let only else { return clear(stamp: stamp, at: index) }
+      if only[index].stamp == stamp { drop(only + index) }
+    } else {
+      for context in 0..<DirectCache.contexts where used & 1 &<< context != 0 {
         clearAll(of: stamp, in: table(context))
       }
+    }
+  }
+
+  @inline(never) private func clear(stamp: UnsafeMutablePointer<UInt64>, at index: Int) {
+    for context in 0..<DirectCache.contexts where used & 1 &<< context != 0 {
+      let entry = table(context) + index
+      if entry.pointee.stamp == stamp { drop(entry) }
     }
   }
 

@@ -16,7 +16,9 @@ struct HardwarePort: WalkPort {
     self.firstCause = firstCause
   }
 
-  @inline(__always) mutating func read(_ address: HostPhysical, dimension: Dimension, level: Int) -> UInt64 {
+  @inline(__always) mutating func read(
+    _ address: HostPhysical, width: Int, dimension: Dimension, level: Int
+  ) -> UInt64 {
     references &+= 1
     unit.tick &+= 1
     let served = unit.caches.reference(address.rawValue, tick: unit.tick)
@@ -33,15 +35,19 @@ struct HardwarePort: WalkPort {
       processor.counters.secondReferences[index] &+= 1
       processor.charge(.walkHost, cycles)
     }
-    return memory.word(at: address)
+    return memory.entry(at: address, width: width)
   }
 
-  mutating func set(_ bits: UInt64, in entry: UInt64, at address: HostPhysical, dimension: Dimension) {
+  mutating func set(
+    _ bits: UInt64, in entry: UInt64, at address: HostPhysical, width: Int, dimension: Dimension
+  ) {
     processor.counters.bitUpdates[dimension == .first ? 0 : 1] &+= 1
     processor.charge(dimension == .first ? firstCause : .walkHost, processor.costs.walkSetBits)
-    processor.noteWrite(to: address, width: 8)
-    processor.memory.setWord(entry | bits, at: address)
+    processor.noteWrite(to: address, width: width)
+    processor.memory.setEntry(entry | bits, at: address, width: width)
   }
+
+  func directoryPointer(for address: GuestVirtual) -> UInt64 { processor.directoryPointers[address] }
 
   @inline(__always) mutating func cachedTable(for address: GuestVirtual) -> CachedTable? {
     if let table = table(address, in: unit.pde, shift: 21, level: 1) { return table }

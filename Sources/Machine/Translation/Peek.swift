@@ -12,23 +12,30 @@ struct PeekPort: WalkPort {
   let memory: HostMemory
   /// Guest-physical to host-physical where the plan's second dimension is software.
   let frames: FrameMap?
+  let directoryPointers: DirectoryPointers
+  /// Whether a table that `frames` does not have is walked as it reads where there is no memory: as ones.
+  var readsOnes = false
   var references: [WalkReference] = []
   /// Whether A and D bits are to be set: the hypervisor's walk on behalf of the guest.
   let setsBits: Bool
   /// Called with every write, so that decoded code in the frame is dropped.
   let wrote: (HostPhysical) -> Void
 
-  mutating func read(_ address: HostPhysical, dimension: Dimension, level: Int) -> UInt64 {
-    let entry = memory.word(at: address)
+  mutating func read(_ address: HostPhysical, width: Int, dimension: Dimension, level: Int) -> UInt64 {
+    let entry = memory.entry(at: address, width: width)
     references.append(WalkReference(dimension: dimension, level: level, address: address, entry: entry))
     return entry
   }
 
-  mutating func set(_ bits: UInt64, in entry: UInt64, at address: HostPhysical, dimension: Dimension) {
+  mutating func set(
+    _ bits: UInt64, in entry: UInt64, at address: HostPhysical, width: Int, dimension: Dimension
+  ) {
     guard setsBits else { return }
     wrote(address)
-    memory.setWord(entry | bits, at: address)
+    memory.setEntry(entry | bits, at: address, width: width)
   }
+
+  func directoryPointer(for address: GuestVirtual) -> UInt64 { directoryPointers[address] }
 
   func cachedTable(for address: GuestVirtual) -> CachedTable? { nil }
   func remember(_ table: CachedTable, for address: GuestVirtual) {}
@@ -36,7 +43,11 @@ struct PeekPort: WalkPort {
   func remember(_ mapping: HostMapping, for address: GuestPhysical) {}
   func cachedNestedTable(for address: GuestPhysical) -> CachedTable? { nil }
   func rememberNested(_ table: CachedTable, for address: GuestPhysical) {}
-  func hostFrame(of address: GuestPhysical) -> HostMapping? { frames?.lookup(address) }
+  func hostFrame(of address: GuestPhysical) -> HostMapping? {
+    if let found = frames?.lookup(address) { return found }
+    return readsOnes
+      ? HostMapping(address: HostPhysical(.max), writable: true, executable: true, size: .page4K) : nil
+  }
 }
 
 /// A walk with every reference that it made.
@@ -50,7 +61,8 @@ extension Processor {
   public func peek(_ address: GuestVirtual, _ access: Access) -> RecordedWalk {
     var walk = PageWalk(
       plan: plan, controls: pagingControls,
-      port: PeekPort(memory: memory, frames: nil, setsBits: false, wrote: { _ in }))
+      port: PeekPort(
+        memory: memory, frames: nil, directoryPointers: directoryPointers, setsBits: false, wrote: { _ in }))
     let result = walk.translate(address, for: access)
     return RecordedWalk(result: result, references: walk.port.references)
   }
@@ -60,13 +72,15 @@ extension Processor {
   ///
   /// - Parameter settingBits: whether A and D are set as the hardware's walk would have set them. Nothing is charged;
   ///   the hypervisor charges its work by `RecordedWalk.references`.
+  /// - Parameter readingOnes: whether tables that are not in the map are outside memory, and read as ones.
   public func walkGuest(
-    _ address: GuestVirtual, _ access: Access, frames: FrameMap, settingBits: Bool
+    _ address: GuestVirtual, _ access: Access, frames: FrameMap, settingBits: Bool, readingOnes: Bool = false
   ) -> RecordedWalk {
     var walk = PageWalk(
       plan: softwarePlan, controls: guestControls,
       port: PeekPort(
-        memory: memory, frames: frames, setsBits: settingBits,
+        memory: memory, frames: frames, directoryPointers: s.pointee.directoryPointers, readsOnes: readingOnes,
+        setsBits: settingBits,
         wrote: { [unowned self] in self.noteWrite(to: $0, width: 8) }))
     let result = walk.translate(address, for: access)
     return RecordedWalk(result: result, references: walk.port.references)

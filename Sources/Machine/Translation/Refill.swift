@@ -1,5 +1,7 @@
 /// What became of a first-level miss.
 enum Refill {
+  /// Nobody has looked.
+  case untried
   /// The page is in the first level now; the byte is here in the host.
   case done(HostPhysical)
   /// Neither level holds the page.
@@ -24,14 +26,15 @@ extension Processor {
     let globalKey = TranslationKey.make(number, .page4K, tag: globalTag)
     let first = unit.data.array(for: .page4K)
     let set = first.pointee.set(of: number)
-    let (held, oldest) = first.pointee.search(key, or: globalKey, inSet: set)
-    guard held < 0, !unit.data.mayHoldLarge(address) else { return .unclear }
+    guard first.pointee.lacksSmall(key) || first.pointee.find(key, or: globalKey, inSet: set) < 0,
+      !unit.data.mayHoldLarge(address)
+    else { return .unclear }
 
     let second = unit.second.array(for: .page4K)
     let found = second.pointee.find(key, or: globalKey, inSet: second.pointee.set(of: number))
     guard found >= 0 else { return unit.second.mayHoldLarge(address) ? .unclear : .absent }
     let entry = TLBEntry(rawValue: second.pointee.values[found])
-    guard served.contains(access, by: entry) else { return .unclear }
+    guard serves(entry, access) else { return .unclear }
 
     counters.dataMisses &+= 1
     counters.secondHits &+= 1
@@ -39,11 +42,19 @@ extension Processor {
     second.pointee.stamps[found] = unit.tick
     charge(.tlbL2, costs.tlbL2Hit)
     let host = HostPhysical(entry.base | (address & 0xfff))
-    if access.isWrite && memory.contains(host) { memory.touch(host) }
-    let way = oldest >= 0 ? oldest : first.pointee.victim(inSet: set)
-    if first.pointee.keys[way] != AssociativeArray.empty { dropVerdicts(of: first.pointee, way) }
-    first.pointee.put(entry.isGlobal ? globalKey : key, entry.rawValue, stamp: stamp, at: way)
-    fillDirect(address, host, entry, first.pointee.stamps + way)
+    let isMemory = memory.contains(host)
+    if access.isWrite && isMemory { memory.touch(host) }
+    let way = first.pointee.victim(inSet: set)
+    let evicted = first.pointee.keys[way]
+    let kept = entry.isGlobal ? globalKey : key
+    if evicted >> 61 == 0 {
+      translation.direct.clear(stamp: first.pointee.stamps + way, smallPage: evicted >> 16)
+      first.pointee.replaceSmall(kept, entry.rawValue, stamp: stamp, at: way)
+    } else {
+      if evicted != AssociativeArray.empty { dropVerdicts(of: first.pointee, way) }
+      first.pointee.put(kept, entry.rawValue, stamp: stamp, at: way)
+    }
+    if isMemory { fillVerdict(address, host, entry, first.pointee.stamps + way, privilege) }
     return .done(host)
   }
 }

@@ -1,5 +1,6 @@
 /// Which TLB entries serve which accesses, for one setting of the control bits: `TLBEntry.serves` asked beforehand for
-/// every combination of the bits that it depends on.
+/// every combination of the bits that it depends on. What protection keys deny, where they do, is asked apart
+/// (`Processor.serves`).
 ///
 /// An entry's permission bits are its lowest six, so that one word has an answer for each of the 64 combinations.
 struct ServedAccess: @unchecked Sendable {
@@ -40,5 +41,13 @@ struct ServedAccess: @unchecked Sendable {
     all[
       (controls.writeProtect ? 1 : 0) | (controls.smep ? 2 : 0) | (controls.smap ? 4 : 0)
         | (controls.alignmentCheckFlag ? 8 : 0)]
+  }
+}
+
+extension Processor {
+  /// Whether an access may use an entry as it stands.
+  @inline(__always) func serves(_ entry: TLBEntry, _ access: Access) -> Bool {
+    served.contains(access, by: entry)
+      && !(hasKeys && pagingControls.deniesByKey(access, to: entry.permissions))
   }
 }

@@ -40,7 +40,10 @@ struct TLBEntry {
   private static let hostWritable: UInt64 = 1 << 4
   private static let hostExecutable: UInt64 = 1 << 5
   private static let globalBit: UInt64 = 1 << 6
+  /// Two bits: the page's size, or 3 for one of 4 MiB.
   private static let pageSizeShift: UInt64 = 7
+  /// Above the frame.
+  private static let keyShift: UInt64 = 52
 
   @inline(__always) init(rawValue: UInt64) { self.rawValue = rawValue }
 
@@ -52,21 +55,22 @@ struct TLBEntry {
       | (mapping.permissions.executable ? TLBEntry.executable : 0) | (mapping.dirty ? TLBEntry.dirtyBit : 0)
       | (mapping.host.writable ? TLBEntry.hostWritable : 0)
       | (mapping.host.executable ? TLBEntry.hostExecutable : 0) | (mapping.global ? TLBEntry.globalBit : 0)
-      | UInt64(mapping.pageSize.rawValue) << TLBEntry.pageSizeShift
+      | (mapping.isHalf ? 3 : UInt64(mapping.pageSize.rawValue)) << TLBEntry.pageSizeShift
+      | UInt64(mapping.permissions.key) << TLBEntry.keyShift
   }
 
   @inline(__always) var base: UInt64 { rawValue & EntryBit.frameMask }
   @inline(__always) var permissions: PagePermissions {
     PagePermissions(
       writable: rawValue & TLBEntry.writable != 0, user: rawValue & TLBEntry.user != 0,
-      executable: rawValue & TLBEntry.executable != 0)
+      executable: rawValue & TLBEntry.executable != 0, key: UInt8((rawValue >> TLBEntry.keyShift) & 15))
   }
   @inline(__always) var isDirty: Bool { rawValue & TLBEntry.dirtyBit != 0 }
   @inline(__always) var isHostWritable: Bool { rawValue & TLBEntry.hostWritable != 0 }
   @inline(__always) var isHostExecutable: Bool { rawValue & TLBEntry.hostExecutable != 0 }
-  /// The page of the first dimension that the entry is of, or a splinter of where the host's pages are smaller.
-  @inline(__always) var pageSize: PageSize {
-    PageSize(rawValue: UInt8((rawValue >> TLBEntry.pageSizeShift) & 3)) ?? .page4K
+  /// The page of the first dimension that the entry is of, or a splinter of where it is larger than the entry.
+  @inline(__always) var page: GuestPageSize {
+    GuestPageSize(rawValue: UInt8((rawValue >> TLBEntry.pageSizeShift) & 3)) ?? .page4K
   }
   @inline(__always) var isGlobal: Bool { rawValue & TLBEntry.globalBit != 0 }
 
@@ -79,5 +83,22 @@ struct TLBEntry {
     case .write: return isDirty && isHostWritable
     case .fetch: return isHostExecutable
     }
+  }
+}
+
+/// The sizes of page that a guest's tables map, which are one more than TLBs hold.
+enum GuestPageSize: UInt8, CaseIterable {
+  case page4K, page2M, page1G, page4M
+
+  /// log2 of the size in bytes.
+  @inline(__always) var shift: UInt64 { self == .page4M ? 22 : 12 &+ 9 &* UInt64(rawValue) }
+
+  /// The number of the page that holds an address, of which 57 bits count.
+  @inline(__always) func number(_ address: UInt64) -> UInt64 { (address & 0x01ff_ffff_ffff_ffff) >> shift }
+}
+
+extension Mapping {
+  @inline(__always) var guestPage: GuestPageSize {
+    isHalf ? .page4M : GuestPageSize(rawValue: pageSize.rawValue) ?? .page4K
   }
 }

@@ -2,14 +2,18 @@
 extension Processor {
   /// Where one access that stays within a page goes in the host.
   ///
+  /// - Parameter tried: what `refill` has said of the access already.
   /// - Throws: the fault as an exception or an exit, by the controls.
   @inline(__always)
-  func translate(_ address: UInt64, _ access: Access, width: Int) throws(Stopped) -> HostPhysical {
-    guard hasVerdicts else { return try translateAny(address, access, width: width) }
-    switch refill(address, access) {
+  func translate(
+    _ address: UInt64, _ access: Access, width: Int, tried: Refill = .untried
+  ) throws(Stopped) -> HostPhysical {
+    var tried = tried
+    if case .untried = tried, hasVerdicts { tried = refill(address, access) }
+    switch tried {
     case .done(let host): return host
     case .absent: return try translateAny(address, access, width: width, isAbsent: true)
-    case .unclear: return try translateAny(address, access, width: width)
+    case .unclear, .untried: return try translateAny(address, access, width: width)
     }
   }
 
@@ -23,7 +27,7 @@ extension Processor {
     if !controls.grants.isEmpty, let granted = grantedMemory(address, access) { return granted }
     let unit = translation
     if !isAbsent, let hit = unit.data.find(address, tag: tag, globalTag: globalTag) {
-      if served.contains(access, by: hit.entry) && (!options.coherentTLB || isCurrent(hit, address, access)) {
+      if serves(hit.entry, access) && (!options.coherentTLB || isCurrent(hit, address, access)) {
         hit.stamp.pointee = stamp
         let host = HostPhysical(hit.entry.base | (address & hit.size.offsetMask))
         if access.isWrite && memory.contains(host) { memory.touch(host) }
@@ -57,7 +61,7 @@ extension Processor {
     let unit = translation
     unit.tick &+= 1
     if let hit = unit.code.find(address, tag: tag, globalTag: globalTag) {
-      if served.contains(access, by: hit.entry) && (!options.coherentTLB || isCurrent(hit, address, access)) {
+      if serves(hit.entry, access) && (!options.coherentTLB || isCurrent(hit, address, access)) {
         hit.stamp.pointee = unit.tick
         return HostPhysical(hit.entry.base | (address & hit.size.offsetMask))
       }
@@ -77,12 +81,12 @@ extension Processor {
   @inline(__always)
   private func splinter(_ entry: TLBEntry, of size: PageSize, at address: UInt64, as held: PageSize) -> TLBEntry {
     guard held < size else { return entry }
-    noteSplinter(address, of: entry.pageSize)
+    noteSplinter(address, of: entry.page)
     return TLBEntry(rawValue: entry.rawValue | address & size.offsetMask & ~held.offsetMask)
   }
 
-  private func noteSplinter(_ address: UInt64, of page: PageSize) {
-    translation.splintered[Int(page.rawValue)].insert(TranslationKey.number(address, page))
+  private func noteSplinter(_ address: UInt64, of page: GuestPageSize) {
+    translation.splintered[Int(page.rawValue)].insert(page.number(address))
   }
 
   /// The second-level TLB, and behind it the walk, which fills it.
@@ -93,7 +97,7 @@ extension Processor {
     let unit = translation
     unit.tick &+= 1
     if !isAbsent, let hit = unit.second.find(address, tag: tag, globalTag: globalTag) {
-      if served.contains(access, by: hit.entry) && (!options.coherentTLB || isCurrent(hit, address, access)) {
+      if serves(hit.entry, access) && (!options.coherentTLB || isCurrent(hit, address, access)) {
         hit.stamp.pointee = unit.tick
         counters.secondHits &+= 1
         charge(.tlbL2, costs.tlbL2Hit)
@@ -105,7 +109,7 @@ extension Processor {
     let mapping = try walk(address, access, width: width)
     let entry = TLBEntry(mapping)
     let size = mapping.effectiveSize
-    if size < mapping.pageSize { noteSplinter(address, of: mapping.pageSize) }
+    if size < mapping.pageSize || mapping.isHalf { noteSplinter(address, of: mapping.guestPage) }
     if unit.second.array(for: size).pointee.isPresent {
       unit.tick &+= 1
       _ = unit.second.fill(address, size, entry, tag: entry.isGlobal ? globalTag : tag, stamp: unit.tick)
@@ -145,7 +149,7 @@ extension Processor {
     }
   }
 
-  private var hardwarePort: HardwarePort {
+  var hardwarePort: HardwarePort {
     if case .shadow = controls.paging { return HardwarePort(processor: self, firstCause: .walkShadow) }
     return HardwarePort(processor: self, firstCause: .walkGuest)
   }
@@ -160,19 +164,27 @@ extension Processor {
 
   // MARK: Verdicts
 
-  /// Which of the direct cache's tables holds the verdicts of an access's privilege; nil where none may be kept.
+  /// Keeps the verdicts on a page that a way of the first-level data TLB holds.
   @inline(__always)
   func fillDirect(
     _ address: UInt64, _ host: HostPhysical, _ entry: TLBEntry, _ stamp: UnsafeMutablePointer<UInt64>
   ) {
     guard hasVerdicts, memory.contains(host) else { return }
-    let privilege: Privilege = s.pointee.cpl == 3 ? .user : .supervisor
+    fillVerdict(address, host, entry, stamp, privilege)
+  }
+
+  /// The same, where it is known that verdicts are kept and that the page is memory.
+  @inline(__always)
+  func fillVerdict(
+    _ address: UInt64, _ host: HostPhysical, _ entry: TLBEntry, _ stamp: UnsafeMutablePointer<UInt64>,
+    _ privilege: Privilege
+  ) {
     let page = address & ~0xfff
-    let slot = translation.direct.place(for: address, context: directContext, direct)
+    let slot = direct + DirectCache.index(address)
     slot.pointee.readTag =
-      served.contains(Access(.read, privilege), by: entry) ? page : DirectEntry.never
+      serves(entry, Access(.read, privilege)) ? page : DirectEntry.never
     let writable =
-      served.contains(Access(.write, privilege), by: entry) && memory.codeLines[Int(host.frame)] == 0
+      serves(entry, Access(.write, privilege)) && memory.codeLines[Int(host.frame)] == 0
       && memory.touched[Int(host.frame)] != 0
     slot.pointee.writeTag = writable ? page : DirectEntry.never
     slot.pointee.addend = UInt64(UInt(bitPattern: memory.base)) &+ (host.rawValue & ~0xfff) &- page
@@ -237,8 +249,8 @@ extension Processor {
       array.dropAll(where: TranslationKey.tagMask, equals: context)
     }
     dropTranslations(address.rawValue, tag: context, globals: globals)
-    let isSplintered = [PageSize.page2M, .page1G].contains {
-      translation.splintered[Int($0.rawValue)].mayContain(TranslationKey.number(address.rawValue, $0))
+    let isSplintered = GuestPageSize.allCases.contains {
+      translation.splintered[Int($0.rawValue)].mayContain($0.number(address.rawValue))
     }
     if isSplintered { dropSplinters(address.rawValue, tag: context, globals: globals) }
   }
@@ -247,16 +259,16 @@ extension Processor {
   /// 4.10.4.1).
   private func dropSplinters(_ address: UInt64, tag: UInt64, globals: Bool) {
     let unit = translation
-    var remaining = InlineArray<3, PageSet>(repeating: .nothing)
+    var remaining = InlineArray<4, PageSet>(repeating: .nothing)
     func drop(from array: AssociativeArray, dropping: (AssociativeArray, Int) -> Void) {
       array.forEachFilled { way in
         let key = array.keys[way]
-        let page = TLBEntry(rawValue: array.values[way]).pageSize
-        guard let size = PageSize(rawValue: UInt8(key >> 61)), page > size else { return }
+        let page = TLBEntry(rawValue: array.values[way]).page
+        guard let size = PageSize(rawValue: UInt8(key >> 61)), page.shift > size.shift else { return }
         let start = (key >> 16 & 0x1fff_ffff_ffff) << size.shift
-        let number = TranslationKey.number(start, page)
+        let number = page.number(start)
         let isOfContext = key & TranslationKey.tagMask == tag || globals && key & TranslationKey.tagMask == globalTag
-        if isOfContext && number == TranslationKey.number(address & 0x01ff_ffff_ffff_ffff, page) {
+        if isOfContext && number == page.number(address) {
           dropping(array, way)
           array.drop(way)
         } else {
@@ -273,7 +285,8 @@ extension Processor {
 
   /// What a page fault drops: the page's translations and the paging-structure entries on its path.
   private func dropPage(_ address: UInt64) {
-    dropTable(address, from: translation.pde, shift: 21)
+    // As the walker names the tables of 32-bit paging.
+    dropTable(plan.layout.isNarrow ? address & ~(1 << 21) : address, from: translation.pde, shift: 21)
     dropTable(address, from: translation.pdpte, shift: 30)
     dropTable(address, from: translation.pml4e, shift: 39)
     dropTranslations(address, tag: tag, globals: true)

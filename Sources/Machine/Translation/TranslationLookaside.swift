@@ -9,10 +9,11 @@ struct TranslationLookaside {
 
   init(
     small: (entries: UInt64, ways: UInt64), medium: (entries: UInt64, ways: UInt64),
-    large: (entries: UInt64, ways: UInt64), unifiedMedium: Bool, unifiedLarge: Bool
+    large: (entries: UInt64, ways: UInt64), unifiedMedium: Bool, unifiedLarge: Bool,
+    searched: AssociativeArray.Search
   ) {
     func array(_ shape: (entries: UInt64, ways: UInt64)) -> AssociativeArray {
-      AssociativeArray(entries: Int(shape.entries), ways: Int(shape.ways))
+      AssociativeArray(entries: Int(shape.entries), ways: Int(shape.ways), searched: searched)
     }
     var distinct = [array(small)]
     if !unifiedMedium { distinct.append(array(medium)) }

@@ -19,25 +19,25 @@ final class TranslationUnit {
 
   /// Time for the LRU of everything that is used on slow paths only.
   var tick: UInt64 = 0
-  /// Large pages of the guest, by size, of which TLBs may hold splinters: INVLPG has to look for all of a page's.
-  var splintered = InlineArray<3, PageSet>(repeating: .nothing)
+  /// Large pages of the guest, by `GuestPageSize`, of which TLBs may hold splinters: INVLPG has to look for all of a page's.
+  var splintered = InlineArray<4, PageSet>(repeating: .nothing)
 
   init(profile: CostProfile, options: ProcessorOptions) {
     data = TranslationLookaside(
       small: (profile[.tlbData4KEntries], profile[.tlbData4KWays]),
       medium: (profile[.tlbData2MEntries], profile[.tlbData2MWays]),
       large: (profile[.tlbData1GEntries], profile[.tlbData1GWays]), unifiedMedium: profile[.tlbDataUnified] != 0,
-      unifiedLarge: profile[.tlbDataUnified] != 0)
+      unifiedLarge: profile[.tlbDataUnified] != 0, searched: .expectingMisses)
     code = TranslationLookaside(
       small: (profile[.tlbCode4KEntries], profile[.tlbCode4KWays]),
       medium: (profile[.tlbCode2MEntries], profile[.tlbCode2MWays]),
       large: (profile[.tlbCode1GEntries], profile[.tlbCode1GWays]), unifiedMedium: profile[.tlbCodeUnified] != 0,
-      unifiedLarge: profile[.tlbCodeUnified] != 0)
+      unifiedLarge: profile[.tlbCodeUnified] != 0, searched: .plain)
     second = TranslationLookaside(
       small: (profile[.tlbL2Entries], profile[.tlbL2Ways]),
       medium: (profile[.tlbL2Large2MEntries], profile[.tlbL2Large2MWays]),
       large: (profile[.tlbL2Large1GEntries], profile[.tlbL2Large1GWays]), unifiedMedium: profile[.tlbL2Holds2M] != 0,
-      unifiedLarge: false)
+      unifiedLarge: false, searched: .expectingHits)
     func full(_ key: CostKey) -> AssociativeArray {
       AssociativeArray(entries: Int(profile[key]), ways: Int(profile[key]))
     }

@@ -13,6 +13,8 @@ extension Processor {
     public var cr3: UInt64
     public var cr4: UInt64
     public var efer: UInt64
+    /// The PDPTE registers; they count under PAE paging only.
+    public var directoryPointers = DirectoryPointers()
 
     public init(cr0: UInt64, cr3: UInt64, cr4: UInt64, efer: UInt64) {
       self.cr0 = cr0
@@ -23,7 +25,9 @@ extension Processor {
   }
 
   public var pagingRegisters: PagingRegisters {
-    PagingRegisters(cr0: s.pointee.cr0, cr3: s.pointee.cr3, cr4: s.pointee.cr4, efer: s.pointee.efer)
+    var registers = PagingRegisters(cr0: s.pointee.cr0, cr3: s.pointee.cr3, cr4: s.pointee.cr4, efer: s.pointee.efer)
+    registers.directoryPointers = s.pointee.directoryPointers
+    return registers
   }
 
   /// RFLAGS.IF.

@@ -5,7 +5,7 @@ public struct VMControls: Sendable {
   public enum Paging: Equatable, Sendable {
     /// The guest's own, from its CR3; guest-physical is host-physical.
     case native
-    /// The hypervisor's shadow tables, four levels; the guest's CR0.PG, CR3 and CR4 are not consulted.
+    /// The hypervisor's shadow tables; the guest's CR0.PG, CR3 and CR4 are not consulted.
     case shadow(ShadowPaging)
     /// The guest's own through nested tables.
     case nested(NestedPlan)
@@ -14,11 +14,18 @@ public struct VMControls: Sendable {
   /// The shadow root in use.
   public struct ShadowPaging: Equatable, Sendable {
     public var root: HostPhysical
+    /// How many levels of tables there are, 4 or 5; 3 with PDPTEs in `directoryPointers` instead of a root.
+    public var levels: Int
+    public var directoryPointers: DirectoryPointers
     /// Tags the root's TLB entries, 0 ..< 4096, in the place of a PCID.
     public var tag: UInt16
 
-    public init(root: HostPhysical, tag: UInt16) {
+    public init(
+      root: HostPhysical, levels: Int, directoryPointers: DirectoryPointers = DirectoryPointers(), tag: UInt16
+    ) {
       self.root = root
+      self.levels = levels
+      self.directoryPointers = directoryPointers
       self.tag = tag
     }
   }

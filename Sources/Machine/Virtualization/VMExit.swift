@@ -14,8 +14,9 @@ public struct VMExit: Equatable, Sendable {
   public var width: UInt8 = 0
   /// Page faults: the error code that the hardware made.
   public var errorCode: UInt32 = 0
-  /// Nested faults.
+  /// Nested faults, and whether one was met in loading PDPTEs: a table there outside memory is no page fault.
   public var nested: NestedFault?
+  public var loadsDirectoryPointers = false
 
   /// Ports: number, direction, operand width and the value to write. String forms execute again with the port granted.
   public var port: UInt16 = 0

@@ -96,7 +96,7 @@ struct RealModeTests {
   @Test(arguments: [0x1004, 0x1005, 0x1006, 0x1fff] as [UInt32])
   func `a limit within a page stops code at the byte`(limit: UInt32) {
     // nop; mov eax, 1 at 0x1000: its last byte is at 0x1005.
-    let machine = LegacyMachine.make([0x90, 0xb8, 1, 0, 0, 0, 0x90])
+    let machine = ProtectedMachine.make([0x90, 0xb8, 1, 0, 0, 0, 0x90])
     machine.update { $0[.cs].limit = limit }
     machine.run(3)
     let faulted = machine.lastException == .generalProtection(0)
@@ -119,7 +119,7 @@ struct RealModeTests {
   @Test(arguments: reaching)
   func `an operand has to lie within its segment to its last byte`(code: [UInt8], width: UInt32, writes: Bool) {
     func run(_ change: (inout Segment) -> Void) -> GuestException? {
-      let machine = LegacyMachine.make(code)
+      let machine = ProtectedMachine.make(code)
       machine.update { state in
         state.slots[Int(Slot.rbx)] = 0x2000
         state.cr4 = CR4.osFXSR
@@ -139,7 +139,7 @@ struct RealModeTests {
   }
 
   @Test func `INVLPG accesses nothing, and no limit stops it`() {
-    let machine = LegacyMachine.make([0x0f, 0x01, 0x3b])
+    let machine = ProtectedMachine.make([0x0f, 0x01, 0x3b])
     machine.update { state in
       state.slots[Int(Slot.rbx)] = 0x2000
       state[.ds].limit = 0
@@ -163,7 +163,7 @@ struct RealModeTests {
   }
 
   @Test func `AMD has SYSCALL and SYSRET in legacy mode, by STAR alone`() {
-    let machine = LegacyMachine.make([0x0f, 0x05], cpl: 3, vendor: .amd)
+    let machine = ProtectedMachine.make([0x0f, 0x05], cpl: 3, vendor: .amd)
     machine.guest.write([0x0f, 0x07], atPhysical: 0x1800)
     machine.update { state in
       state.efer = EFER.systemCall
@@ -178,7 +178,7 @@ struct RealModeTests {
     state = machine.processor.state
     #expect(state.cpl == 3 && state.rip == 0x1002 && state[.cs].selector == 0x1b && state[.ss].selector == 0x23)
     #expect(state.rflags == Flag.one | Flag.carry | Flag.interrupt)
-    let intel = LegacyMachine.make([0x0f, 0x05], cpl: 3)
+    let intel = ProtectedMachine.make([0x0f, 0x05], cpl: 3)
     intel.update { $0.efer = EFER.systemCall }
     intel.run(1)
     #expect(intel.lastException == .invalidOpcode)
@@ -188,8 +188,8 @@ struct RealModeTests {
 
   @Test func `a call gate to an inner ring changes the stack and copies parameters`() {
     // call far 0x53:0, from ring 3; the gate has two parameters.
-    let machine = LegacyMachine.make([0x9a, 0, 0, 0, 0, 0x53, 0], cpl: 3)
-    LegacyMachine.setGate(machine, 0x50, target: 0x1800, parameters: 2, privilege: 3)
+    let machine = ProtectedMachine.make([0x9a, 0, 0, 0, 0, 0x53, 0], cpl: 3)
+    ProtectedMachine.setGate(machine, 0x50, target: 0x1800, parameters: 2, privilege: 3)
     machine.guest.write([0xca, 0x08, 0x00], atPhysical: 0x1800)
     machine.guest.setWord(0x2222_2222_1111_1111, atPhysical: 0x7000)
     machine[Slot.rsp] = 0x7000
@@ -204,24 +204,24 @@ struct RealModeTests {
   }
 
   @Test func `a call gate of the same ring keeps the stack, one that is not for the ring is refused`() {
-    let same = LegacyMachine.make([0x9a, 0, 0, 0, 0, 0x50, 0])
-    LegacyMachine.setGate(same, 0x50, target: 0x1800, parameters: 2, privilege: 0)
+    let same = ProtectedMachine.make([0x9a, 0, 0, 0, 0, 0x50, 0])
+    ProtectedMachine.setGate(same, 0x50, target: 0x1800, parameters: 2, privilege: 0)
     let before = same[Slot.rsp]
     same.run(1)
     #expect(same.processor.state.rip == 0x1800 && same[Slot.rsp] == before - 8)
-    let refused = LegacyMachine.make([0x9a, 0, 0, 0, 0, 0x53, 0], cpl: 3)
-    LegacyMachine.setGate(refused, 0x50, target: 0x1800, parameters: 0, privilege: 0)
+    let refused = ProtectedMachine.make([0x9a, 0, 0, 0, 0, 0x53, 0], cpl: 3)
+    ProtectedMachine.setGate(refused, 0x50, target: 0x1800, parameters: 0, privilege: 0)
     refused.run(1)
     #expect(refused.lastException == .generalProtection(0x50))
-    let absent = LegacyMachine.make([0x9a, 0, 0, 0, 0, 0x50, 0])
-    LegacyMachine.setGate(absent, 0x50, target: 0x1800, parameters: 0, privilege: 0, isPresent: false)
+    let absent = ProtectedMachine.make([0x9a, 0, 0, 0, 0, 0x50, 0])
+    ProtectedMachine.setGate(absent, 0x50, target: 0x1800, parameters: 0, privilege: 0, isPresent: false)
     absent.run(1)
     #expect(absent.lastException == .segmentNotPresent(0x50))
   }
 }
 
 /// Protected mode without paging: flat 32-bit segments of both rings, a 32-bit task state, gates that stop the machine.
-enum LegacyMachine {
+enum ProtectedMachine {
   typealias Place = TinyMachine.Place
 
   static func make(_ code: [UInt8], cpl: UInt8 = 0, vendor: Vendor = .intel) -> TinyMachine {

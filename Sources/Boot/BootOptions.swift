@@ -17,12 +17,12 @@ public struct BootOptions: Sendable {
   public var initrdName: String
   /// The number of processors, 1 or more; told to a plain ELF guest, discovered by all others.
   public var processors: Int
-  /// Where the ACPI root pointer will stand, or nil for a machine without ACPI tables.
-  public var rsdp: GuestPhysical?
+  /// Whether firmware has left ACPI tables (`ACPITables`).
+  public var hasACPI: Bool
 
   public init(
     memorySize: UInt64, commandLine: String = "", name: String = "guest", initrd: [UInt8]? = nil,
-    initrdName: String = "initrd", processors: Int = 1, rsdp: GuestPhysical? = nil
+    initrdName: String = "initrd", processors: Int = 1, hasACPI: Bool = true
   ) {
     self.memorySize = memorySize
     self.commandLine = commandLine
@@ -30,8 +30,11 @@ public struct BootOptions: Sendable {
     self.initrd = initrd
     self.initrdName = initrdName
     self.processors = processors
-    self.rsdp = rsdp
+    self.hasACPI = hasACPI
   }
+
+  /// Where the ACPI root pointer stands.
+  var rsdp: GuestPhysical? { hasACPI ? ACPITables.root : nil }
 
   /// Refuses what no protocol could pass on.
   func check() throws(BootError) {

@@ -6,7 +6,8 @@ public struct BootPlan: Sendable {
   public var kind: BootProtocol
   /// Where RAM is, and what the guest is told about it.
   public var memoryMap: MemoryMap
-  /// The kernel, the initrd and the protocol's own structures, sorted by address, without overlap, all of it RAM.
+  /// The kernel, the initrd, the protocol's own structures and ACPI tables, sorted by address, without overlap, all of
+  /// it RAM.
   /// Everything else in memory is zero.
   public var segments: [Segment]
   /// The registers of the first processor. All others wait for INIT and SIPI.
@@ -38,7 +39,12 @@ public struct BootPlan: Sendable {
       (layout, entry) = try PlainELF.plan(elf, map, options)
       symbols = SymbolTable(elf)
     }
-    return BootPlan(
-      kind: recognised.kind, memoryMap: map, segments: layout.segments, entry: entry, symbols: symbols)
+    var segments = layout.segments
+    if options.hasACPI {
+      // No other segment lies in the reserved range.
+      let tables = ACPITables(processors: options.processors).segment
+      segments.insert(tables, at: segments.firstIndex { $0.address > tables.address } ?? segments.endIndex)
+    }
+    return BootPlan(kind: recognised.kind, memoryMap: map, segments: segments, entry: entry, symbols: symbols)
   }
 }

@@ -6,7 +6,7 @@ import Machine
 extension Lowering {
   /// BMI1 and BMI2; nil for other instructions behind a vector prefix.
   mutating func bitManipulation() -> Outcome? {
-    guard let vex = ThreeByteVEX(bytes, encoding) else { return nil }
+    guard let vex = VEXPrefix(bytes, encoding) else { return nil }
     let callout: Callout
     var cost = CostClass.simple
     switch (vex.map, encoding.opcode, vex.prefix) {

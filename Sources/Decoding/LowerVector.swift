@@ -13,11 +13,29 @@ extension Lowering {
       row = .secondary(encoding)
     case .map38: row = .map38(encoding)
     case .map3A: row = .map3A(encoding)
-    case .vector: return nil
+    case .vector: return behindVEX()
     }
     guard let row else { return isVectorOpcode ? .invalid : nil }
-    guard encoding.isRegisterForm ? row.takesRegister : row.takesMemory else { return .invalid }
     return lower(row)
+  }
+
+  /// Behind VEX everything is the vector unit's, but for bit manipulation, which has been looked at; EVEX and XOP are
+  /// not.
+  private mutating func behindVEX() -> Outcome? {
+    guard let vex = VEXPrefix(bytes, encoding) else { return nil }
+    guard let legacy = vex.legacy(encoding) else { return .invalid }
+    encoding = legacy
+    if legacy.map == .secondary && legacy.opcode == 0xae { return controlBehindVEX(vex) }
+    guard let row = VectorRow.vex(legacy, vex) else { return .invalid }
+    return lower(row, vex)
+  }
+
+  /// VLDMXCSR and VSTMXCSR.
+  private mutating func controlBehindVEX(_ vex: VEXPrefix) -> Outcome {
+    guard vex.prefix == 0, !vex.isLong, vex.hasNoRegister, !encoding.isRegisterForm,
+      encoding.reg == 2 || encoding.reg == 3
+    else { return .invalid }
+    return state(encoding.reg == 2 ? .loadMXCSR : .storeMXCSR, isVEX: true)
   }
 
   /// Whether an opcode is a vector instruction with another prefix, and nothing with this one. Without a prefix it may
@@ -34,29 +52,67 @@ extension Lowering {
     }
   }
 
-  private mutating func lower(_ row: VectorRow) -> Outcome {
+  private mutating func lower(_ row: VectorRow, _ vex: VEXPrefix? = nil) -> Outcome {
+    guard !encoding.hasModRM || (encoding.isRegisterForm ? row.takesRegister : row.takesMemory) else { return .invalid }
     var operands = Operands()
     let hasImmediate = encoding.immediateSize > 0
     var imm = unsignedImmediate
-    if encoding.isRegisterForm {
-      let isGroup = encoding.map == .secondary && (0x71...0x73).contains(encoding.opcode)
+    if !encoding.hasModRM {
+      operands.shape = .none
+    } else if encoding.isRegisterForm {
+      let isGroup = encoding.isVectorShiftGroup
       operands.dst = row.stores || isGroup ? registerOfRM : registerOfReg
       operands.src = row.stores ? registerOfReg : registerOfRM
       operands.shape = isGroup ? .ri : hasImmediate ? .rri : .rr
       // MASKMOVDQU's memory is implied.
       operands.memory.segment = impliedSegment
     } else {
-      guard let memory = memory(memoryOfRM()) else { return .invalid }
-      operands.memory = memory
       operands.dst = registerOfReg
       operands.src = registerOfReg
       operands.shape = row.stores ? (hasImmediate ? .mri : .mr) : hasImmediate ? .rmi : .rm
+      if row.isGather {
+        guard let vex, gatherOperands(&operands, vex) else { return .invalid }
+      } else {
+        guard let memory = memory(memoryOfRM()) else { return .invalid }
+        operands.memory = memory
+      }
       // INSERTPS from memory has one element to choose from.
       if row.callout == .vectorShuffle && row.operation == VectorShuffle.insertSingle.rawValue { imm &= 0x3f }
     }
+    var form = row.form
+    form.first = operands.dst
+    if let vex, let use = row.vex {
+      form.isVEX = true
+      form.isWide = vex.isLong && use.length != .ignored
+      switch use.register {
+      case .first: form.first = vex.register
+      case .destination:
+        form.first = operands.dst
+        operands.dst = vex.register
+      case .none: break
+      }
+      // A fourth register; the other bits of the immediate are not looked at.
+      form.mask = UInt8(truncatingIfNeeded: imm >> 4) & (is64 ? 0xf : 7)
+    }
     return callout(
-      row.callout, operands, width: row.width, sourceWidth: row.general, imm: imm, extra: row.form.rawValue,
-      cost: row.cost)
+      row.callout, operands, width: row.width, sourceWidth: row.general, imm: imm, vector: form, cost: row.cost)
+  }
+
+  /// A base and a vector of indices, which SIB has to name; no two of the three registers may be the same (SDM vol. 2,
+  /// VPGATHERDD). The address is formed element by element, its segment's base and the address size with it.
+  private func gatherOperands(_ operands: inout Operands, _ vex: VEXPrefix) -> Bool {
+    guard encoding.modRM & 7 == 4, encoding.addressSize != .bits16 else { return false }
+    let index = encoding.sib >> 3 & 7 | (encoding.rex & 2) << 2
+    guard operands.dst != index, operands.dst != vex.register, index != vex.register else { return false }
+    let base = encoding.sib & 7
+    let hasBase = base != 5 || encoding.modRM >> 6 != 0
+    operands.src = index
+    operands.memory.base = hasBase ? base | (encoding.rex & 1) << 3 : Slot.zero
+    operands.memory.index = Slot.zero
+    operands.memory.scale = encoding.sib >> 6
+    operands.memory.disp = Int32(truncatingIfNeeded: encoding.displacement(bytes))
+    operands.memory.segment = segment(base: operands.memory.base)
+    return true
   }
 
   private var registerOfReg: UInt8 { encoding.reg | (encoding.rex & 4) << 1 }
@@ -97,8 +153,14 @@ extension Lowering {
     guard !encoding.isRegisterForm else { return nil }
     let isPlain = MandatoryPrefix(encoding) == .none
     if encoding.opcode == 0xc7 {
-      // XRSTORS, XSAVEC, XSAVES: features that the processor never has.
-      return (3...5).contains(encoding.reg) ? .invalid : nil
+      switch encoding.reg {
+      // What restores PKRU changes what may be accessed.
+      case 3 where isPlain: return state(.xrstors, terminal: true)
+      case 4 where isPlain: return state(.xsavec)
+      case 5 where isPlain: return state(.xsaves)
+      case 3...5: return .invalid
+      default: return nil
+      }
     }
     switch encoding.reg {
     case 0 where isPlain: return state(.fxsave)
@@ -106,9 +168,8 @@ extension Lowering {
     case 2 where isPlain: return state(.loadMXCSR)
     case 3 where isPlain: return state(.storeMXCSR)
     case 4 where isPlain: return state(.xsave)
-    case 5 where isPlain: return state(.xrstor)
-    // XSAVEOPT.
-    case 6 where isPlain: return .invalid
+    case 5 where isPlain: return state(.xrstor, terminal: true)
+    case 6 where isPlain: return state(.xsaveopt)
     case 0...5: return .invalid
     default: return nil
     }
@@ -128,7 +189,9 @@ extension Lowering {
     }
   }
 
-  private mutating func state(_ operation: ExtendedStateOperation, width: Int = 1) -> Outcome {
+  private mutating func state(
+    _ operation: ExtendedStateOperation, width: Int = 1, isVEX: Bool = false, terminal: Bool = false
+  ) -> Outcome {
     var operands = Operands()
     if encoding.hasModRM {
       if encoding.isRegisterForm {
@@ -141,8 +204,17 @@ extension Lowering {
         operands.shape = .m
       }
     }
+    var form = VectorForm(operation.rawValue, .sse)
+    form.isVEX = isVEX
     return callout(
-      .extendedState, operands, width: width, sourceWidth: encoding.isWide ? 8 : 4,
-      extra: VectorForm(operation.rawValue, .sse).rawValue, cost: .microcoded)
+      .extendedState, terminal: terminal, operands, width: width, sourceWidth: encoding.isWide ? 8 : 4, vector: form,
+      cost: .microcoded)
+  }
+}
+
+extension VectorRow {
+  fileprivate var isGather: Bool {
+    callout == .vectorPermute
+      && (operation == VectorPermute.gather32.rawValue || operation == VectorPermute.gather64.rawValue)
   }
 }

@@ -16,7 +16,7 @@ struct Lowering {
   }
 
   let bytes: UnsafePointer<UInt8>
-  let encoding: InstructionEncoding
+  var encoding: InstructionEncoding
   let instruction: UnsafePointer<DecodedInstruction>
   /// The offset in CS of the first byte.
   let rip: UInt64
@@ -73,11 +73,12 @@ struct Lowering {
   /// Appends a callout with the operands that `gather` found.
   mutating func callout(
     _ callout: Callout, terminal: Bool = false, _ operands: Operands = Operands(), width: Int, sourceWidth: Int = 0,
-    imm: Int64? = nil, locked: Bool = false, countInCL: Bool = false, extra: UInt16 = 0, cost: CostClass = .simple
+    imm: Int64? = nil, locked: Bool = false, countInCL: Bool = false, extra: UInt16 = 0, vector: VectorForm? = nil,
+    cost: CostClass = .simple
   ) -> Outcome {
     let form = OperandForm(
       operands.shape, width: width, sourceWidth: sourceWidth, locked: locked, countInCL: countInCL,
-      addressSize: encoding.addressSize, segment: operands.memory.segment, extra: extra)
+      addressSize: encoding.addressSize, segment: operands.memory.segment, extra: extra, vector: vector)
     var operation = Operation(
       terminal ? .calloutTerminal : .callout, dst: operands.dst, src: operands.src, base: operands.memory.base,
       index: operands.memory.index, scale: operands.memory.scale, imm: imm ?? operands.imm,

@@ -70,34 +70,3 @@ extension Lowering {
     return DecodedRegister(kind: kind, number: number)
   }
 }
-
-/// The payload of a three-byte VEX prefix (SDM vol. 2, 2.3.5), inverted fields the right way round.
-struct ThreeByteVEX {
-  var map: UInt8
-  /// The prefix that is implied: 0 none, 1 66, 2 F3, 3 F2.
-  var prefix: UInt8
-  var isWide: Bool
-  /// VEX.L: 256 bits.
-  var isLong: Bool
-  /// VEX.vvvv as a register number, and whether it names none.
-  var register: UInt8
-  var hasNoRegister: Bool
-  var `extension`: Lowering.Extension
-
-  /// Nil where the instruction has no such prefix. Outside 64-bit code there are eight registers and no wide operands:
-  /// VEX.W, VEX.B and the topmost bit of VEX.vvvv are ignored.
-  init?(_ bytes: UnsafePointer<UInt8>, _ encoding: InstructionEncoding) {
-    guard encoding.map == .vector, bytes[encoding.prefixLength] == 0xc4 else { return nil }
-    let first = bytes[encoding.prefixLength + 1]
-    let second = bytes[encoding.prefixLength + 2]
-    let is64 = encoding.size == .bits64
-    let number = ~(second >> 3) & 0xf
-    map = first & 0x1f
-    prefix = second & 3
-    isWide = is64 && second & 0x80 != 0
-    isLong = second & 4 != 0
-    register = is64 ? number : number & 7
-    hasNoRegister = number == 0
-    `extension` = is64 ? ~(first >> 5) & 7 : 0
-  }
-}

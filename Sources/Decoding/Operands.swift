@@ -100,7 +100,7 @@ extension Lowering {
   }
 
   /// The segment of a memory operand with this base: the override, or SS for a stack pointer, or DS.
-  private func segment(base: UInt8) -> SegmentRegister? {
+  func segment(base: UInt8) -> SegmentRegister? {
     let isStack = base == Slot.rsp || base == Slot.rbp
     if is64 { return encoding.segmentOverride ?? (isStack ? .ss : nil) }
     return encoding.segmentOverride ?? (isStack ? .ss : .ds)

@@ -18,10 +18,15 @@ struct VectorRow {
   /// Whether ModRM.rm may be memory, and a register.
   var takesMemory = true
   var takesRegister = true
+  /// How a VEX prefix's register and length count, where the instruction has one.
+  var vex: VEXUse?
+  var order = VectorFused.Order.first132
 
   var form: VectorForm {
-    VectorForm(
-      operation, feature, scalar: isScalar, double: isDouble, aligned: isAligned && width == 16)
+    var form = VectorForm(
+      operation, feature, scalar: isScalar, double: isDouble, aligned: isAligned && width >= 16)
+    form.order = order
+    return form
   }
 }
 
@@ -41,7 +46,7 @@ enum MandatoryPrefix {
 extension VectorRow {
   // MARK: Rows by family
 
-  private static func move(
+  static func move(
     _ operation: VectorMove, _ feature: VectorFeature, width: Int = 16, aligned: Bool = true, stores: Bool = false,
     memory: Bool = true, register: Bool = true
   ) -> VectorRow {
@@ -61,7 +66,7 @@ extension VectorRow {
   }
 
   /// PS, PD, SS or SD, by prefix.
-  private static func float(
+  static func float(
     _ operation: VectorFloat, _ prefix: MandatoryPrefix, cost: CostClass = .multiply
   ) -> VectorRow {
     let isScalar = prefix == .f3 || prefix == .f2
@@ -79,7 +84,7 @@ extension VectorRow {
       cost: .multiply)
   }
 
-  private static func convert(
+  static func convert(
     _ operation: VectorConvert, _ feature: VectorFeature, width: Int, general: Int = 0, scalar: Bool = false,
     double: Bool
   ) -> VectorRow {

@@ -3,7 +3,11 @@ import Machine
 /// The opcode maps 0F 38 and 0F 3A: SSSE3 and SSE4.
 extension VectorRow {
   static func map38(_ encoding: InstructionEncoding) -> VectorRow? {
-    guard MandatoryPrefix(encoding) == .size else { return nil }
+    switch MandatoryPrefix(encoding) {
+    case .size: break
+    case .none: return hash(encoding)
+    default: return nil
+    }
     switch encoding.opcode {
     case 0x00: return shuffle(.selectBytes, .ssse3)
     case 0x01: return integer(.addPairs16, .ssse3)
@@ -53,12 +57,38 @@ extension VectorRow {
     case 0x3f: return integer(.maxUnsigned32, .sse41)
     case 0x40: return integer(.multiplyLow32, .sse41, cost: .multiply)
     case 0x41: return integer(.leastWord, .sse41)
+    case 0xdb: return cipher(.invertMix, .aes)
+    case 0xdc: return cipher(.encrypt, .aes)
+    case 0xdd: return cipher(.encryptLast, .aes)
+    case 0xde: return cipher(.decrypt, .aes)
+    case 0xdf: return cipher(.decryptLast, .aes)
     default: return nil
     }
   }
 
+  /// SHA-1 and SHA-256, which have no prefix.
+  private static func hash(_ encoding: InstructionEncoding) -> VectorRow? {
+    switch encoding.opcode {
+    case 0xc8: return cipher(.sha1NextE, .sha)
+    case 0xc9: return cipher(.sha1First, .sha)
+    case 0xca: return cipher(.sha1Second, .sha)
+    case 0xcb: return cipher(.sha256Rounds, .sha)
+    case 0xcc: return cipher(.sha256First, .sha)
+    case 0xcd: return cipher(.sha256Second, .sha)
+    default: return nil
+    }
+  }
+
+  private static func cipher(_ operation: VectorCipher, _ feature: VectorFeature) -> VectorRow {
+    VectorRow(callout: .vectorCipher, operation: operation.rawValue, feature: feature, cost: .multiply)
+  }
+
   static func map3A(_ encoding: InstructionEncoding) -> VectorRow? {
-    guard MandatoryPrefix(encoding) == .size else { return nil }
+    switch MandatoryPrefix(encoding) {
+    case .size: break
+    case .none: return encoding.opcode == 0xcc ? cipher(.sha1Rounds, .sha) : nil
+    default: return nil
+    }
     switch encoding.opcode {
     case 0x08: return float(.round, width: 16, double: false)
     case 0x09: return float(.round, width: 16, double: true)
@@ -79,10 +109,12 @@ extension VectorRow {
     case 0x40: return float(.dotProduct, width: 16, double: false)
     case 0x41: return float(.dotProduct, width: 16, double: true)
     case 0x42: return integer(.sumsOfDifferences, .sse41, cost: .multiply)
+    case 0x44: return cipher(.multiplyCarryless, .pclmul)
     case 0x60: return string(.explicitMask, encoding)
     case 0x61: return string(.explicitIndex, encoding)
     case 0x62: return string(.implicitMask, encoding)
     case 0x63: return string(.implicitIndex, encoding)
+    case 0xdf: return cipher(.assistKey, .aes)
     default: return nil
     }
   }

@@ -32,7 +32,7 @@ struct InterruptMessage: Equatable, Sendable {
   /// The destination that a field names in which all ones stand for everyone: 8 bits, or 32 from an APIC in x2APIC mode
   /// (11.6.2.1, 11.12.9).
   static func destination(_ field: UInt32, isLogical: Bool, isExtended: Bool) -> Destination {
-    if isLogical { return .logical(isExtended || field != 0xff ? field : 0xff) }
+    if isLogical { return .logical(field) }
     return field == (isExtended ? .max : 0xff) ? .everyone : .physical(field)
   }
 }

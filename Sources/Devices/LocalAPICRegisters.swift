@@ -8,7 +8,12 @@ extension LocalAPIC {
     static let command = 0x300, commandHigh = 0x310
     static let localVectors = 0x320..<0x380
     static let initialCount = 0x380, currentCount = 0x390, divide = 0x3e0
+    /// Of an APIC in x2APIC mode alone.
+    static let selfInterrupt = 0x3f0
   }
+
+  /// Bits of the interrupt command that can be written: vector, modes, level, trigger, shorthand.
+  static let commandBits: UInt32 = 0xc_cfff
 
   /// What a write has asked for outside this APIC.
   enum Effect: Equatable {
@@ -21,20 +26,18 @@ extension LocalAPIC {
 
   /// Reads a register of 32 bits.
   ///
-  /// - Parameters:
-  ///   - offset: from the base. Registers lie 16 bytes apart; what is between them reads as 0.
-  ///   - now: the timer's oscillator's cycle.
-  mutating func read(_ offset: Int, now: UInt64) -> UInt32 {
+  /// - Parameter offset: from the base. Registers lie 16 bytes apart; what is between them reads as 0.
+  mutating func read(_ offset: Int, now: Time) -> UInt32 {
     advance(to: now)
     guard offset & 0xf == 0 else { return 0 }
     switch offset {
-    case Register.id: return identifier << 24
+    case Register.id: return isExtended ? identifier : identifier << 24
     // Six local vectors; 0x14 is an integrated APIC.
     case Register.version: return UInt32(LocalVector.allCases.count - 1) << 16 | 0x14
     case Register.taskPriority: return taskPriority
     case Register.arbitrationPriority, Register.processorPriority: return processorPriority
     case Register.endOfInterrupt: return 0
-    case Register.logicalDestination: return logicalDestination
+    case Register.logicalDestination: return isExtended ? extendedLogicalDestination : logicalDestination
     case Register.destinationFormat: return destinationFormat
     case Register.spurious: return spurious
     case Register.inService..<Register.triggerMode: return inService.register((offset - Register.inService) >> 4)
@@ -54,7 +57,7 @@ extension LocalAPIC {
   }
 
   /// Writes a register of 32 bits.
-  mutating func write(_ offset: Int, _ value: UInt32, now: UInt64) -> Effect {
+  mutating func write(_ offset: Int, _ value: UInt32, now: Time) -> Effect {
     advance(to: now)
     guard offset & 0xf == 0 else { return .none }
     switch offset {
@@ -75,7 +78,7 @@ extension LocalAPIC {
       errors = pendingErrors
       pendingErrors = 0
     case Register.command:
-      command = value & 0xc_cfff
+      command = value & LocalAPIC.commandBits
       return send()
     case Register.commandHigh: commandHigh = value & 0xff00_0000
     case Register.localVectors: writeLocalVector((offset - Register.localVectors.lowerBound) >> 4, value)
@@ -89,37 +92,46 @@ extension LocalAPIC {
   private mutating func endInterrupt() -> Effect {
     guard let vector = inService.highest else { return .none }
     inService[vector] = false
-    return triggerMode[vector] ? .endOfInterrupt(vector) : .none
+    guard triggerMode[vector] else { return .none }
+    // Its own pin may be the source; if it is still asserted, it interrupts again.
+    if self[.lint0] & LocalAPIC.remoteIRR != 0, UInt8(truncatingIfNeeded: self[.lint0]) == vector {
+      self[.lint0] &= ~LocalAPIC.remoteIRR
+    }
+    return .endOfInterrupt(vector)
   }
 
   private mutating func writeLocalVector(_ index: Int, _ value: UInt32) {
     let entry = LocalVector.allCases[index]
-    localVectors[index] = value & entry.writable | (isEnabled ? 0 : LocalAPIC.masked)
+    let old = localVectors[index]
+    localVectors[index] =
+      value & entry.writable | old & LocalAPIC.remoteIRR | (isEnabled ? 0 : LocalAPIC.masked)
+    if entry == .timer { timerModeChanged(from: old) }
     // A fixed interrupt has a vector of 16 and more.
     let isFixed = value >> 8 & 7 == 0 && value & LocalAPIC.masked == 0
     if isFixed && value & 0xff < 16 { fail(ErrorBit.receiveIllegalVector) }
   }
 
-  /// The message of the interrupt command (figure 11-12).
-  private mutating func send() -> Effect {
+  /// The message of the interrupt command (figures 11-12 and 11-28).
+  mutating func send() -> Effect {
     let vector = UInt8(truncatingIfNeeded: command)
     guard let mode = InterruptMessage.Mode(rawValue: UInt8(truncatingIfNeeded: command >> 8 & 7)), mode != .external
     else { return .none }
-    let isLevelTriggered = command & 1 << 15 != 0
     // INIT level de-assert says nothing to processors with an xAPIC (11.6.1).
-    if mode == .initialize && isLevelTriggered && command & 1 << 14 == 0 { return .none }
+    if mode == .initialize && command & LocalAPIC.levelTriggered != 0 && command & 1 << 14 == 0 { return .none }
     if (mode == .fixed || mode == .lowestPriority) && vector < 16 {
       fail(ErrorBit.sendIllegalVector)
       return .none
     }
     let destination: InterruptMessage.Destination =
       switch command >> 18 & 3 {
-      case 0: InterruptMessage.destination(commandHigh >> 24, isLogical: command & 1 << 11 != 0, isExtended: false)
+      case 0:
+        InterruptMessage.destination(
+          isExtended ? commandHigh : commandHigh >> 24, isLogical: command & 1 << 11 != 0, isExtended: isExtended)
       case 1: .sender
       case 2: .everyone
       default: .everyoneElse
       }
-    // Commands are edge-triggered whatever they say, but for INIT.
+    // Commands are edge-triggered whatever they say (11.6.1).
     return .send(InterruptMessage(mode: mode, vector: vector, destination: destination))
   }
 }

@@ -5,8 +5,10 @@ public struct LocalAPICs: Equatable, Sendable {
   private var units: [LocalAPIC]
 
   /// The first processor is the bootstrap processor; identifiers count from 0.
-  init(count: Int) {
-    units = (0..<max(count, 1)).map { LocalAPIC(identifier: UInt8(truncatingIfNeeded: $0), isBootstrap: $0 == 0) }
+  init(count: Int, arePresent: Bool) {
+    units = (0..<max(count, 1)).map {
+      LocalAPIC(identifier: UInt8(truncatingIfNeeded: $0), isBootstrap: $0 == 0, isPresent: arePresent)
+    }
   }
 
   public var count: Int { units.count }
@@ -17,12 +19,12 @@ public struct LocalAPICs: Equatable, Sendable {
     _modify { yield &units[units.indices.contains(processor) ? processor : 0] }
   }
 
-  /// Lets all timers run up to a cycle of their oscillator.
-  mutating func advance(to now: UInt64) {
+  /// Lets all timers run.
+  mutating func advance(to now: LocalAPIC.Time) {
     for index in units.indices { units[index].advance(to: now) }
   }
 
-  /// The first cycle at which one of the timers makes an interrupt.
+  /// The first cycle of the timers' oscillator at which one of them makes an interrupt.
   var nextExpiry: UInt64? {
     var next: UInt64?
     for unit in units {
@@ -31,8 +33,22 @@ public struct LocalAPICs: Equatable, Sendable {
     return next
   }
 
-  /// Whether some processor takes the 8259 pair's interrupts.
-  var acceptExternalInterrupts: Bool { units.contains { $0.acceptsExternalInterrupts } }
+  /// The same of deadlines of time stamp counters, in ticks of the machine's clock.
+  func nextDeadline(after tick: UInt64) -> UInt64? {
+    var next: UInt64?
+    for unit in units {
+      if let deadline = unit.nextDeadline(after: tick) { next = min(next ?? deadline, deadline) }
+    }
+    return next
+  }
+
+  /// Whether some processor hears of the 8259 pair's interrupts.
+  var watchPin: Bool { units.contains { $0.watchesPin } }
+
+  /// Drives LINT0 of all processors.
+  mutating func setPin(_ isHigh: Bool) {
+    for index in units.indices { units[index].setPin(isHigh) }
+  }
 
   /// What waits for a processor, where the 8259 pair has an interrupt or has none.
   func signals(_ processor: Int, external: Bool) -> ProcessorSignals {
@@ -77,8 +93,8 @@ public struct LocalAPICs: Equatable, Sendable {
     case .physical(let identifier): units[index].isIdentified(by: identifier)
     case .logical(let destination): units[index].isLogicalDestination(destination)
     case .sender: index == sender
-    case .everyone: true
-    case .everyoneElse: index != sender
+    case .everyone: units[index].isPresent
+    case .everyoneElse: index != sender && units[index].isPresent
     }
   }
 }

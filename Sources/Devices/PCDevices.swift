@@ -8,8 +8,7 @@ public final class PCDevices: DeviceBus {
   /// Everything that the devices' future depends on: a snapshot is a copy of it, a restore an assignment.
   /// What a console holds is no part of it, but how much the guest has read and written is.
   public struct State: Equatable, Sendable {
-    public var interrupts = PIC8259Pair()
-    public var localAPICs: LocalAPICs
+    public var interrupts: InterruptControllers
     public var timer = PIT8254()
     public var clock: RTC
     public var serial = UART16550()
@@ -19,6 +18,7 @@ public final class PCDevices: DeviceBus {
     public var pci = PCIConfiguration()
     public var reset = ResetControl()
     public var power = PowerManagement()
+    public var test = TestDevice()
     /// The last byte written to port 0x80, a firmware's progress code.
     public var post: UInt8 = 0
     /// Bytes written to the serial console and to a debug console of its own.
@@ -33,6 +33,7 @@ public final class PCDevices: DeviceBus {
   private let timerOscillator: Oscillator
   private let clockOscillator: Oscillator
   private let localOscillator: Oscillator
+  private let powerOscillator: Oscillator
   private let console: any Console
   private let debugConsole: (any Console)?
   private var current: State
@@ -45,23 +46,26 @@ public final class PCDevices: DeviceBus {
   /// - Parameters:
   ///   - clockHertz: the frequency of the machine's clock, in Hz: how many ticks of `now` make a second.
   ///   - processors: the number of processors: each has a local APIC, and the firmware configuration tells it.
+  ///   - hasLocalAPICs: false for processors without any, whose INTR pins are the 8259 pair's.
   ///   - date: what the real-time clock shows at tick 0.
   ///   - memoryBytes: the size of memory that CMOS notes; 0 notes none.
   ///   - console: the serial port's other end.
   ///   - debugConsole: what port 0xe9 writes to; nil stands for `console`.
   public init(
-    clockHertz: UInt64 = 3_000_000_000, processors: Int = 1, date: CalendarDate = RTC.defaultDate,
-    memoryBytes: UInt64 = 0, console: any Console, debugConsole: (any Console)? = nil
+    clockHertz: UInt64 = 3_000_000_000, processors: Int = 1, hasLocalAPICs: Bool = true,
+    date: CalendarDate = RTC.defaultDate, memoryBytes: UInt64 = 0, console: any Console,
+    debugConsole: (any Console)? = nil
   ) {
     timerOscillator = Oscillator(hertz: PIT8254.hertz, clockHertz: clockHertz)
     clockOscillator = Oscillator(hertz: RTC.hertz, clockHertz: clockHertz)
     localOscillator = Oscillator(hertz: LocalAPIC.hertz, clockHertz: clockHertz)
+    powerOscillator = Oscillator(hertz: PowerManagement.hertz, clockHertz: clockHertz)
     self.console = console
     self.debugConsole = debugConsole
     current = State(
-      localAPICs: LocalAPICs(count: processors), clock: RTC(date: date, memoryBytes: memoryBytes),
-      firmwareConfig: FirmwareConfig(processors: processors))
-    signals = [ProcessorSignals](repeating: [], count: current.localAPICs.count)
+      interrupts: InterruptControllers(processors: processors, hasLocalAPICs: hasLocalAPICs),
+      clock: RTC(date: date, memoryBytes: memoryBytes), firmwareConfig: FirmwareConfig(processors: processors))
+    signals = [ProcessorSignals](repeating: [], count: current.interrupts.localAPICs.count)
     update()
   }
 
@@ -103,14 +107,13 @@ public final class PCDevices: DeviceBus {
   public func acknowledgeInterrupt(processor: Int, now: UInt64) -> UInt8 {
     synchronize(to: now)
     defer { update() }
-    return current.localAPICs[processor].isAsserted
-      ? current.localAPICs[processor].acknowledge() : current.interrupts.acknowledge()
+    return current.interrupts.acknowledge(processor)
   }
 
   public func take(_ signal: ProcessorSignals, processor: Int, now: UInt64) -> UInt8 {
     synchronize(to: now)
     defer { update() }
-    return current.localAPICs[processor].take(signal)
+    return current.interrupts.take(signal, processor)
   }
 
   public func readPort(_ port: UInt16, width: Int, now: UInt64) -> UInt32 {
@@ -131,35 +134,49 @@ public final class PCDevices: DeviceBus {
     for byte in bytes(of: port, width) { writeByte(UInt8(truncatingIfNeeded: value >> byte.shift), byte.port) }
   }
 
-  // The I/O APIC (0xfec00000) belongs here too.
-
   public func readRegister(_ address: GuestPhysical, width: Int, processor: Int, now: UInt64) -> UInt64 {
-    guard let offset = localOffset(address) else {
-      current.unclaimed.count(address: address.rawValue, isWrite: false)
-      return width >= 8 ? .max : 1 << (UInt64(max(width, 1)) * 8) - 1
-    }
     synchronize(to: now)
     defer { update() }
-    return UInt64(current.localAPICs[processor].read(offset, now: localOscillator.cycles(at: current.time)))
+    if let value = current.interrupts.read(address.rawValue, processor, now: localTime) { return UInt64(value) }
+    if TestDevice.contains(address.rawValue) { return current.test.read(address.rawValue, width: width) }
+    current.unclaimed.count(address: address.rawValue, isWrite: false)
+    return width >= 8 ? .max : 1 << (UInt64(max(width, 1)) * 8) - 1
   }
 
   public func writeRegister(_ address: GuestPhysical, width: Int, value: UInt64, processor: Int, now: UInt64) {
-    guard let offset = localOffset(address) else {
-      return current.unclaimed.count(address: address.rawValue, isWrite: true)
-    }
     synchronize(to: now)
     defer { update() }
-    let effect = current.localAPICs[processor].write(
-      offset, UInt32(truncatingIfNeeded: value), now: localOscillator.cycles(at: current.time))
-    switch effect {
-    case .none, .endOfInterrupt: break
-    case .send(let message): current.localAPICs.deliver(message, from: processor)
-    }
+    let low = UInt32(truncatingIfNeeded: value)
+    if current.interrupts.write(address.rawValue, low, processor, now: localTime) { return }
+    if TestDevice.contains(address.rawValue) { return current.test.write(address.rawValue, width: width, value) }
+    current.unclaimed.count(address: address.rawValue, isWrite: true)
   }
 
-  /// The offset of a local APIC's register.
-  private func localOffset(_ address: GuestPhysical) -> Int? {
-    address.rawValue & ~0xfff == LocalAPIC.base ? Int(address.rawValue & 0xfff) : nil
+  public func readLocalRegister(_ number: UInt32, processor: Int, now: UInt64) -> UInt64? {
+    synchronize(to: now)
+    defer { update() }
+    return current.interrupts.readRegister(number, processor, now: localTime)
+  }
+
+  public func writeLocalRegister(_ number: UInt32, value: UInt64, processor: Int, now: UInt64) -> Bool {
+    synchronize(to: now)
+    defer { update() }
+    return current.interrupts.writeRegister(number, value, processor, now: localTime)
+  }
+
+  public func taskPriority(processor: Int) -> UInt8 { current.interrupts.taskPriority(processor) }
+
+  public func setTaskPriority(_ value: UInt8, processor: Int, now: UInt64) {
+    synchronize(to: now)
+    defer { update() }
+    current.interrupts.setTaskPriority(value, processor)
+  }
+
+  public func setTimeStampOffset(_ offset: UInt64, processor: Int, now: UInt64) {
+    synchronize(to: now)
+    defer { update() }
+    current.interrupts.setTimeStampOffset(offset, processor)
+    current.interrupts.advance(to: localTime)
   }
 
   // MARK: Time and interrupts
@@ -172,36 +189,58 @@ public final class PCDevices: DeviceBus {
     if rose { current.interrupts.set(0, false) }
     current.interrupts.set(0, output)
     current.clock.advance(to: clockOscillator.cycles(at: current.time))
-    current.localAPICs.advance(to: localOscillator.cycles(at: current.time))
+    current.power.advance(to: powerOscillator.cycles(at: current.time))
+    current.interrupts.advance(to: localTime)
     updateLines()
+  }
+
+  /// Now, as the local APICs' timers see it.
+  private var localTime: LocalAPIC.Time {
+    LocalAPIC.Time(cycle: localOscillator.cycles(at: current.time), tick: current.time)
   }
 
   /// Drives the interrupt lines from the devices' outputs.
   private func updateLines() {
-    current.interrupts.set(0, current.timer.output)
-    current.interrupts.set(1, current.keyboard.isAsserted)
-    current.interrupts.set(4, current.serial.isAsserted(console))
-    current.interrupts.set(8, current.clock.isAsserted)
+    drive(0, current.timer.output)
+    drive(1, current.keyboard.isAsserted)
+    drive(4, current.serial.isAsserted(console))
+    drive(8, current.clock.isAsserted)
+    drive(Self.powerLine, current.power.isAsserted)
   }
+
+  /// A line is high while a device or the test device drives it.
+  private func drive(_ line: Int, _ level: Bool) {
+    current.interrupts.set(line, level || current.test.drives(line))
+  }
+
+  /// The line of the system control interrupt (the FADT's SCI_INT).
+  private static let powerLine = 9
+  private static let deviceLines = [0, 1, 4, 8, powerLine]
 
   /// Brings the bus's own outputs up to date after a call.
   private func update() {
     updateLines()
-    let external = current.localAPICs.acceptExternalInterrupts
-    for index in signals.indices {
-      signals[index] = current.localAPICs.signals(index, external: current.interrupts.isAsserted)
-    }
-    let local = current.localAPICs.nextExpiry.map(localOscillator.tick) ?? .max
-    let deadline = min(external ? min(timerDeadline, clockDeadline) : .max, local)
+    current.interrupts.updatePin()
+    for index in signals.indices { signals[index] = current.interrupts.signals(index) }
+    var deadline = min(timerDeadline, clockDeadline, powerDeadline)
+    let locals = current.interrupts.localAPICs
+    if let expiry = locals.nextExpiry { deadline = min(deadline, localOscillator.tick(of: expiry)) }
+    if let tick = locals.nextDeadline(after: current.time) { deadline = min(deadline, tick) }
     // An oscillator whose cycles no longer fit 64 bits stands still.
     nextDeadline = deadline > current.time ? deadline : .max
   }
 
   private var timerDeadline: UInt64 {
     guard !current.interrupts.isMasked(0) else { return .max }
-    // The rise makes a request; a fall matters only where it would withdraw one.
-    let edge = current.timer.nextEdge(to: !current.interrupts.isRequested(0))
+    // The rise makes a request; a fall matters only where it would withdraw one of the pair's.
+    let isRequested = !current.interrupts.isMaskedAtPair(0) && current.interrupts.pic.isRequested(0)
+    let edge = current.timer.nextEdge(to: !isRequested)
     return edge.map(timerOscillator.tick) ?? .max
+  }
+
+  private var powerDeadline: UInt64 {
+    guard !current.interrupts.isMasked(Self.powerLine) else { return .max }
+    return current.power.nextInterrupt.map(powerOscillator.tick) ?? .max
   }
 
   private var clockDeadline: UInt64 {
@@ -224,10 +263,10 @@ public final class PCDevices: DeviceBus {
   private func readByte(_ port: UInt16) -> UInt8 {
     let isOdd = port & 1 != 0
     switch ports[port] {
-    case .masterPIC: return current.interrupts.read(slave: false, odd: isOdd)
-    case .slavePIC: return current.interrupts.read(slave: true, odd: isOdd)
+    case .masterPIC: return current.interrupts.pic.read(slave: false, odd: isOdd)
+    case .slavePIC: return current.interrupts.pic.read(slave: true, odd: isOdd)
     case .edgeLevelControl:
-      let control = current.interrupts.edgeLevelControl
+      let control = current.interrupts.pic.edgeLevelControl
       return isOdd ? control.high : control.low
     case .timer: return current.timer.read(Int(port & 3))
     case .systemControl: return current.timer.readSystemControl()
@@ -240,7 +279,11 @@ public final class PCDevices: DeviceBus {
     case .crtc: return isOdd ? current.crtc.data : current.crtc.index
     case .serial: return readSerial(Int(port & 7))
     case .firmwareConfig: return isOdd ? current.firmwareConfig.next() : 0xff
+    case .powerEvent: return current.power.readEvent(Int(port & 3))
     case .powerControl: return current.power.readControl(Int(port & 1))
+    case .powerTimer: return UInt8(truncatingIfNeeded: current.power.timer >> (UInt32(port & 3) * 8))
+    case .testData: return UInt8(truncatingIfNeeded: current.test.data >> (UInt32(port & 3) * 8))
+    case .testFlush, .testLine: return 0
     case .pciAddress: return port == 0xcf9 ? current.reset.readReset() : 0xff
     case .pciData, .shutdown, .none: return 0xff
     }
@@ -249,13 +292,13 @@ public final class PCDevices: DeviceBus {
   private func writeByte(_ value: UInt8, _ port: UInt16) {
     let isOdd = port & 1 != 0
     switch ports[port] {
-    case .masterPIC: current.interrupts.write(value, slave: false, odd: isOdd)
-    case .slavePIC: current.interrupts.write(value, slave: true, odd: isOdd)
+    case .masterPIC: current.interrupts.pic.write(value, slave: false, odd: isOdd)
+    case .slavePIC: current.interrupts.pic.write(value, slave: true, odd: isOdd)
     case .edgeLevelControl:
       if isOdd {
-        current.interrupts.edgeLevelControl.high = value
+        current.interrupts.pic.edgeLevelControl.high = value
       } else {
-        current.interrupts.edgeLevelControl.low = value
+        current.interrupts.pic.edgeLevelControl.low = value
       }
     case .timer: current.timer.write(value, to: Int(port & 3))
     case .systemControl: current.timer.writeSystemControl(value)
@@ -270,7 +313,14 @@ public final class PCDevices: DeviceBus {
     case .crtc: if isOdd { current.crtc.data = value } else { current.crtc.index = value }
     case .serial: writeSerial(value, Int(port & 7))
     case .firmwareConfig: if !isOdd { current.firmwareConfig.select(UInt16(value)) }
+    case .powerEvent: current.power.writeEvent(value, Int(port & 3))
     case .powerControl: writePowerControl(UInt32(value), port, 1)
+    case .testData:
+      let shift = UInt32(port & 3) * 8
+      current.test.data = current.test.data & ~(0xff << shift) | UInt32(value) << shift
+    case .testLine: driveTestLine(port, UInt32(value))
+    // The timer is read-only.
+    case .powerTimer, .testFlush: break
     case .shutdown: if current.power.spell(value) { end(.powerOff) }
     case .pciAddress: if port == 0xcf9 && current.reset.writeReset(value) { end(.reset) }
     case .pciData, .none: break
@@ -284,7 +334,7 @@ public final class PCDevices: DeviceBus {
     case .firmwareConfig where port == 0x511:
       return (0..<UInt32(width)).reduce(0) { $0 | UInt32(current.firmwareConfig.next()) << ($1 * 8) }
     case .powerControl: return UInt32(current.power.readControl(0)) | UInt32(current.power.readControl(1)) << 8
-    case .debugExit: return 0
+    case .debugExit, .testFlush, .testLine: return 0
     default: return ones
     }
   }
@@ -294,6 +344,7 @@ public final class PCDevices: DeviceBus {
     case .pciAddress: if port == 0xcf8 && width == 4 { current.pci.writeAddress(value) }
     case .firmwareConfig: if port == 0x510 { current.firmwareConfig.select(UInt16(truncatingIfNeeded: value)) }
     case .powerControl: writePowerControl(value, port, width)
+    case .testLine: driveTestLine(port, value & UInt32.max >> UInt32(32 - width * 8))
     case .debugExit: end(.debugExit(value & UInt32.max >> UInt32(32 - width * 8)))
     default: break
     }
@@ -329,6 +380,12 @@ public final class PCDevices: DeviceBus {
       console.write(value, at: current.serialOutput)
       current.serialOutput &+= 1
     }
+  }
+
+  private func driveTestLine(_ port: UInt16, _ value: UInt32) {
+    let line = current.test.setLine(at: port, value)
+    // Lines with devices of their own are driven after every access anyway.
+    if !Self.deviceLines.contains(line) { drive(line, false) }
   }
 
   private func writePowerControl(_ value: UInt32, _ port: UInt16, _ width: Int) {

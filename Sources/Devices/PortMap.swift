@@ -4,7 +4,8 @@ struct PortMap {
   enum Device: UInt8 {
     case none
     case masterPIC, slavePIC, edgeLevelControl, timer, systemControl, keyboard, clock, post, portA
-    case debugConsole, debugExit, crtc, serial, firmwareConfig, powerControl, shutdown
+    case debugConsole, debugExit, crtc, serial, firmwareConfig, powerEvent, powerControl, powerTimer, shutdown
+    case testData, testFlush, testLine
     case pciAddress, pciData
   }
 
@@ -19,15 +20,20 @@ struct PortMap {
     (0x0080...0x0080, .post),
     (0x0092...0x0092, .portA),
     (0x00a0...0x00a1, .slavePIC),
+    (0x00e0...0x00e3, .testData),
+    (0x00e4...0x00e7, .testFlush),
     (0x00e9...0x00e9, .debugConsole),
     (0x00f4...0x00f7, .debugExit),
     (0x03d4...0x03d5, .crtc),
     (0x03f8...0x03ff, .serial),
     (0x04d0...0x04d1, .edgeLevelControl),
     (0x0510...0x0511, .firmwareConfig),
+    (0x0600...0x0603, .powerEvent),
     (0x0604...0x0605, .powerControl),
+    (0x0608...0x060b, .powerTimer),
     (0x0cf8...0x0cfb, .pciAddress),
     (0x0cfc...0x0cff, .pciData),
+    (TestDevice.linePort...TestDevice.linePort + 23, .testLine),
     (0x8900...0x8900, .shutdown),
   ]
 
@@ -50,7 +56,7 @@ extension PortMap.Device {
   /// ports, as the ISA bus makes it for an 8-bit device.
   var takesWideAccess: Bool {
     switch self {
-    case .debugExit, .firmwareConfig, .powerControl, .pciAddress, .pciData: true
+    case .debugExit, .firmwareConfig, .powerControl, .testFlush, .testLine, .pciAddress, .pciData: true
     default: false
     }
   }

@@ -23,6 +23,9 @@ extension VirtualMachine {
     }
     statistics.cpus = [Statistics.CPU(instructions: state.retired, causes: statistics.causes)]
     for entry in devices.unclaimed { statistics.unclaimed[entry.description] = entry.reads + entry.writes }
+    for entry in counters.unknownMSRs.accesses {
+      statistics.unclaimed["MSR 0x" + String(entry.number, radix: 16)] = entry.reads + entry.writes
+    }
     statistics.unverified = profile.unverified.map(\.rawValue)
 
     statistics.memory = Statistics.Memory(guestBytes: configuration.memory)

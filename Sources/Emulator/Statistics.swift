@@ -25,7 +25,7 @@ public struct Statistics: Codable, Equatable, Sendable {
   /// Regions by mark ID in decimal; `start` is what came before the first mark.
   public var regions: [String: Region] = [:]
   public var cpus: [CPU] = []
-  /// Accesses that no device claimed, by `port 0x...` or `address 0x...`.
+  /// Accesses that nothing claimed, by `port 0x...`, `address 0x...` or `MSR 0x...`.
   public var unclaimed: [String: UInt64] = [:]
   /// The profile's figures whose source is unverified, in the profile's order.
   public var unverified: [String] = []

@@ -32,11 +32,13 @@ public final class VirtualMachine {
 
     // Under the instruction clock one instruction stands for one cycle.
     devices = PCDevices(
-      clockHertz: max(profile[.frequency], 1), processors: configuration.cpus, date: configuration.rtcStart.date,
+      clockHertz: max(profile[.frequency], 1), processors: configuration.cpus,
+      hasLocalAPICs: configuration.features.contains("apic"), date: configuration.rtcStart.date,
       memoryBytes: configuration.memory, console: console)
     var options = ProcessorOptions()
     options.clock = configuration.clock
     options.blockLength = configuration.blockLength
+    options.count = configuration.cpus
     options.dataCache = configuration.dataCaches
     options.coherentTLB = configuration.tlb == .coherent
     processor = Processor(

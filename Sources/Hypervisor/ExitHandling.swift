@@ -74,6 +74,7 @@ extension Hypervisor {
       event = processor.escalate(first, with: second)
     }
     abandonAssist()
+    if exit.unblocksNonMaskable { processor.unblockNonMaskable() }
     guard let event else {
       processor.shutDown()
       return
@@ -127,9 +128,17 @@ extension Hypervisor {
 
   // MARK: Interrupts
 
-  /// Injects a pending interrupt if the guest can take it, else asks to be told when it can.
+  /// Injects a pending NMI, or a pending interrupt if the guest can take it; else asks to be told when it can. An NMI
+  /// that the guest cannot take yet exits by itself once it can.
   private func offerInterrupt(_ reason: ExitReason) {
-    guard bus.interruptAsserted(processor: processor.index) else { return }
+    let signals = bus.signals(processor: processor.index)
+    if signals.contains(.nonMaskable) && processor.canTakeNonMaskable && controls.injection == nil {
+      _ = bus.take(.nonMaskable, processor: processor.index, now: processor.guestTime)
+      controls.injection = .nonMaskable
+      work(.exitHandler(reason), .controlBlockWrite)
+      return
+    }
+    guard signals.contains(.interrupt) else { return }
     guard processor.canTakeInterrupt && controls.injection == nil else {
       controls.interruptWindow = true
       work(.exitHandler(reason), .controlBlockWrite)
@@ -143,13 +152,16 @@ extension Hypervisor {
 
   /// Waits in HLT for an interrupt, which is injected by the entry that the guest's next instruction needs anyway.
   func wait(clockLimit: UInt64, retiredLimit: UInt64) -> RunResult? {
-    guard processor.interruptsEnabled else { return .haltedForEver }
+    let canBeInterrupted = processor.interruptsEnabled
     while true {
       if let shutdown = bus.shutdown { return .shutdown(shutdown) }
       if processor.stopRequest.isRaised { return .stopRequested }
       if processor.guestTime >= bus.nextDeadline { bus.advance(to: processor.guestTime) }
       if processor.clock >= clockLimit || processor.instructionsRetired >= retiredLimit { return .limit }
-      if bus.interruptAsserted(processor: processor.index) { break }
+      let signals = bus.signals(processor: processor.index)
+      if canBeInterrupted && signals.contains(.interrupt) { break }
+      if signals.contains(.nonMaskable) && processor.canTakeNonMaskable { break }
+      guard canBeInterrupted else { return .haltedForEver }
       if let result = processor.idleUntilDeadline(clockLimit: clockLimit) { return result }
     }
     isWaiting = false

@@ -4,7 +4,7 @@ import Machine
 /// What `run` says of itself on standard error when the guest has ended.
 public enum RunSummary {
   /// A few lines: how it ended, what it took, where most cycles went.
-  /// - Parameter detailed: also what no device claimed.
+  /// - Parameter detailed: also what nothing claimed.
   public static func text(_ statistics: Statistics, detailed: Bool = false, _ style: TextStyle) -> String {
     var text = ""
     if let outcome = statistics.outcome { text += "penumbra: \(outcome.message)\n" }
@@ -17,7 +17,7 @@ public enum RunSummary {
     text += "\(NumberFormat.bytes(statistics.memory.overheadBytes)) overhead memory\n"
     if detailed {
       for (place, count) in statistics.unclaimed.sorted(by: { $0.key < $1.key }) {
-        text += "  no device at \(place): \(NumberFormat.grouped(count)) accesses\n"
+        text += "  nothing at \(place): \(NumberFormat.grouped(count)) accesses\n"
       }
     }
     return style.faint(String(text.dropLast())) + "\n"

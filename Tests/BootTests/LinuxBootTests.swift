@@ -27,7 +27,7 @@ import Testing
   }
 
   @Test func `boot_params hold the header, the map and the command line`() throws {
-    let options = BootOptions(memorySize: 64 << 20, commandLine: "quiet", rsdp: GuestPhysical(0xe0000))
+    let options = BootOptions(memorySize: 64 << 20, commandLine: "quiet", hasACPI: true)
     let memory = PlannedMemory(plan: try plan(Images.linux(), options))
     let page = memory.plan.entry.rsi
     #expect(page % 4096 == 0)

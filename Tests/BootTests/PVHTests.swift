@@ -20,7 +20,7 @@ import Testing
   }
 
   @Test func `EBX points at version 1 of the start information`() throws {
-    var options = BootOptions(memorySize: 4 << 30, commandLine: "console=ttyS0", rsdp: GuestPhysical(0xe0000))
+    var options = BootOptions(memorySize: 4 << 30, commandLine: "console=ttyS0", hasACPI: true)
     options.initrd = Array(repeating: 5, count: 5000)
     let memory = PlannedMemory(plan: try plan(Images.pvh.build(), options))
     let start = memory.plan.entry.rbx

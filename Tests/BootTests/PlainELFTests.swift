@@ -29,7 +29,7 @@ import Testing
   }
 
   @Test func `RDI points at the information block`() throws {
-    var options = BootOptions(memorySize: 64 << 20, commandLine: "fast", processors: 3, rsdp: GuestPhysical(0xe0000))
+    var options = BootOptions(memorySize: 64 << 20, commandLine: "fast", processors: 3, hasACPI: true)
     options.initrd = [9, 9]
     let memory = PlannedMemory(plan: try plan(Images.plain.build(), options))
     let block = memory.plan.entry.rdi

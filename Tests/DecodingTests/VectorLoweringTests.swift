@@ -51,8 +51,29 @@ struct VectorLoweringTests {
     #expect(Decoded([0x0f, 0x2a, 0xc8]).result == .unsupported(mnemonic: "cvtpi2ps", length: 3))
     #expect(Decoded([0xf2, 0x0f, 0x6f, 0xc8]).result == .invalid)
     #expect(Decoded([0xf3, 0x0f, 0x54, 0xc8]).result == .invalid)
-    #expect(Decoded([0x0f, 0xae, 0x37]).result == .invalid)
+    #expect(Decoded([0xf3, 0x0f, 0xae, 0x27]).result == .invalid)
     #expect(Decoded([0x66, 0x0f, 0xae, 0x3f]).callout == .cacheLineFlush)
+  }
+
+  @Test func `both VEX prefixes name the same registers, and three of them`() {
+    // vaddps %ymm10, %ymm3, %ymm9 needs three bytes; vaddps %ymm2, %ymm13, %ymm9 two.
+    let long = Decoded([0xc4, 0x41, 0x64, 0x58, 0xca])
+    #expect(long.callout == .vectorFloat && long.last.dst == 9 && long.last.src == 10)
+    #expect(long.form.vector.first == 3 && long.form.vector.isVEX && long.form.vector.isWide)
+    let short = Decoded([0xc5, 0x14, 0x58, 0xca])
+    #expect(short.last.dst == 9 && short.last.src == 2 && short.form.vector.first == 13)
+    let legacy = Decoded([0x0f, 0x58, 0xca])
+    #expect(legacy.form.vector.first == 1 && !legacy.form.vector.isVEX)
+    // vpslld $3, %xmm10, %xmm5: VEX.vvvv is the destination.
+    let shift = Decoded([0xc4, 0xc1, 0x51, 0x72, 0xf2, 3])
+    #expect(shift.form.shape == .ri && shift.last.dst == 5 && shift.form.vector.first == 10)
+    // vblendvps %xmm12, %xmm2, %xmm3, %xmm1, in 32-bit code with register 4.
+    let blend: [UInt8] = [0xc4, 0xe3, 0x61, 0x4a, 0xca, 0xcf]
+    #expect(Decoded(blend).form.vector.mask == 12 && Decoded(blend, .bits32).form.vector.mask == 4)
+    // vpgatherdd %xmm3, 0x10(%r15,%xmm12,8), %xmm1
+    let gather = Decoded([0xc4, 0x82, 0x61, 0x90, 0x4c, 0xe7, 0x10])
+    #expect(gather.last.src == 12 && gather.last.base == 15 && gather.last.index == Slot.zero)
+    #expect(gather.last.scale == 3 && gather.last.disp == 0x10 && gather.form.vector.first == 3)
   }
 
   @Test func `the mnemonics of messages are Capstone's`() {

@@ -112,7 +112,8 @@ import Testing
     write(Register.lint0, 1 << 16 | 0x700, now: 1_000_000)
     #expect(!devices.interruptAsserted(processor: 0))
     write(Register.lint0, 0x700, now: 1_000_000)
-    #expect(devices.interruptAsserted(processor: 0) && devices.acknowledgeInterrupt(processor: 0, now: 1_000_000) == 0x20)
+    #expect(
+      devices.interruptAsserted(processor: 0) && devices.acknowledgeInterrupt(processor: 0, now: 1_000_000) == 0x20)
   }
 
   @Test func `a vector below 16 is an error`() {

@@ -213,29 +213,62 @@ import Testing
   func `no sequence of accesses traps, and every deadline lies ahead`(seed: UInt64) {
     var random = Randomness(state: seed)
     let hertz = [3_000_000_000, 1, 1000, .max, 1_193_182, 0][Int(seed % 6)] as UInt64
-    let board = Board(clockHertz: hertz, input: String(repeating: "input", count: 100))
+    let board = Board(clockHertz: hertz, processors: 3, input: String(repeating: "input", count: 100))
     let ranges =
       [
         0x20...0x21, 0x40...0x43, 0x60...0x64, 0x70...0x71, 0x80...0x92, 0xa0...0xa1, 0xe9...0xf4, 0x3d4...0x3d5,
-        0x3f8...0x3ff, 0x4d0...0x4d1, 0x510...0x511, 0x604...0x605, 0xcf8...0xcff, 0x8900...0x8900, 0...0xffff,
+        0x3f8...0x3ff, 0x4d0...0x4d1, 0x510...0x511, 0x600...0x60b, 0xcf8...0xcff, 0x8900...0x8900, 0...0xffff,
+        0xe0...0xe7, 0x2000...0x2017,
       ] as [ClosedRange<UInt16>]
     for _ in 0..<10_000 {
       let step = UInt64.random(in: 0...63, using: &random)
       board.now &+= UInt64.random(in: 0...1 << step, using: &random) >> UInt64.random(in: 0...63, using: &random)
       let port = UInt16.random(in: ranges.randomElement(using: &random)!, using: &random)
       let width = [1, 1, 1, 2, 4, 0, 8].randomElement(using: &random)!
-      switch UInt8.random(in: 0..<8, using: &random) {
+      switch UInt8.random(in: 0..<10, using: &random) {
       case 0...2: _ = board.devices.readPort(port, width: width, now: board.now)
       case 3...5:
         board.devices.writePort(port, width: width, value: .random(in: 0 ... .max, using: &random), now: board.now)
       case 6: board.devices.advance(to: board.devices.nextDeadline == .max ? board.now : board.devices.nextDeadline)
-      default: if board.devices.interruptAsserted(processor: 0) { _ = board.devices.acknowledgeInterrupt(processor: 0, now: board.now) }
+      case 7: accessController(board, using: &random)
+      default:
+        let processor = Int.random(in: 0..<3, using: &random)
+        let signals = board.devices.signals(processor: processor)
+        if signals.contains(.interrupt) {
+          _ = board.devices.acknowledgeInterrupt(processor: processor, now: board.now)
+        }
+        for signal in [.nonMaskable, .initialize, .startUp] as [ProcessorSignals] where signals.contains(signal) {
+          _ = board.devices.take(signal, processor: processor, now: board.now)
+        }
       }
       let state = board.devices.state
       if board.devices.nextDeadline <= state.time && state.time != .max {
         Issue.record("deadline \(board.devices.nextDeadline) at \(state.time)")
         return
       }
+    }
+  }
+
+  /// Accesses a register of an interrupt controller, or of the test device's memory, as a processor may.
+  private func accessController(_ board: Board, using random: inout Randomness) {
+    let processor = Int.random(in: 0..<3, using: &random)
+    let base = [0xfee0_0000, 0xfec0_0000, 0xff00_fff0].randomElement(using: &random)! as UInt64
+    let offset =
+      base == 0xfee0_0000
+      ? UInt64.random(in: 0..<0x400, using: &random) & ~0xf : [0, 0x10, 4].randomElement(using: &random)!
+    let address = GuestPhysical(base + offset)
+    let value = UInt64.random(in: 0 ... .max, using: &random) >> UInt64.random(in: 0...63, using: &random)
+    let number =
+      [MSR.apicBase, MSR.timeStampDeadline, UInt32.random(in: MSR.extendedAPIC, using: &random)]
+      .randomElement(using: &random)!
+    let now = board.now
+    switch UInt8.random(in: 0..<7, using: &random) {
+    case 0: _ = board.devices.readRegister(address, width: 4, processor: processor, now: now)
+    case 1...2: board.devices.writeRegister(address, width: 4, value: value, processor: processor, now: now)
+    case 3: _ = board.devices.readLocalRegister(number, processor: processor, now: now)
+    case 4: _ = board.devices.writeLocalRegister(number, value: value, processor: processor, now: now)
+    case 5: board.devices.setTimeStampOffset(value, processor: processor, now: now)
+    default: board.devices.setTaskPriority(UInt8(truncatingIfNeeded: value), processor: processor, now: now)
     }
   }
 }

@@ -190,7 +190,7 @@ import Testing
   @Test func `the pair serves lines 8 to 15 through the cascade, in the place of line 2`() {
     let board = Board()
     board.startInterrupts(unmasking: 4, 8, 12)
-    var pair = board.devices.state.interrupts
+    var pair = board.devices.state.interrupts.pic
     pair.set(4, true)
     pair.set(12, true)
     #expect(pair.acknowledge() == 0x3c)
@@ -210,7 +210,7 @@ import Testing
   @Test func `the pair serves two lines of the slave one after the other`() {
     let board = Board()
     board.startInterrupts(unmasking: 9, 10)
-    var pair = board.devices.state.interrupts
+    var pair = board.devices.state.interrupts.pic
     pair.set(9, true)
     pair.set(10, true)
     for vector in [0x39, 0x3a] as [UInt8] {
@@ -225,7 +225,7 @@ import Testing
   @Test func `a slave with automatic EOI makes an edge for each of its requests`() {
     let board = Board()
     board.startInterrupts(unmasking: 9, 10)
-    var pair = board.devices.state.interrupts
+    var pair = board.devices.state.interrupts.pic
     pair.write(0x11, slave: true, odd: false)
     for word in [0x38, 0x02, 0x03] as [UInt8] { pair.write(word, slave: true, odd: true) }
     pair.set(9, true)
@@ -245,7 +245,7 @@ import Testing
   @Test func `a line that falls before its acknowledge leaves a spurious interrupt on the pair`() {
     let board = Board()
     board.startInterrupts(unmasking: 12)
-    var pair = board.devices.state.interrupts
+    var pair = board.devices.state.interrupts.pic
     pair.set(12, true)
     pair.set(12, false)
     #expect(!pair.isAsserted)
@@ -259,7 +259,7 @@ import Testing
     #expect(board.input(0x4d0) == 0xf8)
     #expect(board.input(0x4d1) == 0xde)
     board.startInterrupts(unmasking: 11)
-    var pair = board.devices.state.interrupts
+    var pair = board.devices.state.interrupts.pic
     pair.set(11, true)
     for _ in 0..<2 {
       #expect(pair.acknowledge() == 0x3b)
@@ -271,7 +271,7 @@ import Testing
   @Test func `polling the slave takes its request from the cascade`() {
     let board = Board()
     board.startInterrupts(unmasking: 9)
-    var pair = board.devices.state.interrupts
+    var pair = board.devices.state.interrupts.pic
     pair.set(9, true)
     pair.write(0x0c, slave: true, odd: false)
     #expect(pair.read(slave: true, odd: false) == 0x81)

@@ -106,7 +106,7 @@ import Testing
     ("cpu-features=pcid", "cpu-features: pcid must begin with + or -"),
     ("cpu-features=+pcdi", "cpu-features: no such feature pcdi; did you mean pcid?"),
     ("cpu-features=+pcid,", "cpu-features:  must begin with + or -"),
-    ("cpu-features=+avx2", "cpu-features: avx2 is not supported"),
+    ("cpu-features=+sse4a", "cpu-features: sse4a is not supported"),
     ("cache.data=on", "cache.data: on is none of off, l2l3, full"),
     ("tlb=fake", "tlb: fake is none of real, coherent"),
     ("block.length=0", "block.length: 0 is not between 1 and 64"),

@@ -171,6 +171,36 @@ import Testing
     )
   }
 
+  @Test func `an NMI in an NMI's handler waits for IRET`() throws {
+    // The handler counts in RBX, raises the second NMI in the first, and returns.
+    try expectSame(
+      Code {
+        $0.raw(0xe6, 0x66)
+        $0.raw(0x90)
+      }, handler: [0x48, 0xff, 0xc3, 0x48, 0x83, 0xfb, 0x01, 0x75, 0x02, 0xe6, 0x66, 0x90, 0x48, 0xcf]
+    ) { guest in
+      #expect(guest.processor.state.slots[Int(Slot.rbx)] == 2)
+      #expect(guest.processor.recentlyDelivered.map(\.event) == [.nonMaskable, .nonMaskable])
+      #expect(guest.processor.recentlyDelivered.map(\.rip) == [Place.code + 2, Place.code + 2])
+      #expect(!guest.processor.state.blocksNonMaskable)
+    }
+  }
+
+  @Test func `an IRET with a fault of the guest's own lets NMIs come again`() throws {
+    // INC RBX; CMP RBX, 2; JE second; JA third; MOV RSP, nowhere; IRETQ; second: OUT; NOP; third: HLT
+    try expectSame(
+      Code { $0.raw(0xe6, 0x66) },
+      handler: [
+        0x48, 0xff, 0xc3, 0x48, 0x83, 0xfb, 0x02, 0x74, 0x0b, 0x77, 0x0c, 0x48, 0xc7, 0xc4, 0x00, 0x00, 0x40, 0x00,
+        0x48,
+        0xcf, 0xe6, 0x66, 0x90, 0xf4,
+      ]
+    ) { guest in
+      #expect(guest.processor.state.slots[Int(Slot.rbx)] == 3)
+      #expect(guest.processor.recentlyDelivered.map(\.event.vector) == [2, 14, 2])
+    }
+  }
+
   @Test func `PCIDs keep translations apart`() throws {
     try expectSame(
       Code {

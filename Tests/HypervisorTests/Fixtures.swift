@@ -44,6 +44,9 @@ final class RecordingBus: DeviceBus {
     var written: UInt64?
   }
 
+  /// What is written there raises an NMI.
+  static let nonMaskablePort: UInt16 = 0x66
+
   var registers: [Access] = []
   var ports: [Access] = []
   var pending: UInt8?
@@ -57,6 +60,7 @@ final class RecordingBus: DeviceBus {
   }
   func writePort(_ port: UInt16, width: Int, value: UInt32, now: UInt64) {
     ports.append(Access(address: UInt64(port), width: width, written: UInt64(value)))
+    if port == RecordingBus.nonMaskablePort { latched.insert(.nonMaskable) }
   }
   func readRegister(_ address: GuestPhysical, width: Int, processor: Int, now: UInt64) -> UInt64 {
     registers.append(Access(address: address.rawValue, width: width))
@@ -76,6 +80,11 @@ final class RecordingBus: DeviceBus {
     latched.subtract(signal)
     return 0
   }
+  func readLocalRegister(_ number: UInt32, processor: Int, now: UInt64) -> UInt64? { 0xfee0_0900 }
+  func writeLocalRegister(_ number: UInt32, value: UInt64, processor: Int, now: UInt64) -> Bool { true }
+  func taskPriority(processor: Int) -> UInt8 { 0 }
+  func setTaskPriority(_ value: UInt8, processor: Int, now: UInt64) {}
+  func setTimeStampOffset(_ offset: UInt64, processor: Int, now: UInt64) {}
   func acknowledgeInterrupt(processor: Int, now: UInt64) -> UInt8 {
     defer { pending = nil }
     return pending ?? 0xff

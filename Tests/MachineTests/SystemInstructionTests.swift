@@ -191,7 +191,7 @@ struct SystemInstructionTests {
   @Test func `CR8 has four bits`() {
     let machine = Self.machine([0x44, 0x0f, 0x22, 0xc0])
     #expect(Self.execute(machine, rax: 16) == .generalProtection(0))
-    #expect(Self.execute(machine, rax: 15) == nil && machine.processor.state.cr8 == 15)
+    #expect(Self.execute(machine, rax: 15) == nil && machine.bus.taskPriority == 15)
   }
 
   static let privileged: [(name: String, code: [UInt8])] = [

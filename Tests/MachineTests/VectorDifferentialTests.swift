@@ -27,12 +27,33 @@ struct VectorDifferentialTests {
     compare(instruction, sets: 2000)
   }
 
+  @Test(arguments: VectorInstruction.ciphers.filter(\.isOnHost))
+  func `ciphers and hashes do what the host does`(instruction: VectorInstruction) {
+    compare(instruction, sets: 400)
+  }
+
+  @Test(arguments: VectorInstruction.behindVEX.filter(\.isOnHost))
+  func `what a VEX prefix makes of legacy instructions is what the host makes of it`(instruction: VectorInstruction) {
+    compare(instruction, sets: instruction.elements == .integers ? 100 : 600)
+  }
+
+  @Test(arguments: VectorInstruction.ofVEXAlone.filter(\.isOnHost))
+  func `AVX, AVX2 and F16C do what the host does`(instruction: VectorInstruction) {
+    compare(instruction, sets: 600)
+  }
+
+  @Test(arguments: VectorInstruction.fused.filter(\.isOnHost))
+  func `fused multiplications do what the host does`(instruction: VectorInstruction) {
+    compare(instruction, sets: 1500)
+  }
+
   /// Runs an instruction's forms on both, each with that many sets of operands.
   private func compare(_ instruction: VectorInstruction, sets: Int) {
     var operands = VectorOperands(seed: instruction.name.utf8.reduce(7) { $0 &* 31 &+ UInt64($1) })
     let immediates: [UInt8] =
       instruction.hasImmediate
-      ? [0, 0xff] + (0..<14).map { _ in UInt8.random(in: 0...255, using: &operands.random) } : [0]
+      ? [0, instruction.greatestImmediate]
+        + (0..<14).map { _ in UInt8.random(in: 0...instruction.greatestImmediate, using: &operands.random) } : [0]
     for memory in [false, true] where memory ? instruction.hasMemoryForm : instruction.hasRegisterForm {
       for immediate in immediates {
         let bytes = instruction.bytes(memory: memory, immediate: immediate)
@@ -79,7 +100,10 @@ final class VectorMachine {
       map(0x2000, to: 0x2000, .writable)
     }
     machine = TinyMachine(guest, code: instruction + [0xf4], at: 0x1000)
-    machine.update { $0.cr4 |= CR4.osFXSR | CR4.osXMMExceptions }
+    machine.update { state in
+      state.cr4 |= CR4.osFXSR | CR4.osXMMExceptions | CR4.osXSAVE
+      state.xcr0 = 7
+    }
   }
 
   func run(_ before: VectorRegisters) -> VectorRegisters {
@@ -91,6 +115,9 @@ final class VectorMachine {
       state.slots[Int(Slot.rdi)] = 0x2000
       for index in 0..<4 { state.slots[index] = before.general[index] }
       for index in 0..<4 { state.vector.xmm[index] = Vector128(before.xmm[2 * index], before.xmm[2 * index + 1]) }
+      for index in 0..<4 {
+        state.vector.upper[index] = Vector128(before.upper[2 * index], before.upper[2 * index + 1])
+      }
       state.vector.mxcsr = before.mxcsr
       state.rflags = before.flags
     }
@@ -104,6 +131,7 @@ final class VectorMachine {
     after.memory = (0..<4).map { machine.guest.word(atPhysical: 0x2000 + 8 * $0) }
     after.general = (0..<4).map { state.slots[$0] }
     after.xmm = (0..<4).flatMap { [state.vector.xmm[$0].x, state.vector.xmm[$0].y] }
+    after.upper = (0..<4).flatMap { [state.vector.upper[$0].x, state.vector.upper[$0].y] }
     after.mxcsr = state.vector.mxcsr
     after.flags = state.rflags & Flag.arithmetic
     return after
@@ -113,8 +141,8 @@ final class VectorMachine {
 extension VectorRegisters {
   var text: String {
     func hex(_ words: [UInt64]) -> String { words.map { String($0, radix: 16) }.joined(separator: " ") }
-    return "xmm \(hex(xmm)), memory \(hex(memory)), general \(hex(general)), mxcsr \(String(mxcsr, radix: 16)), "
-      + "flags \(String(flags, radix: 16))"
+    return "xmm \(hex(xmm)), upper \(hex(upper)), memory \(hex(memory)), general \(hex(general)), "
+      + "mxcsr \(String(mxcsr, radix: 16)), flags \(String(flags, radix: 16))"
   }
 }
 
@@ -127,14 +155,16 @@ struct VectorOperands {
   mutating func registers(_ elements: VectorInstruction.Elements) -> VectorRegisters {
     var result = VectorRegisters()
     result.xmm = (0..<8).map { _ in word(elements) }
+    if HostInstruction.hasAVX { result.upper = (0..<8).map { _ in word(elements) } }
     result.memory = (0..<4).map { _ in word(elements) }
     result.general = (0..<4).map { _ in word(.integers) }
     // Now and then the operands are neighbours, opposites or equal.
-    if elements != .integers && Int.random(in: 0..<4, using: &random) == 0 {
+    if elements == .singles || elements == .doubles, Int.random(in: 0..<4, using: &random) == 0 {
       let near: [UInt64] = [0, 1, .max, 1 << 63, 1 << 63 | 1, 0x8000_0000_8000_0000]
       for half in 2...3 {
         result.xmm[2 + half] = result.xmm[half] ^ near.randomElement(using: &random)!
         result.memory[half - 2] = result.xmm[2 + half]
+        result.xmm[4 + half] = result.xmm[half] ^ near.randomElement(using: &random)!
       }
     }
     let modes = UInt32.random(in: 0..<32, using: &random)
@@ -150,6 +180,10 @@ struct VectorOperands {
     case .singles: UInt64(single()) | UInt64(single()) << 32
     case .doubles: double()
     case .integers: integer()
+    case .halves: halves()
+    // Within half of the memory's bytes, in elements of 4 or 8.
+    case .indices32: index(4) & 0xffff_ffff | index(4) << 32
+    case .indices64: index(2)
     }
   }
 
@@ -166,6 +200,19 @@ struct VectorOperands {
     case 2: random.next() & 0x0303_0303_0303_0303
     case 3: random.next() & random.next() & random.next()
     default: random.next()
+    }
+  }
+
+  /// A signed number less than a bound in magnitude, or its negative.
+  private mutating func index(_ bound: Int64) -> UInt64 {
+    UInt64(bitPattern: Int64.random(in: -bound..<bound, using: &random))
+  }
+
+  private mutating func halves() -> UInt64 {
+    let special: [UInt64] = [0, 1, 0x3ff, 0x400, 0x3c00, 0x7bff, 0x7c00, 0x7c01, 0x7e00, 0x7dff]
+    return (0..<4).reduce(0) { word, _ in
+      let half = Bool.random(using: &random) ? special.randomElement(using: &random)! : random.next() & 0x7fff
+      return word << 16 | half | random.next() & 0x8000
     }
   }
 

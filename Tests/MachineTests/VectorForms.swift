@@ -7,6 +7,10 @@ struct VectorInstruction: CustomTestStringConvertible, Sendable {
     case singles = "s"
     case doubles = "d"
     case integers = "i"
+    case halves = "h"
+    /// Indices of a gather, of 32 and of 64 bits.
+    case indices32 = "x"
+    case indices64 = "y"
   }
 
   var name: String
@@ -18,7 +22,16 @@ struct VectorInstruction: CustomTestStringConvertible, Sendable {
   var hasImmediate = false
   /// The opcode's extension, where ModRM.reg is none.
   var digit: UInt8?
+  /// The prefix, behind which the opcode is a single byte.
+  var vex: VEX?
+  /// What the host has to have.
+  var needs: [String] = []
   var testDescription: String { name }
+
+  var isOnHost: Bool { HostInstruction.has(needs) }
+
+  /// The fourth operand of a blend is one of four registers.
+  var greatestImmediate: UInt8 { vex?.hasFourth == true ? 0x3f : 0xff }
 
   /// Reads a row: name, opcode, elements, and then `r` or `m` for forms with a register or memory alone, `#` for an
   /// immediate, `/n` for an opcode's extension.
@@ -38,10 +51,14 @@ struct VectorInstruction: CustomTestStringConvertible, Sendable {
     }
   }
 
-  /// The instruction's bytes, its operands registers 1 and 2, or register 1 and what RDI points to.
+  /// The instruction's bytes, its operands registers 1 and 2, or register 1 and what RDI points to; VEX.vvvv names
+  /// register 3.
   func bytes(memory: Bool, immediate: UInt8) -> [UInt8] {
     let reg = (digit ?? 1) << 3
-    return opcode + (memory ? [0x87 | reg, 0, 0, 0, 0] : [0xc2 | reg]) + (hasImmediate ? [immediate] : [])
+    var operands: [UInt8] = memory ? [0x87 | reg, 0, 0, 0, 0] : [0xc2 | reg]
+    // Registers 1, 2 and 3, and the middle of the memory.
+    if let scale = vex?.gatherScale { operands = [0x44 | reg, scale << 6 | 0x17, 16] }
+    return (vex?.bytes ?? []) + opcode + operands + (hasImmediate ? [immediate] : [])
   }
 
   private static func rows(_ table: String) -> [VectorInstruction] {

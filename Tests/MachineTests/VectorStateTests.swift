@@ -84,17 +84,24 @@ struct VectorStateTests {
     }
   }
 
-  @Test func `XSETBV takes x87 with or without SSE, and CPUID tells the size`() {
+  @Test func `XSETBV takes x87 with or without SSE, and AVX with it, and CPUID tells the size`() {
     // xsetbv
-    for (value, isValid) in [(1, true), (3, true), (0, false), (2, false), (7, false)] as [(UInt64, Bool)] {
-      let machine = Self.machine([0x0f, 0x01, 0xd1]) { $0.slots[Int(Slot.rax)] = value }
+    let values: [(UInt64, Bool)] = [
+      (1, true), (3, true), (7, true), (0, false), (2, false), (5, false), (6, false), (0xf, false),
+      (1 << 63 | 1, false),
+    ]
+    for (value, isValid) in values {
+      let machine = Self.machine([0x0f, 0x01, 0xd1]) { state in
+        state.slots[Int(Slot.rax)] = value & 0xffff_ffff
+        state.slots[Int(Slot.rdx)] = value >> 32
+      }
       machine.run(1)
       #expect(machine.lastException == (isValid ? nil : .generalProtection(0)))
       #expect(machine.processor.state.xcr0 == (isValid ? value : 3))
     }
     let machine = Self.machine([0x0f, 0xa2]) { $0.slots[Int(Slot.rax)] = 0xd }
     machine.run(1)
-    #expect(machine[Slot.rax] == 3 && machine[Slot.rbx] == 576 && machine[Slot.rcx] == 576)
+    #expect(machine[Slot.rax] == 0x207 && machine[Slot.rbx] == 576 && machine[Slot.rcx] == 840)
   }
 
   @Test func `the x87 can be initialised and its control word kept`() {

@@ -124,7 +124,7 @@ import Testing
           6 exits, 0 walks with 0 references, 8.0 KiB overhead memory
 
         """)
-    #expect(RunSummary.text(statistics, detailed: true, style).contains("no device at port 0x80: 3 accesses"))
+    #expect(RunSummary.text(statistics, detailed: true, style).contains("nothing at port 0x80: 3 accesses"))
   }
 }
 

@@ -31,13 +31,17 @@ public struct Fingerprint: Equatable, Sendable {
     for index in 0..<16 { add("register \(index)", state.slots[index]) }
     for (name, value) in [
       ("rip", state.rip), ("rflags", state.rflags), ("cpl", UInt64(state.cpl)), ("cr0", state.cr0), ("cr2", state.cr2),
-      ("cr3", state.cr3), ("cr4", state.cr4), ("cr8", state.cr8), ("efer", state.efer), ("executed", state.executed),
+      ("cr3", state.cr3), ("cr4", state.cr4), ("efer", state.efer), ("executed", state.executed),
       ("charged", state.charged), ("retired", state.retired), ("accesses", state.accesses), ("idle", state.idleTicks),
       ("shadow", state.interruptShadow), ("stack shadow", state.stackShadow), ("pending", state.pendingDebug),
-      ("halted", state.isHalted ? 1 : 0), ("dr6", state.debugRegisters[6]),
+      ("halted", state.isHalted ? 1 : 0), ("nmi", state.blocksNonMaskable ? 1 : 0),
+      ("dr6", state.debugRegisters[6]),
     ] { add(name, value) }
     for number in 0..<16 where state.vector.xmm[number] != Vector128() {
       lines.append("xmm \(number) \(state.vector.xmm[number])")
+    }
+    for number in 0..<16 where state.vector.upper[number] != Vector128() {
+      lines.append("ymm \(number) \(state.vector.upper[number])")
     }
     add("mxcsr", UInt64(state.vector.mxcsr))
     for register in SegmentRegister.allCases { lines.append("segment \(register) \(state[register])") }

@@ -59,5 +59,23 @@ public final class ScriptedBus: DeviceBus {
     return vector
   }
 
+  /// Local APIC registers by number, as they were written last, and CR8; the processor's time stamp offset.
+  public var localRegisters: [UInt32: UInt64] = [MSR.apicBase: 0xfee0_0900]
+  public var taskPriority: UInt8 = 0
+  public private(set) var timeStampOffset: UInt64 = 0
+
+  public func readLocalRegister(_ number: UInt32, processor: Int, now: UInt64) -> UInt64? { localRegisters[number] }
+
+  /// 0x8ff refuses what is written.
+  public func writeLocalRegister(_ number: UInt32, value: UInt64, processor: Int, now: UInt64) -> Bool {
+    guard number != 0x8ff else { return false }
+    localRegisters[number] = value
+    return true
+  }
+
+  public func taskPriority(processor: Int) -> UInt8 { taskPriority }
+  public func setTaskPriority(_ value: UInt8, processor: Int, now: UInt64) { taskPriority = value }
+  public func setTimeStampOffset(_ offset: UInt64, processor: Int, now: UInt64) { timeStampOffset = offset }
+
   public private(set) var shutdown: Shutdown?
 }

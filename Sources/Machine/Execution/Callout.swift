@@ -47,8 +47,9 @@
   case readCounter, serialize
   // Ports (Ports.swift)
   case `in`, out
-  // Vectors, a family each (VectorOperation.swift): `OperandForm.extra` is a `VectorForm` with the operation
+  // Vectors, a family each (VectorOperation.swift): `OperandForm.vector` has the operation
   case vectorMove, vectorShuffle, vectorInteger, vectorFloat, vectorConvert, vectorString, extendedState
+  case vectorFused, vectorPermute, vectorCipher
 }
 
 /// How a callout finds its operands.
@@ -72,18 +73,19 @@
   @inlinable public init(rawValue: UInt64) { self.rawValue = rawValue }
 
   /// - Parameters:
-  ///   - width: operand size in bytes: 1, 2, 4, 8 or 16.
+  ///   - width: operand size in bytes: 1, 2, 4, 8, 16 or 32.
   ///   - sourceWidth: size of the source in bytes where it differs (MOVZX, MOVSX), else 0.
   ///   - extra: by callout: `Condition`, `Repetition`, the number of a control, debug or segment register, selector of
   ///     a far pointer, the register that VEX.vvvv names...
   @inlinable public init(
     _ shape: OperandShape, width: Int, sourceWidth: Int = 0, locked: Bool = false, countInCL: Bool = false,
-    addressSize: CodeSize = .bits64, segment: SegmentRegister? = nil, extra: UInt16 = 0
+    addressSize: CodeSize = .bits64, segment: SegmentRegister? = nil, extra: UInt16 = 0, vector: VectorForm? = nil
   ) {
     rawValue =
       UInt64(shape.rawValue) | UInt64(UInt8(truncatingIfNeeded: width)) << 8
       | UInt64(UInt8(truncatingIfNeeded: sourceWidth)) << 16 | (locked ? 1 << 24 : 0) | (countInCL ? 1 << 25 : 0)
-      | UInt64(addressSize.rawValue) << 26 | UInt64(segment?.rawValue ?? 7) << 28 | UInt64(extra) << 32
+      | UInt64(addressSize.rawValue) << 26 | UInt64(segment?.rawValue ?? 7) << 28
+      | UInt64(vector?.rawValue ?? UInt32(extra)) << 32
   }
 
   @inlinable public var shape: OperandShape { OperandShape(rawValue: UInt8(truncatingIfNeeded: rawValue)) ?? .none }
@@ -96,6 +98,8 @@
   /// The segment override or the default segment of the memory operand; nil where none was named.
   @inlinable public var segment: SegmentRegister? { SegmentRegister(rawValue: UInt8((rawValue >> 28) & 7)) }
   @inlinable public var extra: UInt16 { UInt16(truncatingIfNeeded: rawValue >> 32) }
+  /// What stands in place of `extra` in the vector unit's families.
+  @inlinable public var vector: VectorForm { VectorForm(rawValue: UInt32(truncatingIfNeeded: rawValue >> 32)) }
 }
 
 /// The repetition prefix of a string instruction.

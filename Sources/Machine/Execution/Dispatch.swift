@@ -1802,147 +1802,91 @@ extension Processor {
         op += 1
         continue
       case .vectorMaskRR8:
-        r.set64(op.pointee.dst, r.vector(op.pointee.src).signs8)
+        r.set64(op.pointee.dst, signsOfBytes(r.vector(op.pointee.src)))
         op += 1
         continue
       case .vectorSelectRR32:
-        r.setVector(op.pointee.dst, r.vector(op.pointee.src).selected32(UInt8(truncatingIfNeeded: op.pointee.imm)))
+        r.setVector(op.pointee.dst, select(r.vector(op.pointee.src), by: op.pointee.imm))
         op += 1
         continue
       case .integerRR:
-        r.setVector(op.pointee.dst, VectorInteger.made(op, r.vector(op.pointee.dst), r.vector(op.pointee.src)))
+        r.setVector(op.pointee.dst, combineIntegers(op, r.vector(op.pointee.dst), r.vector(op.pointee.src)))
         op += 1
         continue
       case .integerRI:
         let count = Vector128(UInt64(truncatingIfNeeded: op.pointee.imm), 0)
-        r.setVector(op.pointee.dst, VectorInteger.made(op, r.vector(op.pointee.dst), count))
+        r.setVector(op.pointee.dst, combineIntegers(op, r.vector(op.pointee.dst), count))
         op += 1
         continue
       case .integerRM:
         guard let value = loadVector(op, direct, r.address(op), aligned: true) else { return fail(op, block) }
-        r.setVector(op.pointee.dst, VectorInteger.made(op, r.vector(op.pointee.dst), value))
+        r.setVector(op.pointee.dst, combineIntegers(op, r.vector(op.pointee.dst), value))
         op += 1
         continue
       case .shuffleRR:
-        r.setVector(op.pointee.dst, VectorShuffle.made(op, r.vector(op.pointee.dst), r.vector(op.pointee.src)))
+        r.setVector(op.pointee.dst, shuffle(op, r.vector(op.pointee.dst), r.vector(op.pointee.src)))
         op += 1
         continue
       case .shuffleRM:
         guard let value = loadVector(op, direct, r.address(op), aligned: true) else { return fail(op, block) }
-        r.setVector(op.pointee.dst, VectorShuffle.made(op, r.vector(op.pointee.dst), value))
+        r.setVector(op.pointee.dst, shuffle(op, r.vector(op.pointee.dst), value))
         op += 1
         continue
       case .doubleAddRR:
-        if let result = hostSum(r.double(op.pointee.dst), r.double(op.pointee.src)) {
-          r.setDouble(op.pointee.dst, result)
-        } else if !performFloat(op, r.vector(op.pointee.src)) {
-          return fail(op, block)
-        }
+        guard addDoubles(op, r.low(op.pointee.src)) else { return fail(op, block) }
         op += 1
         continue
       case .doubleAddRM:
         guard let value: UInt64 = load(op, direct, r.address(op)) else { return fail(op, block) }
-        if let result = hostSum(r.double(op.pointee.dst), r.double(bits: value)) {
-          r.setDouble(op.pointee.dst, result)
-        } else if !performFloat(op, Vector128(value, 0)) {
-          return fail(op, block)
-        }
+        guard addDoubles(op, value) else { return fail(op, block) }
         op += 1
         continue
       case .doubleSubtractRR:
-        if let result = hostDifference(r.double(op.pointee.dst), r.double(op.pointee.src)) {
-          r.setDouble(op.pointee.dst, result)
-        } else if !performFloat(op, r.vector(op.pointee.src)) {
-          return fail(op, block)
-        }
+        guard subtractDoubles(op, r.low(op.pointee.src)) else { return fail(op, block) }
         op += 1
         continue
       case .doubleSubtractRM:
         guard let value: UInt64 = load(op, direct, r.address(op)) else { return fail(op, block) }
-        if let result = hostDifference(r.double(op.pointee.dst), r.double(bits: value)) {
-          r.setDouble(op.pointee.dst, result)
-        } else if !performFloat(op, Vector128(value, 0)) {
-          return fail(op, block)
-        }
+        guard subtractDoubles(op, value) else { return fail(op, block) }
         op += 1
         continue
       case .doubleMultiplyRR:
-        if let result = hostProduct(r.double(op.pointee.dst), r.double(op.pointee.src)) {
-          r.setDouble(op.pointee.dst, result)
-        } else if !performFloat(op, r.vector(op.pointee.src)) {
-          return fail(op, block)
-        }
+        guard multiplyDoubles(op, r.low(op.pointee.src)) else { return fail(op, block) }
         op += 1
         continue
       case .doubleMultiplyRM:
         guard let value: UInt64 = load(op, direct, r.address(op)) else { return fail(op, block) }
-        if let result = hostProduct(r.double(op.pointee.dst), r.double(bits: value)) {
-          r.setDouble(op.pointee.dst, result)
-        } else if !performFloat(op, Vector128(value, 0)) {
-          return fail(op, block)
-        }
+        guard multiplyDoubles(op, value) else { return fail(op, block) }
         op += 1
         continue
       case .doubleDivideRR:
-        if let result = hostQuotient(r.double(op.pointee.dst), r.double(op.pointee.src)) {
-          r.setDouble(op.pointee.dst, result)
-        } else if !performFloat(op, r.vector(op.pointee.src)) {
-          return fail(op, block)
-        }
+        guard divideDoubles(op, r.low(op.pointee.src)) else { return fail(op, block) }
         op += 1
         continue
       case .doubleDivideRM:
         guard let value: UInt64 = load(op, direct, r.address(op)) else { return fail(op, block) }
-        if let result = hostQuotient(r.double(op.pointee.dst), r.double(bits: value)) {
-          r.setDouble(op.pointee.dst, result)
-        } else if !performFloat(op, Vector128(value, 0)) {
-          return fail(op, block)
-        }
+        guard divideDoubles(op, value) else { return fail(op, block) }
         op += 1
         continue
       case .doubleCompareRR:
-        if let flags = hostOrder(r.double(op.pointee.dst), r.double(op.pointee.src)) {
-          s.pointee.flags = LazyFlags(flags)
-        } else if !performFloat(op, r.vector(op.pointee.src)) {
-          return fail(op, block)
-        }
+        guard compareDoubles(op, r.low(op.pointee.src)) else { return fail(op, block) }
         op += 1
         continue
       case .doubleCompareRM:
         guard let value: UInt64 = load(op, direct, r.address(op)) else { return fail(op, block) }
-        if let flags = hostOrder(r.double(op.pointee.dst), r.double(bits: value)) {
-          s.pointee.flags = LazyFlags(flags)
-        } else if !performFloat(op, Vector128(value, 0)) {
-          return fail(op, block)
-        }
+        guard compareDoubles(op, value) else { return fail(op, block) }
         op += 1
         continue
       case .doubleFromR32:
-        r.setDouble(op.pointee.dst, hostDouble(r.get32(op.pointee.src)))
+        r.setDouble(op.pointee.dst, Int32(bitPattern: r.get32(op.pointee.src)))
         op += 1
         continue
       case .doubleFromR64:
-        if let result = hostDouble(r.get64(op.pointee.src)) {
-          r.setDouble(op.pointee.dst, result)
-        } else if !performVector(op) {
-          return fail(op, block)
-        }
+        guard convertToDouble(op, r.get64(op.pointee.src)) else { return fail(op, block) }
         op += 1
         continue
-      case .doubleToR32:
-        if let result = hostInteger32(r.double(op.pointee.src)) {
-          r.set32(op.pointee.dst, result)
-        } else if !performVector(op) {
-          return fail(op, block)
-        }
-        op += 1
-        continue
-      case .doubleToR64:
-        if let result = hostInteger64(r.double(op.pointee.src)) {
-          r.set64(op.pointee.dst, result)
-        } else if !performVector(op) {
-          return fail(op, block)
-        }
+      case .doubleToR32, .doubleToR64:
+        guard convertFromDouble(op, r.low(op.pointee.src)) else { return fail(op, block) }
         op += 1
         continue
       case .floatRR:

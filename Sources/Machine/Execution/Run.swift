@@ -81,18 +81,30 @@ extension Processor {
     if controls.interruptWindow && open && controls.grants.isEmpty {
       return leave(VMExit(.interruptWindow))
     }
-    guard bus.interruptAsserted(processor: index), controls.grants.isEmpty else { return nil }
+    let signals = bus.signals(processor: index)
+    guard !signals.isEmpty, controls.grants.isEmpty else { return nil }
+    if signals.contains(.nonMaskable) && canTakeNonMaskable {
+      if controls.intercepts.contains(.externalInterrupts) { return leave(VMExit(.externalInterrupt)) }
+      wake()
+      _ = bus.take(.nonMaskable, processor: index, now: now)
+      return deliverEvent(.nonMaskable)
+    }
+    guard signals.contains(.interrupt) else { return nil }
     if controls.intercepts.contains(.externalInterrupts) {
       return controls.interruptWindow ? nil : leave(VMExit(.externalInterrupt))
     }
     guard open else { return nil }
-    if s.pointee.isHalted {
-      s.pointee.isHalted = false
-      counters.wakes &+= 1
-      charge(.idle, costs.wake)
-    }
+    wake()
     let vector = bus.acknowledgeInterrupt(processor: index, now: now)
     return deliverEvent(.interrupt(vector))
+  }
+
+  /// Ends HLT.
+  private func wake() {
+    guard s.pointee.isHalted else { return }
+    s.pointee.isHalted = false
+    counters.wakes &+= 1
+    charge(.idle, costs.wake)
   }
 
   /// Delivers an event to the guest.
@@ -141,7 +153,8 @@ extension Processor {
     // hypervisor, or because a deadline is near.
     codeSize = s.pointee.codeSize
     let alone =
-      isNearLimit(s.pointee.rip) || s.pointee.interruptShadow == s.pointee.retired || s.pointee.systemFlags & Flag.trap != 0 || hasBreakpoints
+      isNearLimit(s.pointee.rip)
+      || s.pointee.interruptShadow == s.pointee.retired || s.pointee.systemFlags & Flag.trap != 0 || hasBreakpoints
       || !controls.grants.isEmpty
     // RF is cleared as the instruction begins (SDM vol. 3, 17.3.1.1).
     let resume = s.pointee.systemFlags & Flag.resume

@@ -4,13 +4,17 @@ struct VectorMode: OptionSet {
   let rawValue: UInt8
   /// CR4.OSFXSR is set, CR0.EM and CR0.TS are clear.
   static let legacy = VectorMode(rawValue: 1)
+  /// AVX is enabled, CR0.TS is clear.
+  static let extended = VectorMode(rawValue: 2)
 }
 
 extension Processor {
   /// The mode that the control registers give now.
   var currentVectorMode: VectorMode {
-    let forbids = s.pointee.cr0 & (CR0.emulation | CR0.taskSwitched)
-    return forbids == 0 && s.pointee.cr4 & CR4.osFXSR != 0 ? .legacy : []
+    guard s.pointee.cr0 & CR0.taskSwitched == 0 else { return [] }
+    var mode: VectorMode = allowsVEX ? .extended : []
+    if s.pointee.cr4 & CR4.osFXSR != 0 && s.pointee.cr0 & CR0.emulation == 0 { mode.insert(.legacy) }
+    return mode
   }
 }
 
@@ -19,8 +23,10 @@ extension Operation {
   mutating func trustVector(_ mode: VectorMode, _ features: FeatureSet) {
     guard handler == .callout, let callout = Callout(rawValue: n), callout.isVector else { return }
     let form = OperandForm(rawValue: link)
-    guard mode.contains(.legacy), features.has(form.vector) else { return }
-    handler = fastHandler(callout, form) ?? .vector
+    guard mode.contains(form.vector.isVEX ? .extended : .legacy), features.contains(form.vector.requirements) else {
+      return
+    }
+    handler = (form.vector.isVEX ? nil : fastHandler(callout, form)) ?? .vector
   }
 
   private func fastHandler(_ callout: Callout, _ form: OperandForm) -> Handler? {
@@ -40,7 +46,9 @@ extension Callout {
   /// Whether it is a family of the vector unit that `checkVector` stands before.
   var isVector: Bool {
     switch self {
-    case .vectorMove, .vectorShuffle, .vectorInteger, .vectorFloat, .vectorConvert, .vectorString: true
+    case .vectorMove, .vectorShuffle, .vectorInteger, .vectorFloat, .vectorConvert, .vectorString, .vectorFused,
+      .vectorPermute, .vectorCipher:
+      true
     default: false
     }
   }
@@ -69,8 +77,7 @@ extension VectorMove {
 
 extension VectorInteger {
   fileprivate func handler(_ form: OperandForm) -> Handler? {
-    // PTEST has no result.
-    guard self != .test else { return nil }
+    guard !makesFlags else { return nil }
     switch form.shape {
     case .ri: return .integerRI
     case .rm, .rmi: return .integerRM

@@ -9,10 +9,8 @@ extension Registers {
   @inline(__always) func setLow(_ number: UInt8, _ value: UInt64) {
     state.pointee.vector.xmm[Int(number & 15)].x = value
   }
-  // In functions of their own, because the loop is so large that the compiler inlines nothing into it unasked.
-  @inline(__always) func double(bits: UInt64) -> Double { Double(bitPattern: bits) }
-  @inline(__always) func double(_ number: UInt8) -> Double { Double(bitPattern: low(number)) }
-  @inline(__always) func setDouble(_ number: UInt8, _ value: Double) { setLow(number, value.bitPattern) }
+  // In a function of its own, because the loop is so large that the compiler inlines nothing into it unasked.
+  @inline(__always) func setDouble(_ number: UInt8, _ value: Int32) { setLow(number, Double(value).bitPattern) }
 }
 
 extension Processor {
@@ -28,8 +26,7 @@ extension Processor {
       return UnsafeRawPointer(bitPattern: UInt(entry.pointee.addend &+ address)).unsafelyUnwrapped
         .loadUnaligned(as: Vector128.self)
     }
-    guard loadVectorMissed(op, address) else { return nil }
-    return Vector128(loaded.pointee, loadedHigh)
+    return loadVectorMissed(op, address)?.loadUnaligned(as: Vector128.self)
   }
 
   @inline(__always)
@@ -47,20 +44,89 @@ extension Processor {
     return storeVectorMissed(op, address, value)
   }
 
+  @inline(__always)
+  func combineIntegers(_ op: UnsafeMutablePointer<Operation>, _ a: Vector128, _ b: Vector128) -> Vector128 {
+    VectorInteger.made(OperandForm(op).vector.operation, a, b, UInt8(truncatingIfNeeded: op.pointee.imm))
+  }
+
+  @inline(__always)
+  func shuffle(_ op: UnsafeMutablePointer<Operation>, _ a: Vector128, _ b: Vector128) -> Vector128 {
+    VectorShuffle.made(OperandForm(op).vector.operation, a, b, UInt8(truncatingIfNeeded: op.pointee.imm))
+  }
+
+  // MARK: What would take registers from the loop
+
+  @inline(never) func signsOfBytes(_ vector: Vector128) -> UInt64 { vector.signs8 }
+
+  @inline(never) func select(_ vector: Vector128, by control: Int64) -> Vector128 {
+    vector.selected32(UInt8(truncatingIfNeeded: control))
+  }
+
+  @inline(never) func addDoubles(_ op: UnsafeMutablePointer<Operation>, _ source: UInt64) -> Bool {
+    setDouble(op, source, hostSum(double(op), Double(bitPattern: source)))
+  }
+
+  @inline(never) func subtractDoubles(_ op: UnsafeMutablePointer<Operation>, _ source: UInt64) -> Bool {
+    setDouble(op, source, hostDifference(double(op), Double(bitPattern: source)))
+  }
+
+  @inline(never) func multiplyDoubles(_ op: UnsafeMutablePointer<Operation>, _ source: UInt64) -> Bool {
+    setDouble(op, source, hostProduct(double(op), Double(bitPattern: source)))
+  }
+
+  @inline(never) func divideDoubles(_ op: UnsafeMutablePointer<Operation>, _ source: UInt64) -> Bool {
+    setDouble(op, source, hostQuotient(double(op), Double(bitPattern: source)))
+  }
+
+  @inline(never) func compareDoubles(_ op: UnsafeMutablePointer<Operation>, _ source: UInt64) -> Bool {
+    guard let flags = hostOrder(double(op), Double(bitPattern: source)) else {
+      return performFloatExactly(op, Vector128(source, 0))
+    }
+    s.pointee.flags = LazyFlags(flags)
+    return true
+  }
+
+  @inline(never) func convertToDouble(_ op: UnsafeMutablePointer<Operation>, _ source: UInt64) -> Bool {
+    guard let result = hostDouble(source) else { return performVector(op) }
+    s.pointee.vector.xmm[Int(op.pointee.dst & 15)].x = result.bitPattern
+    return true
+  }
+
+  @inline(never) func convertFromDouble(_ op: UnsafeMutablePointer<Operation>, _ source: UInt64) -> Bool {
+    let number = Double(bitPattern: source)
+    let result = op.pointee.handler == .doubleToR32 ? hostInteger32(number) : hostInteger64(number)
+    guard let result else { return performVector(op) }
+    s.pointee.slots[Int(op.pointee.dst & 15)] = result
+    return true
+  }
+
+  @inline(__always) private func double(_ op: UnsafeMutablePointer<Operation>) -> Double {
+    Double(bitPattern: xmm(op.pointee.dst).x)
+  }
+
+  /// The host's result, or where that does not tell the exact one.
+  @inline(__always)
+  private func setDouble(_ op: UnsafeMutablePointer<Operation>, _ source: UInt64, _ result: Double?) -> Bool {
+    guard let result else { return performFloatExactly(op, Vector128(source, 0)) }
+    s.pointee.vector.xmm[Int(op.pointee.dst & 15)].x = result.bitPattern
+    return true
+  }
+
   // MARK: What is not a hit
 
+  /// Where the bytes are: in `loaded`. Nil if the load failed.
   @inline(never)
-  private func loadVectorMissed(_ op: UnsafeMutablePointer<Operation>, _ address: UInt64) -> Bool {
+  private func loadVectorMissed(_ op: UnsafeMutablePointer<Operation>, _ address: UInt64) -> UnsafeRawPointer? {
     beginSlowly(op)
     do {
       let form = OperandForm(op)
       try checkVectorAlignment(address, form)
       let value = try loadVectorSlow(address, stack: form.usesStack)
-      loaded.pointee = value.x
-      loadedHigh = value.y
-      return true
+      loaded[0] = value.x
+      loaded[1] = value.y
+      return UnsafeRawPointer(loaded)
     } catch {
-      return false
+      return nil
     }
   }
 
@@ -110,7 +176,7 @@ extension Processor {
   private func performFloatExactly(_ op: UnsafeMutablePointer<Operation>, _ source: Vector128) -> Bool {
     beginSlowly(op)
     do {
-      try vectorFloat(op, OperandForm(op), source)
+      try vectorFloat(op, OperandForm(op), Vector256(source))
       return true
     } catch {
       return false

@@ -31,6 +31,8 @@
   case packSigned16, packSigned32, packUnsigned16, packUnsigned32
   /// PSHUFD, PSHUFLW, PSHUFHW, SHUFPS, SHUFPD, PSHUFB, PALIGNR.
   case select32, selectLow16, selectHigh16, pairOf32, pairOf64, selectBytes, alignRight
+  /// VPERMILPD by an immediate, VPERMILPS and VPERMILPD by a vector.
+  case select64, selectEach32, selectEach64
   /// From and to a general register or memory.
   case insert8, insert16, insert32, insert64, extract8, extract16, extract32, extract64
   case insertSingle
@@ -54,7 +56,10 @@
   case multiplySigned32, multiplyUnsigned32
   case multiplyAdd16, multiplyAddBytes, sumOfDifferences, sumsOfDifferences, leastWord
   case addPairs16, addPairs32, addPairsSigned16, subtractPairs16, subtractPairs32, subtractPairsSigned16
-  case test
+  /// PTEST; VTESTPS and VTESTPD, of the signs alone.
+  case test, testSigns32, testSigns64
+  /// Each element by a count of its own.
+  case leftEach32, leftEach64, rightEach32, rightEach64, arithmeticEach32
   // Shifts, by the low 64 bits of the source or by an immediate.
   case left16, left32, left64, right16, right32, right64, arithmetic16, arithmetic32
   case leftBytes, rightBytes
@@ -76,6 +81,37 @@
   case format
   /// Packed 32-bit integers.
   case packedFromInteger, packedToInteger, packedToIntegerTruncated
+  /// Half precision.
+  case fromHalf, toHalf
+}
+
+/// Fused multiplications and additions (VectorFused.swift).
+@frozen public enum VectorFused: UInt8, Sendable {
+  case multiplyAdd, multiplySubtract, negatedMultiplyAdd, negatedMultiplySubtract
+  /// Odd elements are added and even ones subtracted; the other way round.
+  case multiplyAddSubtract, multiplySubtractAdd
+
+  /// Which operands are multiplied: the first by the third, the second by the first, the second by the third.
+  @frozen public enum Order: UInt8, Sendable { case first132, first213, first231 }
+}
+
+/// What moves elements across the whole of a register, or reaches memory element by element (VectorPermute.swift).
+@frozen public enum VectorPermute: UInt8, Sendable {
+  case broadcast8, broadcast16, broadcast32, broadcast64, broadcast128
+  case insert128, extract128
+  /// VPERM2F128, VPERMQ, VPERMD.
+  case permute128, permute64, permute32
+  case loadMasked32, loadMasked64, storeMasked32, storeMasked64
+  /// By indices of 32 and of 64 bits; the form's width is the element's.
+  case gather32, gather64
+  case zeroAll, zeroUpper
+}
+
+/// Ciphers and hashes (VectorCipher.swift).
+@frozen public enum VectorCipher: UInt8, Sendable {
+  case encrypt, encryptLast, decrypt, decryptLast, invertMix, assistKey
+  case multiplyCarryless
+  case sha1Rounds, sha1NextE, sha1First, sha1Second, sha256Rounds, sha256First, sha256Second
 }
 
 /// Comparisons of strings (VectorString.swift).
@@ -85,37 +121,90 @@
 
 /// State of the vector unit and of the x87 as a whole (ExtendedState.swift).
 @frozen public enum ExtendedStateOperation: UInt8, Sendable {
-  case fxsave, fxrstor, loadMXCSR, storeMXCSR, xsave, xrstor
+  case fxsave, fxrstor, loadMXCSR, storeMXCSR, xsave, xrstor, xsaveopt, xsavec, xsaves, xrstors
   // The x87 instructions that kernels start with.
   case initialize, clearExceptions, loadControl, storeControl, storeStatus, wait
 }
 
 /// The CPU feature that an operation belongs to.
-@frozen public enum VectorFeature: UInt8, Sendable {
-  case sse, sse2, sse3, ssse3, sse41, sse42
+@frozen public enum VectorFeature: UInt8, Sendable, CaseIterable {
+  case sse, sse2, sse3, ssse3, sse41, sse42, avx, avx2, fma, f16c, aes, pclmul, sha, vaes, vpclmul
+
+  /// What CPUID shows for it.
+  @inlinable public var features: FeatureSet {
+    switch self {
+    case .sse: .sse
+    case .sse2: .sse2
+    case .sse3: .sse3
+    case .ssse3: .ssse3
+    case .sse41: .sse41
+    case .sse42: .sse42
+    case .avx: .avx
+    case .avx2: .avx2
+    case .fma: .fma
+    case .f16c: .f16c
+    case .aes: .aes
+    case .pclmul: .pclmulqdq
+    case .sha: .sha
+    case .vaes: .vaes
+    case .vpclmul: .vpclmulqdq
+    }
+  }
 }
 
-/// `OperandForm.extra` of a vector callout. The form's width is that of the memory operand, its `sourceWidth` that of a
-/// general register.
+/// What a vector callout does, in the upper half of its `OperandForm`, whose width is that of the memory operand, and
+/// whose `sourceWidth` is that of a general register.
 @frozen public struct VectorForm: Sendable {
-  public var rawValue: UInt16
-  @inlinable public init(rawValue: UInt16) { self.rawValue = rawValue }
+  public var rawValue: UInt32
+  @inlinable public init(rawValue: UInt32) { self.rawValue = rawValue }
 
   /// - Parameters:
   ///   - operation: the raw value within the family.
-  ///   - aligned: a memory operand raises #GP unless its address is a multiple of 16.
+  ///   - aligned: a memory operand raises #GP unless its address is a multiple of its width.
   @inlinable public init(
     _ operation: UInt8, _ feature: VectorFeature, scalar: Bool = false, double: Bool = false, aligned: Bool = false
   ) {
     rawValue =
-      UInt16(operation) | UInt16(feature.rawValue) << 8 | (scalar ? 1 << 13 : 0) | (double ? 1 << 14 : 0)
+      UInt32(operation) | UInt32(feature.rawValue) << 8 | (scalar ? 1 << 13 : 0) | (double ? 1 << 14 : 0)
       | (aligned ? 1 << 15 : 0)
   }
 
   @inlinable public var operation: UInt8 { UInt8(truncatingIfNeeded: rawValue) }
-  @inlinable public var feature: UInt16 { (rawValue >> 8) & 0xf }
+  @inlinable public var feature: VectorFeature {
+    VectorFeature(rawValue: UInt8(truncatingIfNeeded: rawValue >> 8 & 0x1f)) ?? .sse
+  }
   @inlinable public var isScalar: Bool { rawValue & 1 << 13 != 0 }
   /// Double precision; otherwise single.
   @inlinable public var isDouble: Bool { rawValue & 1 << 14 != 0 }
   @inlinable public var isAligned: Bool { rawValue & 1 << 15 != 0 }
+
+  /// The register of the first source operand: the destination, or the one that VEX.vvvv names.
+  @inlinable public var first: UInt8 {
+    get { UInt8(truncatingIfNeeded: rawValue >> 16 & 0xf) }
+    set { rawValue = rawValue & ~(0xf << 16) | UInt32(newValue & 0xf) << 16 }
+  }
+
+  /// The register of a mask that is a fourth operand: XMM0, or the one that VEX's immediate names.
+  @inlinable public var mask: UInt8 {
+    get { UInt8(truncatingIfNeeded: rawValue >> 20 & 0xf) }
+    set { rawValue = rawValue & ~(0xf << 20) | UInt32(newValue & 0xf) << 20 }
+  }
+
+  /// Behind a VEX prefix: a result clears the rest of its register.
+  @inlinable public var isVEX: Bool {
+    get { rawValue & 1 << 24 != 0 }
+    set { rawValue = rawValue & ~(1 << 24) | (newValue ? 1 << 24 : 0) }
+  }
+
+  /// 256 bits.
+  @inlinable public var isWide: Bool {
+    get { rawValue & 1 << 25 != 0 }
+    set { rawValue = rawValue & ~(1 << 25) | (newValue ? 1 << 25 : 0) }
+  }
+
+  /// The order of a fused multiplication's operands.
+  @inlinable public var order: VectorFused.Order {
+    get { VectorFused.Order(rawValue: UInt8(truncatingIfNeeded: rawValue >> 26 & 3)) ?? .first132 }
+    set { rawValue = rawValue & ~(3 << 26) | UInt32(newValue.rawValue) << 26 }
+  }
 }

@@ -199,7 +199,8 @@ extension Processor {
     case .in: try portIn(op)
     case .out: try portOut(op)
     // Vectors (Vector*.swift, ExtendedState.swift)
-    case .vectorMove, .vectorShuffle, .vectorInteger, .vectorFloat, .vectorConvert, .vectorString:
+    case .vectorMove, .vectorShuffle, .vectorInteger, .vectorFloat, .vectorConvert, .vectorString, .vectorFused,
+      .vectorPermute, .vectorCipher:
       try checkVector(OperandForm(op).vector)
       try performVector(callout, op)
     case .extendedState: try extendedState(op)
@@ -214,6 +215,9 @@ extension Processor {
     case .vectorInteger: try vectorInteger(op)
     case .vectorFloat: try vectorFloat(op)
     case .vectorConvert: try vectorConvert(op)
+    case .vectorFused: try vectorFused(op)
+    case .vectorPermute: try vectorPermute(op)
+    case .vectorCipher: try vectorCipher(op)
     default: try vectorString(op)
     }
   }

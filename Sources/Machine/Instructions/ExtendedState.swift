@@ -1,4 +1,4 @@
-/// The state of the vector unit and of the x87 as a whole: FXSAVE, XSAVE, MXCSR (SDM vol. 1, 10.5 and 13), and the x87
+/// The state of the vector unit and of the x87 as a whole: FXSAVE and MXCSR (SDM vol. 1, 10.5), and the x87
 /// instructions with which kernels begin.
 extension Processor {
   func extendedState(_ op: UnsafePointer<Operation>) throws(Stopped) {
@@ -15,14 +15,13 @@ extension Processor {
       try checkVector(form.vector)
       try store(
         effectiveAddress(op), width: 4, value: UInt64(s.pointee.vector.mxcsr), stack: form.usesStack)
-    case .xsave: try saveExtended(op, form)
-    case .xrstor: try restoreExtended(op, form)
+    case .xsave, .xrstor, .xsaveopt, .xsavec, .xsaves, .xrstors: try extendedArea(op, form, operation)
     case .initialize, .clearExceptions, .loadControl, .storeControl, .storeStatus, .wait:
       try controlX87(op, form, operation)
     }
   }
 
-  private func checkedMXCSR(_ value: UInt64) throws(Stopped) -> UInt32 {
+  func checkedMXCSR(_ value: UInt64) throws(Stopped) -> UInt32 {
     guard value & ~UInt64(MXCSR.defined) == 0 else { throw raise(.generalProtection(0)) }
     return UInt32(truncatingIfNeeded: value)
   }
@@ -66,7 +65,7 @@ extension Processor {
     return address
   }
 
-  private func checkCanonicalArea(_ address: UInt64, _ width: UInt64, _ form: OperandForm) throws(Stopped) {
+  func checkCanonicalArea(_ address: UInt64, _ width: UInt64, _ form: OperandForm) throws(Stopped) {
     guard isCanonical(address), isCanonical(address &+ width &- 1) else {
       throw raise(form.usesStack ? .stack(0) : .generalProtection(0))
     }
@@ -79,6 +78,10 @@ extension Processor {
     }
     try saveX87(address, isWide: form.sourceWidth == 8)
     try saveVectors(address)
+    try saveMXCSR(address)
+  }
+
+  func saveMXCSR(_ address: UInt64) throws(Stopped) {
     try storeArea(address &+ 24, UInt64(s.pointee.vector.mxcsr) | UInt64(MXCSR.defined) << 32)
   }
 
@@ -94,15 +97,15 @@ extension Processor {
 
   /// Registers that the mode cannot name stay in memory and in the processor as they are: AMD's and Intel's processors
   /// alike save XMM8 to XMM15 in 64-bit mode only.
-  private var vectorCount: Int { codeSize == .bits64 ? 16 : 8 }
+  var vectorCount: Int { codeSize == .bits64 ? 16 : 8 }
 
-  private func storeArea(_ address: UInt64, _ value: UInt64) throws(Stopped) {
+  func storeArea(_ address: UInt64, _ value: UInt64) throws(Stopped) {
     try store(address, width: 8, value: value)
   }
 
-  private func loadArea(_ address: UInt64) throws(Stopped) -> UInt64 { try load(address, width: 8) }
+  func loadArea(_ address: UInt64) throws(Stopped) -> UInt64 { try load(address, width: 8) }
 
-  private func saveX87(_ address: UInt64, isWide: Bool) throws(Stopped) {
+  func saveX87(_ address: UInt64, isWide: Bool) throws(Stopped) {
     let x87 = s.pointee.vector.x87
     try storeArea(
       address,
@@ -118,7 +121,7 @@ extension Processor {
     }
   }
 
-  private func restoreX87(_ address: UInt64, isWide: Bool, _ state: inout VectorState) throws(Stopped) {
+  func restoreX87(_ address: UInt64, isWide: Bool, _ state: inout VectorState) throws(Stopped) {
     let head = try loadArea(address)
     let mask: UInt64 = isWide ? .max : 0xffff_ffff
     state.x87.control = UInt16(truncatingIfNeeded: head) & 0x1f3f | 0x40
@@ -133,80 +136,15 @@ extension Processor {
     }
   }
 
-  private func saveVectors(_ address: UInt64) throws(Stopped) {
+  func saveVectors(_ address: UInt64) throws(Stopped) {
     for number in 0..<vectorCount {
       try storeVector(address &+ 160 &+ 16 &* UInt64(number), s.pointee.vector.xmm[number], stack: false)
     }
   }
 
-  private func restoreVectors(_ address: UInt64, _ state: inout VectorState) throws(Stopped) {
+  func restoreVectors(_ address: UInt64, _ state: inout VectorState) throws(Stopped) {
     for number in 0..<vectorCount {
       state.xmm[number] = try loadVector(address &+ 160 &+ 16 &* UInt64(number), stack: false)
     }
-  }
-
-  // MARK: XSAVE
-
-  /// Bits of XCR0 and of the header: the x87's state, the XMM registers.
-  private enum Component {
-    static let x87: UInt64 = 1
-    static let vectors: UInt64 = 2
-  }
-
-  /// #UD without the feature or CR4.OSXSAVE, #NM with TS, then alignment to 64 (SDM vol. 1, 13.7).
-  private func checkExtendedArea(_ op: UnsafePointer<Operation>, _ form: OperandForm) throws(Stopped) -> UInt64 {
-    guard features.contains(.xsave), s.pointee.cr4 & CR4.osXSAVE != 0 else { throw raise(.invalidOpcode) }
-    if s.pointee.cr0 & CR0.taskSwitched != 0 { throw raise(.deviceNotAvailable) }
-    let address = effectiveAddress(op)
-    try checkCanonicalArea(address, 576, form)
-    guard address & 63 == 0 else { throw raise(.generalProtection(0)) }
-    return address
-  }
-
-  /// The components that EDX:EAX asks for and XCR0 has.
-  private var requestedComponents: UInt64 {
-    (register(Slot.rax, width: 4) | register(Slot.rdx, width: 4) << 32) & s.pointee.xcr0
-  }
-
-  private func saveExtended(_ op: UnsafePointer<Operation>, _ form: OperandForm) throws(Stopped) {
-    let address = try checkExtendedArea(op, form)
-    let requested = requestedComponents
-    if controls.grants.isEmpty {
-      try probeWrite(address, width: 576, privilege: privilege, stack: form.usesStack)
-    }
-    let header = try loadArea(address &+ 512)
-    if requested & Component.x87 != 0 { try saveX87(address, isWide: form.sourceWidth == 8) }
-    if requested & Component.vectors != 0 {
-      try saveVectors(address)
-      try storeArea(address &+ 24, UInt64(s.pointee.vector.mxcsr) | UInt64(MXCSR.defined) << 32)
-    }
-    // No component is tracked as unused: all that are saved are marked as in use.
-    try storeArea(address &+ 512, header & ~requested | requested)
-  }
-
-  private func restoreExtended(_ op: UnsafePointer<Operation>, _ form: OperandForm) throws(Stopped) {
-    let address = try checkExtendedArea(op, form)
-    let requested = requestedComponents
-    let present = try loadArea(address &+ 512)
-    // The format is the standard one, and what is reserved is zero.
-    let reserved = try loadArea(address &+ 520) | loadArea(address &+ 528)
-    guard present & ~s.pointee.xcr0 == 0, reserved == 0 else { throw raise(.generalProtection(0)) }
-    var state = s.pointee.vector
-    if requested & Component.x87 != 0 {
-      if present & Component.x87 != 0 {
-        try restoreX87(address, isWide: form.sourceWidth == 8, &state)
-      } else {
-        state.x87 = X87State()
-      }
-    }
-    if requested & Component.vectors != 0 {
-      state.mxcsr = try checkedMXCSR(try loadArea(address &+ 24) & 0xffff_ffff)
-      if present & Component.vectors != 0 {
-        try restoreVectors(address, &state)
-      } else {
-        for number in 0..<vectorCount { state.xmm[number] = Vector128() }
-      }
-    }
-    s.pointee.vector = state
   }
 }

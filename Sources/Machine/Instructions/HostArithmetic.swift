@@ -23,10 +23,10 @@ extension Processor {
   }
 
   /// CVTTSD2SI. The greatest integers are beyond what a double tells apart.
-  @inline(__always) func hostInteger32(_ a: Double) -> UInt32? {
+  @inline(__always) func hostInteger32(_ a: Double) -> UInt64? {
     guard a.magnitude < 0x1p31 else { return nil }
     let result = Int32(a)
-    return Double(result) == a || isPlain ? UInt32(bitPattern: result) : nil
+    return Double(result) == a || isPlain ? UInt64(UInt32(bitPattern: result)) : nil
   }
 
   @inline(__always) func hostInteger64(_ a: Double) -> UInt64? {
@@ -36,7 +36,6 @@ extension Processor {
   }
 
   /// CVTSI2SD.
-  @inline(__always) func hostDouble(_ a: UInt32) -> Double { Double(Int32(bitPattern: a)) }
   @inline(__always) func hostDouble(_ a: UInt64) -> Double? {
     let value = Int64(bitPattern: a)
     return value.magnitude <= 1 << 53 ? Double(value) : nil

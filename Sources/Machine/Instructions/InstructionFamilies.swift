@@ -69,28 +69,42 @@ public struct InstructionFamily: Sendable {
       "Vector moves", "VectorMove",
       "MOVAPS, MOVUPS, MOVDQA, MOVDQU, LDDQU, MOVD, MOVQ, MOVSS, MOVSD, MOVHPS, MOVLPS, MOVNTx, MASKMOVDQU, MOVMSKx, "
         + "PMOVMSKB and their kin",
-      [.vectorMove], features: [.sse, .sse2, .sse3, .sse41], note: "XMM registers"),
+      [.vectorMove], features: [.sse, .sse2, .sse3, .sse41, .avx, .avx2]),
     InstructionFamily(
-      "Vector shuffles", "VectorShuffle", "PSHUFx, SHUFPx, UNPCKx, PUNPCKx, PACKx, PALIGNR, BLENDx, PINSRx, PEXTRx",
-      [.vectorShuffle], features: [.sse, .sse2, .ssse3, .sse41], note: "XMM registers"),
+      "Vector shuffles", "VectorShuffle",
+      "PSHUFx, SHUFPx, UNPCKx, PUNPCKx, PACKx, PALIGNR, BLENDx, PINSRx, PEXTRx, PMOVSXx, PMOVZXx, VPERMILPx",
+      [.vectorShuffle], features: [.sse, .sse2, .ssse3, .sse41, .avx, .avx2]),
     InstructionFamily(
       "Vector integers", "VectorInteger",
       "PADDx, PSUBx, PMULx, PMADDx, PCMPx, PMINx, PMAXx, PAVGx, PSADBW, PAND, POR, "
-        + "PXOR, PSLLx, PSRLx, PSRAx, PABSx, PSIGNx, PHADDx, PTEST and their kin",
-      [.vectorInteger], features: [.sse2, .ssse3, .sse41, .sse42], note: "XMM registers"),
+        + "PXOR, PSLLx, PSRLx, PSRAx, PABSx, PSIGNx, PHADDx, PTEST, VTESTPx, VPSLLVx, VPSRLVx, VPSRAVD and their kin",
+      [.vectorInteger], features: [.sse2, .ssse3, .sse41, .sse42, .avx, .avx2]),
     InstructionFamily(
       "Vector arithmetic", "VectorFloat",
       "ADDx, SUBx, MULx, DIVx, SQRTx, MINx, MAXx, CMPx, COMISx, UCOMISx, ADDSUBx, HADDx, ROUNDx, DPPx and their kin",
-      [.vectorFloat], features: [.sse, .sse2, .sse3, .sse41], note: "rounding and exceptions by MXCSR"),
+      [.vectorFloat], features: [.sse, .sse2, .sse3, .sse41, .avx], note: "rounding and exceptions by MXCSR"),
     InstructionFamily(
-      "Vector conversions", "VectorConvert", "CVTx, CVTTx", [.vectorConvert], features: [.sse, .sse2]),
+      "Fused multiplications", "VectorFused",
+      "VFMADDx, VFMSUBx, VFNMADDx, VFNMSUBx, VFMADDSUBPx, VFMSUBADDPx", [.vectorFused], features: .fma),
+    InstructionFamily(
+      "Vector conversions", "VectorConvert", "CVTx, CVTTx, VCVTPH2PS, VCVTPS2PH", [.vectorConvert],
+      features: [.sse, .sse2, .avx, .f16c]),
+    InstructionFamily(
+      "Vector permutations", "VectorPermute",
+      "VBROADCASTx, VPBROADCASTx, VPERM2x128, VPERMx, VINSERTx128, VEXTRACTx128, VMASKMOVPx, VPMASKMOVx, VGATHERx, "
+        + "VPGATHERx, VZEROALL, VZEROUPPER", [.vectorPermute], features: [.avx, .avx2]),
+    InstructionFamily(
+      "Ciphers and hashes", "VectorCipher",
+      "AESENC, AESENCLAST, AESDEC, AESDECLAST, AESIMC, AESKEYGENASSIST, PCLMULQDQ, SHA1x, SHA256x", [.vectorCipher],
+      features: [.aes, .pclmulqdq, .sha, .vaes, .vpclmulqdq]),
     InstructionFamily(
       "Vector strings", "VectorString", "PCMPESTRI, PCMPESTRM, PCMPISTRI, PCMPISTRM", [.vectorString],
-      features: .sse42),
+      features: [.sse42, .avx]),
     InstructionFamily(
       "Extended state", "ExtendedState",
-      "FXSAVE, FXRSTOR, XSAVE, XRSTOR, LDMXCSR, STMXCSR, FNINIT, FNSTCW, FLDCW, "
-        + "FNSTSW, FNCLEX, FWAIT", [.extendedState], features: [.fxsr, .sse, .xsave],
+      "FXSAVE, FXRSTOR, XSAVE, XSAVEOPT, XSAVEC, XSAVES, XRSTOR, XRSTORS, LDMXCSR, STMXCSR, FNINIT, FNSTCW, FLDCW, "
+        + "FNSTSW, FNCLEX, FWAIT", [.extendedState],
+      features: [.fxsr, .sse, .xsave, .xsaveopt, .xsavec, .xsaves],
       note: "of x87 only the control and status words: its arithmetic is missing"),
     InstructionFamily(
       "Strings", "String", "MOVS, STOS, LODS, SCAS, CMPS, INS, OUTS, with REP, REPE, REPNE",
@@ -140,7 +154,7 @@ public struct InstructionFamily: Sendable {
       [
         .halt, .cpuid, .readTimeStamp, .readTimeStampAux, .readPID, .readCounter, .serialize,
         .getXCR, .setXCR, .readKeys, .writeKeys, .monitor, .mwait,
-      ], features: [.tsc, .rdtscp, .rdpid, .serialize, .pku], note: "MONITOR and MWAIT: #UD, as CPUID says"),
+      ], features: [.tsc, .rdtscp, .rdpid, .serialize, .xgetbv1, .pku], note: "MONITOR and MWAIT: #UD, as CPUID says"),
     InstructionFamily("Ports", "Ports", "IN, OUT", [.in, .out]),
   ]
 }

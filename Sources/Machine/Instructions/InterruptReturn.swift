@@ -1,6 +1,25 @@
 /// IRET, IRETD, IRETQ (SDM vol. 2, IRET).
 extension Processor {
+  /// IRET lets NMIs come again, even if it faults (SDM vol. 3, 6.7.1). Where the hypervisor may find that there was no
+  /// fault for the guest, it is told instead (27.2.3, NMI unblocking due to IRET).
   func interruptReturn(_ op: UnsafePointer<Operation>) throws(Stopped) {
+    guard s.pointee.blocksNonMaskable else { return try returnFromInterrupt(op) }
+    do throws(Stopped) {
+      try returnFromInterrupt(op)
+    } catch {
+      switch stop {
+      case .exception: s.pointee.blocksNonMaskable = false
+      case .exit(var exit):
+        exit.unblocksNonMaskable = true
+        stop = .exit(exit)
+      case .none, .again, .unsupported: break
+      }
+      throw error
+    }
+    s.pointee.blocksNonMaskable = false
+  }
+
+  private func returnFromInterrupt(_ op: UnsafePointer<Operation>) throws(Stopped) {
     let width = OperandForm(op).width
     let isVirtual8086 = s.pointee.systemFlags & Flag.virtual8086 != 0
     if isVirtual8086 { throw unsupported("virtual-8086 mode") }

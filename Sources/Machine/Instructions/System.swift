@@ -64,24 +64,23 @@ extension Processor {
 
   /// CR4.OSXSAVE cannot be set where CPUID hides XSAVE, so that both are undefined there.
   func getXCR(_ op: UnsafePointer<Operation>) throws(Stopped) {
-    try checkXCR()
-    setRegister(Slot.rax, width: 4, s.pointee.xcr0)
-    setRegister(Slot.rdx, width: 4, s.pointee.xcr0 >> 32)
+    guard s.pointee.cr4 & CR4.osXSAVE != 0 else { throw raise(.invalidOpcode) }
+    let value: UInt64
+    switch register(Slot.rcx, width: 4) {
+    case 0: value = s.pointee.xcr0
+    case 1 where features.contains(.xgetbv1): value = s.pointee.xcr0 & componentsInUse
+    default: throw raise(.generalProtection(0))
+    }
+    setRegister(Slot.rax, width: 4, value)
+    setRegister(Slot.rdx, width: 4, value >> 32)
   }
 
   func setXCR(_ op: UnsafePointer<Operation>) throws(Stopped) {
     guard s.pointee.cr4 & CR4.osXSAVE != 0 else { throw raise(.invalidOpcode) }
     try requireRing0()
-    try checkXCR()
     let value = register(Slot.rax, width: 4) | register(Slot.rdx, width: 4) << 32
-    // x87 state is always enabled; SSE state is the other one that there is.
-    guard value & 1 != 0, value & ~3 == 0 else { throw raise(.generalProtection(0)) }
+    guard register(Slot.rcx, width: 4) == 0, isValidXCR0(value) else { throw raise(.generalProtection(0)) }
     s.pointee.xcr0 = value
-  }
-
-  private func checkXCR() throws(Stopped) {
-    guard s.pointee.cr4 & CR4.osXSAVE != 0 else { throw raise(.invalidOpcode) }
-    guard register(Slot.rcx, width: 4) == 0 else { throw raise(.generalProtection(0)) }
   }
 
   // MARK: Protection keys

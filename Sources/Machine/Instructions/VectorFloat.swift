@@ -7,45 +7,29 @@ extension Processor {
   }
 
   /// The same with the second operand at hand.
-  @inline(__always)
-  func vectorFloat(_ op: UnsafePointer<Operation>, _ form: OperandForm, _ b: Vector128) throws(Stopped) {
+  func vectorFloat(_ op: UnsafePointer<Operation>, _ form: OperandForm, _ b: Vector256) throws(Stopped) {
     let vector = form.vector
     guard let operation = VectorFloat(rawValue: vector.operation) else { return }
-    let a = xmm(op.pointee.dst)
-    if let result = hostVector(operation, vector, a, b) { return setXMM(op.pointee.dst, result) }
     var unit = FloatUnit(s.pointee.vector.mxcsr)
-    let control = UInt8(truncatingIfNeeded: op.pointee.imm)
-    let format = vector.isDouble ? FloatFormat.double : .single
-    let result: Vector128
-    switch operation {
-    case .add, .multiply, .subtract, .divide:
-      result = a.each(b, vector) { unit.arithmetic(operation, $0, $1, isDouble: vector.isDouble) }
-    case .squareRoot: result = a.each(b, vector) { unit.squareRoot($1, isDouble: vector.isDouble) }
-    case .minimum: result = a.each(b, vector) { unit.extreme($0, $1, isMaximum: false, format) }
-    case .maximum: result = a.each(b, vector) { unit.extreme($0, $1, isMaximum: true, format) }
-    case .compare:
-      result = a.each(b, vector) { unit.matches(control, $0, $1, format) ? .max : 0 }
-    case .compareOrdered, .compareUnordered:
-      let order = unit.order(a.low(vector), b.low(vector), signalsQuiet: operation == .compareOrdered, format)
+    if operation == .compareOrdered || operation == .compareUnordered {
+      let order = unit.order(
+        xmm(op.pointee.dst).low(vector), b.low.low(vector), signalsQuiet: operation == .compareOrdered,
+        vector.isDouble ? .double : .single)
       try finish(unit)
       s.pointee.flags = LazyFlags(order.flags)
       return
-    case .reciprocal: result = a.each(b, vector) { unit.approximated($1, isRoot: false) }
-    case .reciprocalRoot: result = a.each(b, vector) { unit.approximated($1, isRoot: true) }
-    case .round: result = a.each(b, vector) { unit.toIntegral($1, format, control: control) }
-    case .addSubtract:
-      // Even lanes are subtracted.
-      var isOdd = true
-      result = a.each(b, vector) {
-        isOdd.toggle()
-        return unit.sum($0, $1, subtracts: !isOdd, format)
-      }
-    case .addPairs: result = a.pairs(b, vector) { unit.sum($0, $1, subtracts: false, format) }
-    case .subtractPairs: result = a.pairs(b, vector) { unit.sum($0, $1, subtracts: true, format) }
-    case .dotProduct: result = vector.isDouble ? unit.dotDouble(a, b, control) : unit.dotSingle(a, b, control)
+    }
+    let a = self.vector(vector.first)
+    let control = UInt8(truncatingIfNeeded: op.pointee.imm)
+    var result = Vector256()
+    result.low =
+      hostVector(operation, vector, a.low, b.low) ?? unit.combined(operation, vector, a.low, b.low, control)
+    if vector.isWide {
+      result.high =
+        hostVector(operation, vector, a.high, b.high) ?? unit.combined(operation, vector, a.high, b.high, control)
     }
     try finish(unit)
-    setXMM(op.pointee.dst, result)
+    setResult(op, vector, result)
   }
 
   /// Enters what was raised into MXCSR; exceptions that are not masked take the place of the result. Those of the
@@ -65,6 +49,39 @@ extension Processor {
 }
 
 extension FloatUnit {
+  /// What an operation makes of two vectors.
+  @inline(never)
+  fileprivate mutating func combined(
+    _ operation: VectorFloat, _ form: VectorForm, _ a: Vector128, _ b: Vector128, _ control: UInt8
+  ) -> Vector128 {
+    let format = form.isDouble ? FloatFormat.double : .single
+    switch operation {
+    case .add, .multiply, .subtract, .divide:
+      return a.each(b, form) { arithmetic(operation, $0, $1, isDouble: form.isDouble) }
+    case .squareRoot: return a.each(b, form) { squareRoot($1, isDouble: form.isDouble) }
+    case .minimum: return a.each(b, form) { extreme($0, $1, isMaximum: false, format) }
+    case .maximum: return a.each(b, form) { extreme($0, $1, isMaximum: true, format) }
+    // Legacy predicates have three bits.
+    case .compare:
+      let predicate = control & (form.isVEX ? 0x1f : 7)
+      return a.each(b, form) { matches(predicate, $0, $1, format) ? .max : 0 }
+    case .reciprocal: return a.each(b, form) { approximated($1, isRoot: false) }
+    case .reciprocalRoot: return a.each(b, form) { approximated($1, isRoot: true) }
+    case .round: return a.each(b, form) { toIntegral($1, format, control: control) }
+    case .addSubtract:
+      // Even lanes are subtracted.
+      var isOdd = true
+      return a.each(b, form) {
+        isOdd.toggle()
+        return sum($0, $1, subtracts: !isOdd, format)
+      }
+    case .addPairs: return a.pairs(b, form) { sum($0, $1, subtracts: false, format) }
+    case .subtractPairs: return a.pairs(b, form) { sum($0, $1, subtracts: true, format) }
+    case .dotProduct: return form.isDouble ? dotDouble(a, b, control) : dotSingle(a, b, control)
+    case .compareOrdered, .compareUnordered: return a
+    }
+  }
+
   @inline(__always)
   fileprivate mutating func arithmetic(_ operation: VectorFloat, _ a: UInt64, _ b: UInt64, isDouble: Bool) -> UInt64 {
     if isDouble {
@@ -95,18 +112,20 @@ extension FloatUnit {
     return root(a, isDouble ? .double : .single)
   }
 
-  /// CMPPS's predicates: LT, LE and their negations signal a quiet NaN.
-  fileprivate mutating func matches(_ control: UInt8, _ a: UInt64, _ b: UInt64, _ format: FloatFormat) -> Bool {
-    let predicate = control & 3
-    let order = order(a, b, signalsQuiet: predicate == 1 || predicate == 2, format)
-    let holds =
-      switch predicate {
-      case 0: order == .equal
-      case 1: order == .less
-      case 2: order == .less || order == .equal
-      default: order == .unordered
-      }
-    return holds != (control & 4 != 0)
+  /// CMPPS's predicates (SDM vol. 2, CMPPD, table 3-1). LT, LE and what goes with them signal a quiet NaN, and bit 4 turns
+  /// that round.
+  fileprivate mutating func matches(_ predicate: UInt8, _ a: UInt64, _ b: UInt64, _ format: FloatFormat) -> Bool {
+    let isOrdering = predicate & 3 == 1 || predicate & 3 == 2
+    let order = order(a, b, signalsQuiet: isOrdering != (predicate & 0x10 != 0), format)
+    // For each predicate a bit an order that it holds for: less, equal, greater, unordered.
+    let table: UInt64 = 0xf465_0b9a_7ced_8312
+    let holds = table &>> (4 &* UInt64(predicate & 0xf))
+    switch order {
+    case .less: return holds & 1 != 0
+    case .equal: return holds & 2 != 0
+    case .greater: return holds & 4 != 0
+    case .unordered: return holds & 8 != 0
+    }
   }
 
   /// RCPPS and RSQRTPS, which raise nothing. Processors differ in the result within a relative error of 1.5 * 2^-12;

@@ -2,28 +2,51 @@
 extension Processor {
   func vectorInteger(_ op: UnsafePointer<Operation>) throws(Stopped) {
     let form = OperandForm(op)
-    let a = xmm(op.pointee.dst)
-    let b =
-      form.shape == .ri ? Vector128(UInt64(truncatingIfNeeded: op.pointee.imm), 0) : try vectorSource(op, form)
-    guard form.vector.operation != VectorInteger.test.rawValue else { return setTestFlags(a, b) }
-    setXMM(op.pointee.dst, VectorInteger.made(op, a, b))
+    let vector = form.vector
+    guard let operation = VectorInteger(rawValue: vector.operation) else { return }
+    let a = self.vector(vector.first)
+    var b =
+      form.shape == .ri
+      ? Vector256(Vector128(UInt64(truncatingIfNeeded: op.pointee.imm), 0)) : try vectorSource(op, form)
+    // One count for all elements.
+    if operation.isShift { b.high = b.low }
+    switch operation {
+    case .test: setTestFlags(self.vector(op.pointee.dst), b, vector, of: .max)
+    case .testSigns32: setTestFlags(self.vector(op.pointee.dst), b, vector, of: 0x8000_0000_8000_0000)
+    case .testSigns64: setTestFlags(self.vector(op.pointee.dst), b, vector, of: 1 << 63)
+    default:
+      let control = UInt8(truncatingIfNeeded: op.pointee.imm)
+      var result = Vector256(VectorInteger.made(vector.operation, a.low, b.low, control))
+      if vector.isWide { result.high = VectorInteger.made(vector.operation, a.high, b.high, control >> 3) }
+      setResult(op, vector, result)
+    }
   }
 
   /// PTEST. ZF: nothing in common; CF: nothing of the source lacks. The other flags are cleared.
-  private func setTestFlags(_ a: Vector128, _ b: Vector128) {
-    let common = a & b
-    let lacking = ~a & b
+  private func setTestFlags(_ a: Vector256, _ b: Vector256, _ form: VectorForm, of mask: UInt64) {
+    var common = a.low & b.low
+    var lacking = ~a.low & b.low
+    if form.isWide {
+      common |= a.high & b.high
+      lacking |= ~a.high & b.high
+    }
     s.pointee.flags = LazyFlags(
-      (common == Vector128() ? Flag.zero : 0) | (lacking == Vector128() ? Flag.carry : 0))
+      ((common.x | common.y) & mask == 0 ? Flag.zero : 0) | ((lacking.x | lacking.y) & mask == 0 ? Flag.carry : 0))
   }
 }
 
 extension VectorInteger {
-  /// What an operation makes of two vectors; of a shift the second one's low half is the count.
+  /// A shift by one count, or by an immediate.
+  @inline(__always) var isShift: Bool { rawValue >= VectorInteger.left16.rawValue }
+
+  /// PTEST and its kin have no result but flags.
+  var makesFlags: Bool { self == .test || self == .testSigns32 || self == .testSigns64 }
+
+  /// What an operation makes of two vectors; of a shift the second one's low half is the count. The control of MPSADBW
+  /// is the only one, and its three bits for the upper half of a register stand above those for the lower.
   @inline(never)
-  static func made(_ op: UnsafePointer<Operation>, _ a: Vector128, _ b: Vector128) -> Vector128 {
-    guard let operation = VectorInteger(rawValue: OperandForm(op).vector.operation) else { return a }
-    return operation.made(a, b, UInt8(truncatingIfNeeded: op.pointee.imm))
+  static func made(_ operation: UInt8, _ a: Vector128, _ b: Vector128, _ control: UInt8) -> Vector128 {
+    VectorInteger(rawValue: operation).map { $0.made(a, b, control) } ?? a
   }
 
   @inline(__always) private func made(_ a: Vector128, _ b: Vector128, _ control: UInt8) -> Vector128 {
@@ -33,7 +56,7 @@ extension VectorInteger {
     case .or: a | b
     case .xor: a ^ b
     case .sumsOfDifferences: a.sumsOfDifferences(b, control)
-    default: rawValue >= VectorInteger.left16.rawValue ? Self.shift(self, a, b.x) : Self.combine(self, a, b)
+    default: isShift ? Self.shift(self, a, b.x) : Self.combine(self, a, b)
     }
   }
 
@@ -115,6 +138,13 @@ extension VectorInteger {
     case .subtractPairs16: a.pairwise(b, SignedWords.self) { $0 &- $1 }
     case .subtractPairs32: a.pairwise(b, SignedDoublewords.self) { $0 &- $1 }
     case .subtractPairsSigned16: a.pairwise(b, SignedWords.self) { $0.subtractingSaturated($1) }
+    // Swift's shifts give 0, or signs, beyond the width, as the instructions want.
+    case .leftEach32: a.combined(with: b, as: Doublewords.self) { $0 << $1 }
+    case .leftEach64: a.combined(with: b, as: Vector128.self) { $0 << $1 }
+    case .rightEach32: a.combined(with: b, as: Doublewords.self) { $0 >> $1 }
+    case .rightEach64: a.combined(with: b, as: Vector128.self) { $0 >> $1 }
+    case .arithmeticEach32:
+      a.combined(with: b, as: Doublewords.self) { UInt32(bitPattern: Int32(bitPattern: $0) >> min($1, 31)) }
     default: a
     }
   }
@@ -272,7 +302,7 @@ extension SIMD2<UInt64> {
   }
 
   /// PSRLDQ.
-  @inline(__always) fileprivate func shiftedRight(bytes count: UInt64) -> Vector128 {
+  @inline(__always) func shiftedRight(bytes count: UInt64) -> Vector128 {
     let bits = 8 &* count
     if count > 15 { return Vector128() }
     if count > 7 { return Vector128(y &>> (bits &- 64), 0) }

@@ -2,56 +2,76 @@
 extension Processor {
   func vectorMove(_ op: UnsafePointer<Operation>) throws(Stopped) {
     let form = OperandForm(op)
-    guard let operation = VectorMove(rawValue: form.vector.operation) else { return }
+    let vector = form.vector
+    guard let operation = VectorMove(rawValue: vector.operation) else { return }
     switch operation {
     case .whole: try moveWhole(op, form)
     case .scalar: try moveScalar(op, form)
     case .quadword:
       if form.shape == .mr { return try storePart(op, form, xmm(op.pointee.src).x) }
-      setXMM(op.pointee.dst, Vector128(try vectorSource(op, form).x, 0))
+      setResult(op, vector, Vector128(try vectorSource(op, form).low.x, 0))
     case .fromGeneral:
       let value =
         form.shape == .rm
         ? try loadVectorPart(effectiveAddress(op), width: form.width, stack: form.usesStack)
         : register(op.pointee.src, width: form.width)
-      setXMM(op.pointee.dst, Vector128(value, 0))
+      setResult(op, vector, Vector128(value, 0))
     case .toGeneral:
       if form.shape == .mr { return try storePart(op, form, xmm(op.pointee.src).x) }
       setRegister(op.pointee.dst, width: form.width, xmm(op.pointee.src).x.truncated(to: form.width))
-    case .loadLow: setXMM(op.pointee.dst, Vector128(try vectorMemory(op, form).x, xmm(op.pointee.dst).y))
-    case .loadHigh: setXMM(op.pointee.dst, Vector128(xmm(op.pointee.dst).x, try vectorMemory(op, form).x))
+    case .loadLow: setResult(op, vector, Vector128(try vectorMemory(op, form).low.x, xmm(vector.first).y))
+    case .loadHigh: setResult(op, vector, Vector128(xmm(vector.first).x, try vectorMemory(op, form).low.x))
     case .storeHigh: try storePart(op, form, xmm(op.pointee.src).y)
-    case .highToLow: setXMM(op.pointee.dst, Vector128(xmm(op.pointee.src).y, xmm(op.pointee.dst).y))
-    case .lowToHigh: setXMM(op.pointee.dst, Vector128(xmm(op.pointee.dst).x, xmm(op.pointee.src).x))
-    case .duplicateEven:
-      let a = try vectorSource(op, form).lanes(SIMD4<UInt32>.self)
-      setXMM(op.pointee.dst, Vector128(lanes: SIMD4(a[0], a[0], a[2], a[2])))
-    case .duplicateOdd:
-      let a = try vectorSource(op, form).lanes(SIMD4<UInt32>.self)
-      setXMM(op.pointee.dst, Vector128(lanes: SIMD4(a[1], a[1], a[3], a[3])))
+    case .highToLow: setResult(op, vector, Vector128(xmm(op.pointee.src).y, xmm(vector.first).y))
+    case .lowToHigh: setResult(op, vector, Vector128(xmm(vector.first).x, xmm(op.pointee.src).x))
+    case .duplicateEven: try duplicate(op, form) { ($0 & 0xffff_ffff) &* 0x1_0000_0001 }
+    case .duplicateOdd: try duplicate(op, form) { ($0 >> 32) &* 0x1_0000_0001 }
     case .duplicateLow:
-      let low = try vectorSource(op, form).x
-      setXMM(op.pointee.dst, Vector128(low, low))
-    case .maskOfSingles: setRegister(op.pointee.dst, width: 8, xmm(op.pointee.src).signs(SIMD4<Int32>.self))
-    case .maskOfDoubles: setRegister(op.pointee.dst, width: 8, xmm(op.pointee.src).signs(SIMD2<Int64>.self))
-    case .maskOfBytes: setRegister(op.pointee.dst, width: 8, xmm(op.pointee.src).signs8)
+      let source = try vectorSource(op, form)
+      setResult(
+        op, vector, Vector256(Vector128(repeating: source.low.x), Vector128(repeating: source.high.x)))
+    case .maskOfSingles: setMask(op, vector, lanes: 4) { $0.signs(SIMD4<Int32>.self) }
+    case .maskOfDoubles: setMask(op, vector, lanes: 2) { $0.signs(SIMD2<Int64>.self) }
+    case .maskOfBytes: setMask(op, vector, lanes: 16) { $0.signs8 }
     case .storeMasked: try storeMasked(op, form)
     }
   }
 
   @inline(__always) private func moveWhole(_ op: UnsafePointer<Operation>, _ form: OperandForm) throws(Stopped) {
-    guard form.shape == .mr else { return setXMM(op.pointee.dst, try vectorSource(op, form)) }
+    guard form.shape == .mr else { return setResult(op, form.vector, try vectorSource(op, form)) }
     let address = effectiveAddress(op)
     try checkVectorAlignment(address, form)
+    if form.width == 32 { return try storeWideVector(address, vector(op.pointee.src), stack: form.usesStack) }
     try storeVector(address, xmm(op.pointee.src), stack: form.usesStack)
   }
 
   private func moveScalar(_ op: UnsafePointer<Operation>, _ form: OperandForm) throws(Stopped) {
+    let vector = form.vector
     switch form.shape {
     case .mr: try storePart(op, form, xmm(op.pointee.src).x)
-    case .rm: setXMM(op.pointee.dst, try vectorMemory(op, form))
-    default: setXMM(op.pointee.dst, xmm(op.pointee.dst).replacing(low: form.width, by: xmm(op.pointee.src).x))
+    case .rm: setResult(op, vector, try vectorMemory(op, form).low)
+    default: setResult(op, vector, xmm(vector.first).replacing(low: form.width, by: xmm(op.pointee.src).x))
     }
+  }
+
+  /// Each 64-bit word by itself.
+  @inline(__always) private func duplicate(
+    _ op: UnsafePointer<Operation>, _ form: OperandForm, _ body: (UInt64) -> UInt64
+  ) throws(Stopped) {
+    let source = try vectorSource(op, form)
+    setResult(
+      op, form.vector,
+      Vector256(
+        Vector128(body(source.low.x), body(source.low.y)), Vector128(body(source.high.x), body(source.high.y))))
+  }
+
+  /// Sign bits to a general register.
+  @inline(__always) private func setMask(
+    _ op: UnsafePointer<Operation>, _ form: VectorForm, lanes: UInt64, _ signs: (Vector128) -> UInt64
+  ) {
+    let source = vector(op.pointee.src)
+    setRegister(
+      op.pointee.dst, width: 8, signs(source.low) | (form.isWide ? signs(source.high) &<< lanes : 0))
   }
 
   @inline(__always) private func storePart(

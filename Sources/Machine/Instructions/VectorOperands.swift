@@ -1,17 +1,20 @@
 /// How vector callouts find their operands, and what stands before all of them.
 extension Processor {
-  /// Raises what forbids a vector instruction (SDM vol. 2, tables 2-18 to 2-24): #UD without the feature, with CR0.EM,
-  /// or without CR4.OSFXSR; #NM with CR0.TS.
-  @inline(__always) func checkVector(_ form: VectorForm) throws(Stopped) {
-    let isHidden = !features.has(form)
-    let isOff = s.pointee.cr4 & CR4.osFXSR == 0
-    guard !isHidden, !isOff, s.pointee.cr0 & (CR0.emulation | CR0.taskSwitched) == 0 else {
-      throw vectorUnavailable(isUndefined: isHidden || isOff || s.pointee.cr0 & CR0.emulation != 0)
-    }
+  /// Raises what forbids a vector instruction (SDM vol. 2, tables 2-18 to 2-31): #UD without the feature; with CR0.EM or
+  /// without CR4.OSFXSR, or, behind a VEX prefix, where the system has not enabled the state or the mode is real or
+  /// virtual-8086; #NM with CR0.TS.
+  func checkVector(_ form: VectorForm) throws(Stopped) {
+    let isOff =
+      form.isVEX ? !allowsVEX : s.pointee.cr4 & CR4.osFXSR == 0 || s.pointee.cr0 & CR0.emulation != 0
+    guard !isOff, features.contains(form.requirements) else { throw raise(.invalidOpcode) }
+    if s.pointee.cr0 & CR0.taskSwitched != 0 { throw raise(.deviceNotAvailable) }
   }
 
-  @inline(never) private func vectorUnavailable(isUndefined: Bool) -> Stopped {
-    raise(isUndefined ? .invalidOpcode : .deviceNotAvailable)
+  /// Whether the mode and the system allow AVX, CR0.TS apart.
+  var allowsVEX: Bool {
+    let state = ExtendedComponents.vectors | ExtendedComponents.upperVectors
+    return s.pointee.cr4 & CR4.osXSAVE != 0 && s.pointee.xcr0 & state == state && isProtected
+      && s.pointee.systemFlags & Flag.virtual8086 == 0
   }
 
   // MARK: Registers
@@ -20,30 +23,48 @@ extension Processor {
 
   @inline(__always) func setXMM(_ number: UInt8, _ value: Vector128) { s.pointee.vector.xmm[Int(number & 15)] = value }
 
+  @inline(__always) func vector(_ number: UInt8) -> Vector256 {
+    Vector256(xmm(number), s.pointee.vector.upper[Int(number & 15)])
+  }
+
+  /// Writes the destination. Legacy instructions leave the upper half of the register, others clear what lies beyond
+  /// their result (SDM vol. 1, 14.1.1).
+  @inline(__always) func setResult(_ op: UnsafePointer<Operation>, _ form: VectorForm, _ value: Vector256) {
+    setXMM(op.pointee.dst, value.low)
+    if form.isVEX {
+      s.pointee.vector.upper[Int(op.pointee.dst & 15)] = form.isWide ? value.high : Vector128()
+    }
+  }
+
+  @inline(__always) func setResult(_ op: UnsafePointer<Operation>, _ form: VectorForm, _ value: Vector128) {
+    setResult(op, form, Vector256(value))
+  }
+
   // MARK: Operands
 
   /// The second operand: a register whole, or as many bytes of memory as the form says, zero-extended.
-  @inline(__always) func vectorSource(_ op: UnsafePointer<Operation>, _ form: OperandForm) throws(Stopped) -> Vector128
+  @inline(__always) func vectorSource(_ op: UnsafePointer<Operation>, _ form: OperandForm) throws(Stopped) -> Vector256
   {
     switch form.shape {
     case .rm, .rmi: try vectorMemory(op, form)
-    default: xmm(op.pointee.src)
+    default: vector(op.pointee.src)
     }
   }
 
   /// The memory operand of a form that reads it.
-  @inline(__always) func vectorMemory(_ op: UnsafePointer<Operation>, _ form: OperandForm) throws(Stopped) -> Vector128
+  @inline(__always) func vectorMemory(_ op: UnsafePointer<Operation>, _ form: OperandForm) throws(Stopped) -> Vector256
   {
     let address = effectiveAddress(op)
-    guard form.width == 16 else {
-      return Vector128(try loadVectorPart(address, width: form.width, stack: form.usesStack), 0)
+    guard form.width >= 16 else {
+      return Vector256(Vector128(try loadVectorPart(address, width: form.width, stack: form.usesStack), 0))
     }
     try checkVectorAlignment(address, form)
-    return try loadVector(address, stack: form.usesStack)
+    if form.width == 32 { return try loadWideVector(address, stack: form.usesStack) }
+    return Vector256(try loadVector(address, stack: form.usesStack))
   }
 
   @inline(__always) func checkVectorAlignment(_ address: UInt64, _ form: OperandForm) throws(Stopped) {
-    guard address & 15 != 0, form.vector.isAligned else { return }
+    guard address & UInt64(form.width &- 1) != 0, form.vector.isAligned else { return }
     // An address that is not canonical has a fault of its own, which may be #SS.
     guard isCanonical(address) else { throw raise(form.usesStack ? .stack(0) : .generalProtection(0)) }
     throw raise(.generalProtection(0))
@@ -57,21 +78,41 @@ extension Processor {
     let entry = direct + DirectCache.index(address)
     if (address &+ 15) & ~0xfff == entry.pointee.readTag {
       entry.pointee.stamp.pointee = stamp
-      let place = UnsafeRawPointer(bitPattern: UInt(entry.pointee.addend &+ address)).unsafelyUnwrapped
-      return Vector128(place.loadUnaligned(as: UInt64.self), (place + 8).loadUnaligned(as: UInt64.self))
+      return UnsafeRawPointer(bitPattern: UInt(entry.pointee.addend &+ address)).unsafelyUnwrapped
+        .loadUnaligned(as: Vector128.self)
     }
     return try loadVectorSlow(address, stack: stack)
   }
 
-  /// Two halves, whose access has been counted; one more where they lie on two pages.
+  /// Loads 32 bytes.
+  @inline(__always) private func loadWideVector(_ address: UInt64, stack: Bool) throws(Stopped) -> Vector256 {
+    s.pointee.accesses &+= 1
+    let entry = direct + DirectCache.index(address)
+    if (address &+ 31) & ~0xfff == entry.pointee.readTag {
+      entry.pointee.stamp.pointee = stamp
+      let place = UnsafeRawPointer(bitPattern: UInt(entry.pointee.addend &+ address)).unsafelyUnwrapped
+      return Vector256(place.loadUnaligned(as: Vector128.self), (place + 16).loadUnaligned(as: Vector128.self))
+    }
+    return try loadWideVectorSlow(address, stack: stack)
+  }
+
+  /// Two parts, whose access has been counted; one more where they lie on two pages.
   @inline(never) func loadVectorSlow(_ address: UInt64, stack: Bool) throws(Stopped) -> Vector128 {
+    let last = part(1, of: address)
+    // A canonical first part may end at the border of the canonical addresses.
+    guard isCanonical(last) else { throw raise(stack ? .stack(0) : .generalProtection(0)) }
+    if (last ^ address) & ~0xfff != 0 { s.pointee.accesses &+= 1 }
     let access = Access(.read, privilege)
-    let second = secondHalf(address)
-    if address & 0xff8 == 0xff8 { s.pointee.accesses &+= 1 }
-    // A canonical first half may end at the border of the canonical addresses.
-    guard isCanonical(second) else { throw raise(stack ? .stack(0) : .generalProtection(0)) }
     let low = try loadSlow(address, access, width: 8, stack: stack)
-    return Vector128(low, try loadSlow(second, access, width: 8, stack: stack))
+    return Vector128(low, try loadSlow(last, access, width: 8, stack: stack))
+  }
+
+  @inline(never) private func loadWideVectorSlow(_ address: UInt64, stack: Bool) throws(Stopped) -> Vector256 {
+    guard isCanonical(part(3, of: address)) else { throw raise(stack ? .stack(0) : .generalProtection(0)) }
+    let middle = part(2, of: address)
+    if (middle ^ part(1, of: address)) & ~0xfff != 0 { s.pointee.accesses &+= 1 }
+    let low = try loadVectorSlow(address, stack: stack)
+    return Vector256(low, try loadVectorSlow(middle, stack: stack))
   }
 
   /// Loads 1 to 8 bytes, zero-extended.
@@ -92,40 +133,51 @@ extension Processor {
     let entry = direct + DirectCache.index(address)
     if (address &+ 15) & ~0xfff == entry.pointee.writeTag {
       entry.pointee.stamp.pointee = stamp
-      let place = UnsafeMutableRawPointer(bitPattern: UInt(entry.pointee.addend &+ address)).unsafelyUnwrapped
-      place.storeBytes(of: value.x, as: UInt64.self)
-      (place + 8).storeBytes(of: value.y, as: UInt64.self)
+      UnsafeMutableRawPointer(bitPattern: UInt(entry.pointee.addend &+ address)).unsafelyUnwrapped
+        .storeBytes(of: value, as: Vector128.self)
       return
     }
     try storeVectorSlow(address, value, stack: stack)
   }
 
-  @inline(never) func storeVectorSlow(_ address: UInt64, _ value: Vector128, stack: Bool) throws(Stopped) {
-    let second = secondHalf(address)
-    if address & 0xff8 == 0xff8 { s.pointee.accesses &+= 1 }
+  /// Stores 32 bytes.
+  @inline(__always) func storeWideVector(_ address: UInt64, _ value: Vector256, stack: Bool) throws(Stopped) {
+    s.pointee.accesses &+= 1
+    let entry = direct + DirectCache.index(address)
+    if (address &+ 31) & ~0xfff == entry.pointee.writeTag {
+      entry.pointee.stamp.pointee = stamp
+      let place = UnsafeMutableRawPointer(bitPattern: UInt(entry.pointee.addend &+ address)).unsafelyUnwrapped
+      place.storeBytes(of: value.low, as: Vector128.self)
+      (place + 16).storeBytes(of: value.high, as: Vector128.self)
+      return
+    }
     // Of what the hypervisor has granted nothing is done before the instruction is through.
+    if controls.grants.isEmpty { try probeWrite(address, width: 32, privilege: privilege, stack: stack) }
+    let middle = part(2, of: address)
+    if (middle ^ part(1, of: address)) & ~0xfff != 0 { s.pointee.accesses &+= 1 }
+    try storeVectorSlow(address, value.low, stack: stack)
+    try storeVectorSlow(middle, value.high, stack: stack)
+  }
+
+  @inline(never) func storeVectorSlow(_ address: UInt64, _ value: Vector128, stack: Bool) throws(Stopped) {
+    let last = part(1, of: address)
+    if (last ^ address) & ~0xfff != 0 { s.pointee.accesses &+= 1 }
     if controls.grants.isEmpty { try probeWrite(address, width: 16, privilege: privilege, stack: stack) }
     let access = Access(.write, privilege)
     try storeSlow(address, access, width: 8, value: value.x, stack: stack)
-    try storeSlow(second, access, width: 8, value: value.y, stack: stack)
+    try storeSlow(last, access, width: 8, value: value.y, stack: stack)
   }
 
-  /// Linear addresses have 32 bits outside long mode.
-  private func secondHalf(_ address: UInt64) -> UInt64 {
-    s.pointee.isLongMode ? address &+ 8 : (address &+ 8) & 0xffff_ffff
+  /// The address of the eight bytes so far up; linear addresses have 32 bits outside long mode.
+  private func part(_ number: UInt64, of address: UInt64) -> UInt64 {
+    let part = address &+ 8 &* number
+    return s.pointee.isLongMode ? part : part & 0xffff_ffff
   }
 }
 
-extension OperandForm {
-  @inline(__always) var vector: VectorForm { VectorForm(rawValue: extra) }
-}
-
-extension FeatureSet {
-  /// The features of vector operations lie side by side.
-  @inline(__always) func has(_ form: VectorForm) -> Bool {
-    let first = UInt64(FeatureSet.sse.rawValue.trailingZeroBitCount)
-    return UInt64(truncatingIfNeeded: rawValue) &>> (first &+ UInt64(form.feature)) & 1 != 0
-  }
+extension VectorForm {
+  /// What CPUID has to show.
+  var requirements: FeatureSet { isVEX ? feature.features.union(.avx) : feature.features }
 }
 
 /// Vectors as lanes of an element.

@@ -3,7 +3,8 @@
 extension Processor {
   func vectorShuffle(_ op: UnsafePointer<Operation>) throws(Stopped) {
     let form = OperandForm(op)
-    guard let operation = VectorShuffle(rawValue: form.vector.operation) else { return }
+    let vector = form.vector
+    guard let operation = VectorShuffle(rawValue: vector.operation) else { return }
     let control = UInt8(truncatingIfNeeded: op.pointee.imm)
     switch operation {
     case .insert8, .insert16, .insert32, .insert64: return try insert(op, form, at: Int(control))
@@ -11,20 +12,34 @@ extension Processor {
     default: break
     }
     let source = try vectorSource(op, form)
-    let destination = xmm(op.pointee.dst)
-    if operation.takesMask { return setXMM(op.pointee.dst, operation.blended(destination, source, by: xmm(0))) }
-    setXMM(op.pointee.dst, VectorShuffle.made(op, destination, source))
+    let first = self.vector(vector.first)
+    if operation.takesMask {
+      let mask = self.vector(vector.mask)
+      return setResult(
+        op, vector,
+        Vector256(
+          operation.blended(first.low, source.low, by: mask.low),
+          operation.blended(first.high, source.high, by: mask.high)))
+    }
+    var result = Vector256(VectorShuffle.made(vector.operation, first.low, source.low, control))
+    if vector.isWide {
+      // The elements that PMOVSXBW and its kin make wider are the next ones.
+      let high = operation.widens.map { source.low.shiftedRight(bytes: 16 / $0) } ?? source.high
+      result.high = VectorShuffle.made(vector.operation, first.high, high, control >> operation.controlBits)
+    }
+    setResult(op, vector, result)
   }
+
   /// PINSRB and its kin: the form's width is the element's.
   private func insert(_ op: UnsafePointer<Operation>, _ form: OperandForm, at place: Int) throws(Stopped) {
     let value =
       form.shape == .rmi
       ? try load(effectiveAddress(op), width: form.width, stack: form.usesStack)
       : register(op.pointee.src, width: 8).truncated(to: form.width)
-    var words = xmm(op.pointee.dst)
+    var words = xmm(form.vector.first)
     let (word, shift, mask) = element(place, width: form.width)
     words[word] = words[word] & ~(mask &<< shift) | value &<< shift
-    setXMM(op.pointee.dst, words)
+    setResult(op, form.vector, words)
   }
 
   /// PEXTRB and its kin: the element, zero-extended into a general register, or to memory.
@@ -57,11 +72,32 @@ extension VectorShuffle {
     }
   }
 
+  /// How many times wider elements become.
+  fileprivate var widens: UInt64? {
+    switch self {
+    case .signExtend8to16, .signExtend16to32, .signExtend32to64, .zeroExtend8to16, .zeroExtend16to32, .zeroExtend32to64:
+      2
+    case .signExtend8to32, .signExtend16to64, .zeroExtend8to32, .zeroExtend16to64: 4
+    case .signExtend8to64, .zeroExtend8to64: 8
+    default: nil
+    }
+  }
+
+  /// How many bits of the control are the lower half's alone, those for the upper half standing above them.
+  fileprivate var controlBits: UInt8 {
+    switch self {
+    case .pairOf64, .select64, .blend64: 2
+    case .blend32: 4
+    default: 0
+    }
+  }
+
   /// What an operation makes of two vectors.
   @inline(never)
-  static func made(_ op: UnsafePointer<Operation>, _ destination: Vector128, _ source: Vector128) -> Vector128 {
-    guard let operation = VectorShuffle(rawValue: OperandForm(op).vector.operation) else { return destination }
-    return operation.made(destination, source, UInt8(truncatingIfNeeded: op.pointee.imm))
+  static func made(
+    _ operation: UInt8, _ destination: Vector128, _ source: Vector128, _ control: UInt8
+  ) -> Vector128 {
+    VectorShuffle(rawValue: operation).map { $0.made(destination, source, control) } ?? destination
   }
 
   @inline(__always)
@@ -84,6 +120,10 @@ extension VectorShuffle {
     case .selectHigh16: Vector128(source.x, source.y.selected16(control))
     case .pairOf32: Vector128(destination.selected32(control).x, source.selected32(control).y)
     case .pairOf64: Vector128(destination[Int(control & 1)], source[Int(control >> 1 & 1)])
+    case .select64: Vector128(source[Int(control & 1)], source[Int(control >> 1 & 1)])
+    case .selectEach32: destination.selectedEach32(source)
+    // Bit 1 of each control counts.
+    case .selectEach64: Vector128(destination[Int(source.x >> 1 & 1)], destination[Int(source.y >> 1 & 1)])
     case .selectBytes: destination.selectedBytes(source)
     case .alignRight: source.shiftedRight(below: destination, bytes: Int(control))
     case .insertSingle: destination.insertedSingle(source, control)
@@ -151,6 +191,11 @@ extension SIMD2<UInt64> {
     let a = lanes(SIMD4<UInt32>.self)
     return Vector128(
       lanes: SIMD4(a[Int(control & 3)], a[Int(control >> 2 & 3)], a[Int(control >> 4 & 3)], a[Int(control >> 6)]))
+  }
+
+  fileprivate func selectedEach32(_ control: Vector128) -> Vector128 {
+    let a = lanes(SIMD4<UInt32>.self)
+    return control.mapped(as: SIMD4<UInt32>.self) { a[Int($0 & 3)] }
   }
 
   fileprivate func selectedBytes(_ control: Vector128) -> Vector128 {

@@ -6,7 +6,7 @@ extension Processor {
     guard let operation = VectorString(rawValue: form.vector.operation) else { return }
     let control = UInt8(truncatingIfNeeded: op.pointee.imm)
     let isExplicit = operation == .explicitMask || operation == .explicitIndex
-    let second = try vectorSource(op, form)
+    let second = try vectorSource(op, form).low
     let a = StringOperand(
       xmm(op.pointee.dst), control,
       length: isExplicit ? register(Slot.rax, width: form.sourceWidth).signExtended(from: form.sourceWidth) : nil)
@@ -16,6 +16,7 @@ extension Processor {
     let matches = a.matches(b, control)
     if operation == .explicitMask || operation == .implicitMask {
       setXMM(0, control & 0x40 == 0 ? Vector128(UInt64(matches), 0) : b.spread(matches))
+      if form.vector.isVEX { s.pointee.vector.upper[0] = Vector128() }
     } else {
       let count = b.count
       let place =

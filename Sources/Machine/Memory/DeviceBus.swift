@@ -16,6 +16,21 @@ public protocol DeviceBus: AnyObject {
   /// Writes the low `width` (1, 2, 4 or 8) bytes of `value` to a device's registers.
   func writeRegister(_ address: GuestPhysical, width: Int, value: UInt64, processor: Int, now: UInt64)
 
+  /// Reads a model-specific register of a processor's local APIC: IA32_APIC_BASE, IA32_TSC_DEADLINE, or one of x2APIC
+  /// mode's (`MSR.extendedAPIC`); nil where that raises #GP.
+  func readLocalRegister(_ number: UInt32, processor: Int, now: UInt64) -> UInt64?
+
+  /// Writes one of the same; false where that raises #GP. Whether the processor has the feature, and the bits that
+  /// depend on its physical addresses, have been checked.
+  func writeLocalRegister(_ number: UInt32, value: UInt64, processor: Int, now: UInt64) -> Bool
+
+  /// CR8: bits 7:4 of the local APIC's task priority, which is there even where the APIC is disabled.
+  func taskPriority(processor: Int) -> UInt8
+  func setTaskPriority(_ value: UInt8, processor: Int, now: UInt64)
+
+  /// Tells by how much a processor's time stamp counter is ahead of the machine's clock now: its deadline follows it.
+  func setTimeStampOffset(_ offset: UInt64, processor: Int, now: UInt64)
+
   /// The earliest time at which some device wants `advance(to:)` again; `.max` when none does. It is asked for anew
   /// after every call to the bus.
   var nextDeadline: UInt64 { get }

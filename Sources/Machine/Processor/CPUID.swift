@@ -7,11 +7,11 @@ struct CPUIDLeaf: Equatable, Sendable {
 }
 
 extension Processor {
-  /// Leaf 0xd tells about XSAVE.
+  /// Leaf 0xd tells about XSAVE, leaf 0xb about identifiers of x2APIC mode.
   private var highestBasicLeaf: UInt32 {
     // What limits it is there for operating systems that read no further (SDM vol. 4, IA32_MISC_ENABLE, bit 22).
     if s.pointee.miscEnable & MiscEnable.limitCPUID != 0 { return 2 }
-    return features.contains(.xsave) ? 0xd : 7
+    return features.contains(.xsave) ? 0xd : features.contains(.x2apic) ? 0xb : 7
   }
   private static let highestExtendedLeaf: UInt32 = 0x8000_0008
 
@@ -37,11 +37,15 @@ extension Processor {
       return result
     case 1:
       var result = CPUIDLeaf(eax: signature)
-      // One logical processor, lines of 64 bytes for CLFLUSH, initial APIC ID 0.
-      result.ebx = 1 << 16 | (features.contains(.clflush) ? 8 << 8 : 0)
+      // Logical processors, lines of 64 bytes for CLFLUSH, the initial APIC ID.
+      result.ebx = UInt32(options.count & 0xff) << 16 | (features.contains(.clflush) ? 8 << 8 : 0)
+      result.ebx |= UInt32(index & 0xff) << 24
       result.ecx = features.bits(leaf: 1, .ecx)
       if s.pointee.cr4 & CR4.osXSAVE != 0 { result.ecx |= 1 << 27 }
       result.edx = features.bits(leaf: 1, .edx)
+      if !showsLocalAPIC { result.edx &= ~(1 << 9) }
+      // HTT: the number of logical processors in EBX means something.
+      if options.count > 1 { result.edx |= 1 << 28 }
       return result
     case 2:
       // One descriptor: the caches are told by leaf 4.
@@ -55,10 +59,9 @@ extension Processor {
       // OSPKE.
       if s.pointee.cr4 & CR4.protectionKeys != 0 { result.ecx |= 1 << 4 }
       return result
+    case 0xb: return features.contains(.x2apic) ? topologyLeaf(subleaf) : CPUIDLeaf()
     case 0xd:
-      // The components that XCR0 can have, and the size of XSAVE's area: that of FXSAVE and a header.
-      guard subleaf == 0, features.contains(.xsave) else { return CPUIDLeaf() }
-      return CPUIDLeaf(eax: 3, ebx: 576, ecx: 576)
+      return extendedStateLeaf(subleaf)
     default:
       return CPUIDLeaf()
     }
@@ -125,6 +128,20 @@ extension Processor {
       }
     }
     return CPUIDLeaf(eax: word(0), ebx: word(1), ecx: word(2), edx: word(3))
+  }
+
+  /// Leaf 0xb: one thread a core, all cores in one package; how far to shift an x2APIC identifier for the next level,
+  /// how many logical processors there are at the level, its number and type, and the identifier.
+  private func topologyLeaf(_ subleaf: UInt32) -> CPUIDLeaf {
+    let identifier = UInt32(truncatingIfNeeded: index)
+    let count = UInt32(truncatingIfNeeded: options.count)
+    switch subleaf {
+    case 0: return CPUIDLeaf(eax: 0, ebx: 1, ecx: 1 << 8, edx: identifier)
+    case 1:
+      let shift = UInt32(32 - (max(count, 1) - 1).leadingZeroBitCount)
+      return CPUIDLeaf(eax: shift, ebx: count, ecx: 2 << 8 | 1, edx: identifier)
+    default: return CPUIDLeaf(ecx: subleaf & 0xff, edx: identifier)
+    }
   }
 
   /// Leaf 4: the caches that the profile has, one a subleaf.

@@ -27,7 +27,7 @@ extension Processor {
     case 2: value = s.pointee.cr2
     case 3: value = s.pointee.cr3
     case 4: value = s.pointee.cr4
-    case 8: value = s.pointee.cr8
+    case 8: value = UInt64(bus.taskPriority(processor: index))
     default: throw raise(.invalidOpcode)
     }
     setRegister(op.pointee.dst, width: form.width, value)
@@ -222,7 +222,7 @@ extension Processor {
     case 3: completeCR3(value)
     case 4: completeCR4(value)
     case 8:
-      s.pointee.cr8 = value & 0xf
+      bus.setTaskPriority(UInt8(truncatingIfNeeded: value & 0xf), processor: index, now: now)
       deviceChanged()
     default: break
     }

@@ -39,6 +39,7 @@ extension Processor {
       throw error
     }
     commit(entry)
+    if event == .nonMaskable { s.pointee.blocksNonMaskable = true }
     // The handler of a debug exception may touch the debug registers (SDM vol. 3, 17.2.4).
     if case .exception(let exception) = event, exception.vector == 1 {
       s.pointee.debugRegisters[7] &= ~DR7.generalDetect
@@ -218,7 +219,7 @@ extension Processor {
   private func returnAddress(_ event: Event) -> UInt64 {
     let next: UInt64
     switch event {
-    case .exception, .interrupt: return s.pointee.rip
+    case .exception, .interrupt, .nonMaskable: return s.pointee.rip
     case .software(_, let length), .debugTrap(let length): next = s.pointee.rip &+ UInt64(length)
     }
     return s.pointee.codeSize == .bits64 ? next : next & 0xffff_ffff
@@ -229,7 +230,7 @@ extension Processor {
   private func flagsImage(_ event: Event) -> UInt64 {
     let flags = s.pointee.rflags
     switch event {
-    case .interrupt: return flags
+    case .interrupt, .nonMaskable: return flags
     case .software, .debugTrap: return flags & ~Flag.resume
     case .exception(let exception):
       switch exception.vector {
@@ -246,14 +247,17 @@ extension Event {
     switch self {
     case .exception(let exception): exception.vector
     case .interrupt(let vector): vector
+    case .nonMaskable: 2
     case .software(let vector, _): vector
     case .debugTrap: 1
     }
   }
 
   var isInterrupt: Bool {
-    if case .interrupt = self { return true }
-    return false
+    switch self {
+    case .interrupt, .nonMaskable: true
+    case .exception, .software, .debugTrap: false
+    }
   }
 
   /// INT n, INT3 and INTO may only use gates of their privilege.

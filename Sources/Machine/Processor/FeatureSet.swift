@@ -57,7 +57,7 @@
   public static let pks = FeatureSet(rawValue: 1 << 65)
   public static let pse36 = FeatureSet(rawValue: 1 << 66)
 
-  // Of the vector unit; those from SSE on lie side by side in the order of `VectorFeature`.
+  // Of the vector unit
   public static let fxsr = FeatureSet(rawValue: 1 << 48)
   public static let xsave = FeatureSet(rawValue: 1 << 49)
   public static let sse = FeatureSet(rawValue: 1 << 50)
@@ -66,6 +66,25 @@
   public static let ssse3 = FeatureSet(rawValue: 1 << 53)
   public static let sse41 = FeatureSet(rawValue: 1 << 54)
   public static let sse42 = FeatureSet(rawValue: 1 << 55)
+
+  public static let avx = FeatureSet(rawValue: 1 << 88)
+  public static let avx2 = FeatureSet(rawValue: 1 << 89)
+  public static let fma = FeatureSet(rawValue: 1 << 90)
+  public static let f16c = FeatureSet(rawValue: 1 << 91)
+  public static let aes = FeatureSet(rawValue: 1 << 92)
+  public static let pclmulqdq = FeatureSet(rawValue: 1 << 93)
+  public static let sha = FeatureSet(rawValue: 1 << 94)
+  public static let vaes = FeatureSet(rawValue: 1 << 95)
+  public static let vpclmulqdq = FeatureSet(rawValue: 1 << 96)
+  public static let xsaveopt = FeatureSet(rawValue: 1 << 97)
+  public static let xsavec = FeatureSet(rawValue: 1 << 98)
+  public static let xgetbv1 = FeatureSet(rawValue: 1 << 99)
+  public static let xsaves = FeatureSet(rawValue: 1 << 100)
+
+  // Of the local APIC.
+  public static let apic = FeatureSet(rawValue: 1 << 72)
+  public static let x2apic = FeatureSet(rawValue: 1 << 73)
+  public static let tscDeadlineTimer = FeatureSet(rawValue: 1 << 74)
 
   // Registers that are kept and checked, from bit 112.
   public static let mtrr = FeatureSet(rawValue: 1 << 112)
@@ -84,22 +103,26 @@
     public let summary: String
     public let feature: FeatureSet
     let leaf: UInt32
+    let subleaf: UInt32
     let register: Register
     let bit: UInt32
 
-    init(_ name: String, _ feature: FeatureSet, _ leaf: UInt32, _ register: Register, _ bit: UInt32, _ summary: String)
-    {
+    init(
+      _ name: String, _ feature: FeatureSet, _ leaf: UInt32, _ register: Register, _ bit: UInt32, _ summary: String,
+      subleaf: UInt32 = 0
+    ) {
       self.name = name
       self.summary = summary
       self.feature = feature
       self.leaf = leaf
+      self.subleaf = subleaf
       self.register = register
       self.bit = bit
     }
   }
 
   /// The registers in which CPUID has feature bits.
-  enum Register: Sendable { case ebx, ecx, edx }
+  enum Register: Sendable { case eax, ebx, ecx, edx }
 
   /// Every feature that can be shown, in CPUID's order (SDM vol. 2, CPUID; APM vol. 3, appendix E).
   public static let known: [Row] = [
@@ -110,6 +133,7 @@
     Row("pae", .pae, 1, .edx, 6, "physical addresses beyond 32 bits"),
     Row("mce", .mce, 1, .edx, 7, "machine-check exception, which nothing raises"),
     Row("cx8", .cx8, 1, .edx, 8, "CMPXCHG8B"),
+    Row("apic", .apic, 1, .edx, 9, "local APIC"),
     Row("sep", .sep, 1, .edx, 11, "SYSENTER and SYSEXIT"),
     Row("mtrr", .mtrr, 1, .edx, 12, "memory-type range registers"),
     Row("pge", .pge, 1, .edx, 13, "global pages"),
@@ -122,18 +146,26 @@
     Row("sse", .sse, 1, .edx, 25, "SSE"),
     Row("sse2", .sse2, 1, .edx, 26, "SSE2"),
     Row("pni", .sse3, 1, .ecx, 0, "SSE3"),
+    Row("pclmulqdq", .pclmulqdq, 1, .ecx, 1, "PCLMULQDQ"),
     Row("ssse3", .ssse3, 1, .ecx, 9, "SSSE3"),
+    Row("fma", .fma, 1, .ecx, 12, "fused multiplications and additions"),
     Row("sse4_1", .sse41, 1, .ecx, 19, "SSE4.1"),
     Row("sse4_2", .sse42, 1, .ecx, 20, "SSE4.2"),
+    Row("aes", .aes, 1, .ecx, 25, "AES"),
     Row("xsave", .xsave, 1, .ecx, 26, "XSAVE, XRSTOR, XGETBV and XSETBV"),
+    Row("avx", .avx, 1, .ecx, 28, "AVX"),
+    Row("f16c", .f16c, 1, .ecx, 29, "conversions of half precision"),
     Row("cx16", .cx16, 1, .ecx, 13, "CMPXCHG16B"),
     Row("pcid", .pcid, 1, .ecx, 17, "process-context identifiers"),
+    Row("x2apic", .x2apic, 1, .ecx, 21, "the local APIC's registers as model-specific registers"),
     Row("movbe", .movbe, 1, .ecx, 22, "MOVBE"),
     Row("popcnt", .popcnt, 1, .ecx, 23, "POPCNT"),
+    Row("tsc_deadline_timer", .tscDeadlineTimer, 1, .ecx, 24, "local APIC timer by a time stamp: IA32_TSC_DEADLINE"),
     Row("rdrand", .rdrand, 1, .ecx, 30, "RDRAND"),
     Row("fsgsbase", .fsgsbase, 7, .ebx, 0, "RDFSBASE and its kin"),
     Row("tsc_adjust", .tscAdjust, 7, .ebx, 1, "IA32_TSC_ADJUST"),
     Row("bmi1", .bmi1, 7, .ebx, 3, "ANDN, BEXTR, BLSI, BLSMSK, BLSR, TZCNT"),
+    Row("avx2", .avx2, 7, .ebx, 5, "AVX2"),
     Row("smep", .smep, 7, .ebx, 7, "no supervisor fetches from user pages"),
     Row("bmi2", .bmi2, 7, .ebx, 8, "BZHI, MULX, PDEP, PEXT, RORX, SARX, SHLX, SHRX"),
     Row("erms", .erms, 7, .ebx, 9, "fast REP MOVSB and STOSB"),
@@ -143,13 +175,20 @@
     Row("smap", .smap, 7, .ebx, 20, "no supervisor data accesses to user pages"),
     Row("clflushopt", .clflushopt, 7, .ebx, 23, "CLFLUSHOPT"),
     Row("clwb", .clwb, 7, .ebx, 24, "CLWB"),
+    Row("sha_ni", .sha, 7, .ebx, 29, "SHA-1 and SHA-256"),
     Row("umip", .umip, 7, .ecx, 2, "no SGDT, SIDT, SLDT, SMSW, STR outside ring 0"),
     Row("pku", .pku, 7, .ecx, 3, "protection keys of user pages"),
+    Row("vaes", .vaes, 7, .ecx, 9, "AES of 256 bits"),
+    Row("vpclmulqdq", .vpclmulqdq, 7, .ecx, 10, "PCLMULQDQ of 256 bits"),
     Row("la57", .la57, 7, .ecx, 16, "five-level paging"),
     Row("rdpid", .rdpid, 7, .ecx, 22, "RDPID"),
     Row("movdiri", .movdiri, 7, .ecx, 27, "MOVDIRI"),
     Row("pks", .pks, 7, .ecx, 31, "protection keys of supervisor pages"),
     Row("serialize", .serialize, 7, .edx, 14, "SERIALIZE"),
+    Row("xsaveopt", .xsaveopt, 0xd, .eax, 0, "XSAVEOPT", subleaf: 1),
+    Row("xsavec", .xsavec, 0xd, .eax, 1, "XSAVEC and the compacted format", subleaf: 1),
+    Row("xgetbv1", .xgetbv1, 0xd, .eax, 2, "XGETBV of what is in use", subleaf: 1),
+    Row("xsaves", .xsaves, 0xd, .eax, 3, "XSAVES, XRSTORS and IA32_XSS", subleaf: 1),
     Row("lahf_lm", .lahfLM, 0x8000_0001, .ecx, 0, "LAHF and SAHF in 64-bit mode"),
     Row("abm", .abm, 0x8000_0001, .ecx, 5, "LZCNT"),
     Row("3dnowprefetch", .prefetchW, 0x8000_0001, .ecx, 8, "PREFETCHW"),
@@ -175,9 +214,10 @@
   }
 
   /// The feature bits of one register of a CPUID leaf.
-  func bits(leaf: UInt32, _ register: Register) -> UInt32 {
+  func bits(leaf: UInt32, subleaf: UInt32 = 0, _ register: Register) -> UInt32 {
     FeatureSet.known.reduce(0) { bits, row in
-      row.leaf == leaf && row.register == register && contains(row.feature) ? bits | 1 << row.bit : bits
+      let isThere = row.leaf == leaf && row.subleaf == subleaf && row.register == register
+      return isThere && contains(row.feature) ? bits | 1 << row.bit : bits
     }
   }
 }

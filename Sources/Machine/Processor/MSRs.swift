@@ -5,7 +5,7 @@ extension Processor {
   func readMSR(_ op: UnsafePointer<Operation>) throws(Stopped) {
     try requireRing0()
     let number = UInt32(truncatingIfNeeded: s.pointee.slots[Int(Slot.rcx)])
-    guard let value = modelSpecificRegister(number) else {
+    guard let value = hasLocalRegister(number) ? readLocalRegister(number) : modelSpecificRegister(number) else {
       counters.unknownMSRs.note(number, isWrite: false)
       throw raise(.generalProtection(0))
     }
@@ -17,6 +17,7 @@ extension Processor {
     try requireRing0()
     let number = UInt32(truncatingIfNeeded: s.pointee.slots[Int(Slot.rcx)])
     let value = register(Slot.rax, width: 4) | register(Slot.rdx, width: 4) << 32
+    if hasLocalRegister(number) { return try writeLocalRegister(number, value) }
     switch validity(of: value, for: number) {
     case .valid: break
     case .invalid: throw raise(.generalProtection(0))
@@ -43,13 +44,13 @@ extension Processor {
     case MSR.timeStamp: return timeStamp
     // All that was ever added to the counter, which starts at 0, is the adjustment (SDM vol. 3, 17.17.3).
     case MSR.tscAdjust: return features.contains(.tscAdjust) ? state.tscOffset : nil
-    case MSR.apicBase: return state.apicBase
     case MSR.sysEnterCS: return features.contains(.sep) ? state.sysEnterCS : nil
     case MSR.sysEnterESP: return features.contains(.sep) ? state.sysEnterESP : nil
     case MSR.sysEnterEIP: return features.contains(.sep) ? state.sysEnterEIP : nil
     // AMD has no such register.
     case MSR.miscEnable: return profile.vendor == .intel ? state.miscEnable | MiscEnable.unavailable : nil
     case MSR.pat: return state.pat
+    case MSR.xss: return features.contains(.xsaves) ? state.xss : nil
     case MSR.efer: return features.contains(.lm) || features.contains(.nx) ? state.efer : nil
     case MSR.star: return features.contains(.syscall) ? state.star : nil
     case MSR.lstar: return features.contains(.syscall) ? state.lstar : nil
@@ -108,9 +109,7 @@ extension Processor {
     case MSR.pat:
       // Eight memory types of 0, 1, 4 to 7 (SDM vol. 3, 11.12.2).
       isValid = (0..<8).allSatisfy { [0, 1, 4, 5, 6, 7].contains((value >> (8 * $0)) & 0xff) }
-    case MSR.apicBase:
-      // BSP, EN and the address; bit 10 would be x2APIC.
-      isValid = value & ~(0xffff_ffff_ffff_f900 & ((1 << costs.physicalBits) - 1)) == 0
+    case MSR.xss: isValid = value & ~supportedSupervisorComponents == 0
     case MSR.supervisorKeys: isValid = value >> 32 == 0
     case MSR.tscAux:
       // AMD ignores the upper half, Intel reserves it.
@@ -149,14 +148,14 @@ extension Processor {
   /// drops no translation (SDM vol. 3, 4.10.4).
   public func completeMSRWrite(number: UInt32, value: UInt64) {
     switch number {
-    case MSR.timeStamp: s.pointee.tscOffset = value &- now
-    case MSR.tscAdjust: s.pointee.tscOffset = value
-    case MSR.apicBase: s.pointee.apicBase = value
+    case MSR.timeStamp: setTimeStampOffset(value &- now)
+    case MSR.tscAdjust: setTimeStampOffset(value)
     case MSR.sysEnterCS: s.pointee.sysEnterCS = value
     case MSR.sysEnterESP: s.pointee.sysEnterESP = value
     case MSR.sysEnterEIP: s.pointee.sysEnterEIP = value
     case MSR.miscEnable: s.pointee.miscEnable = value & MiscEnable.writable
     case MSR.pat: s.pointee.pat = value
+    case MSR.xss: s.pointee.xss = value
     case MSR.efer:
       let active = s.pointee.efer & EFER.longModeActive
       s.pointee.efer = value & ~EFER.longModeActive | active
@@ -179,6 +178,12 @@ extension Processor {
         s.pointee.machineCheck[number] = value
       }
     }
+  }
+
+  private func setTimeStampOffset(_ offset: UInt64) {
+    s.pointee.tscOffset = offset
+    bus.setTimeStampOffset(offset, processor: index, now: now)
+    deviceChanged()
   }
 
   /// The guest's time stamp counter.

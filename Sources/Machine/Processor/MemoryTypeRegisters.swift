@@ -75,7 +75,8 @@
   }
 
   public static func == (left: MemoryTypeRegisters, right: MemoryTypeRegisters) -> Bool {
-    left.defaultType == right.defaultType && left.variable.indices.allSatisfy { left.variable[$0] == right.variable[$0] }
+    left.defaultType == right.defaultType
+      && left.variable.indices.allSatisfy { left.variable[$0] == right.variable[$0] }
       && left.fixed.indices.allSatisfy { left.fixed[$0] == right.fixed[$0] }
   }
 }

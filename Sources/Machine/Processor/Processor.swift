@@ -89,7 +89,6 @@ public final class Processor {
   var stop = Stop.none
   /// Where the value of a slow load is left.
   let loaded: UnsafeMutablePointer<UInt64>
-  var loadedHigh: UInt64 = 0
   /// The event in delivery, so that a fault in the middle of it is told with it.
   var delivering: Event?
   /// Stores to granted device registers, for the exit.
@@ -118,8 +117,8 @@ public final class Processor {
     costs = HotCosts(profile)
     s = .allocate(capacity: 1)
     s.initialize(to: ProcessorState())
-    loaded = .allocate(capacity: 1)
-    loaded.initialize(to: 0)
+    loaded = .allocate(capacity: 2)
+    loaded.initialize(repeating: 0, count: 2)
     causes = .allocate(capacity: Cause.count)
     causes.initialize(repeating: 0, count: Cause.count)
     translation = TranslationUnit(profile: profile, options: options)
@@ -188,6 +187,8 @@ public final class Processor {
 public struct ProcessorOptions: Sendable {
   /// The processor's number, from 0; 0 is the bootstrap processor.
   public var index = 0
+  /// How many processors the machine has.
+  public var count = 1
   public var clock = ClockSource.cycles
   /// The greatest number of instructions in a block, 1 ... 64.
   public var blockLength = 64

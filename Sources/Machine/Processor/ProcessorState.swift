@@ -34,6 +34,8 @@
   /// Causes of the debug trap that is due at the next instruction boundary, as bits of DR6 (the VMCS's pending debug
   /// exceptions).
   public var pendingDebug: UInt64
+  /// An NMI is being handled: another one waits for IRET (SDM vol. 3, 6.7.1).
+  public var blocksNonMaskable: Bool
   /// In HLT, waiting for an interrupt.
   public var isHalted: Bool
   /// A triple fault has happened; nothing runs any more.
@@ -49,8 +51,9 @@
   public var cr2: UInt64
   public var cr3: UInt64
   public var cr4: UInt64
-  public var cr8: UInt64
   public var xcr0: UInt64
+  /// IA32_XSS: the supervisor's components of XSAVES.
+  public var xss: UInt64
   public var efer: UInt64
   /// The PDPTE registers, loaded under PAE paging.
   public var directoryPointers: DirectoryPointers
@@ -71,7 +74,6 @@
   public var sysEnterESP: UInt64
   public var sysEnterEIP: UInt64
   public var pat: UInt64
-  public var apicBase: UInt64
   public var miscEnable: UInt64
   public var memoryTypes: MemoryTypeRegisters
   public var machineCheck: MachineCheckRegisters
@@ -99,6 +101,7 @@
     interruptShadow = .max
     stackShadow = .max
     pendingDebug = 0
+    blocksNonMaskable = false
     isHalted = false
     isShutDown = false
     segments = InlineArray(repeating: Segment(selector: 0, base: 0, limit: 0xffff, attributes: 0x93))
@@ -112,8 +115,8 @@
     cr2 = 0
     cr3 = 0
     cr4 = 0
-    cr8 = 0
     xcr0 = 1
+    xss = 0
     efer = 0
     directoryPointers = DirectoryPointers()
     debugRegisters = InlineArray(repeating: 0)
@@ -131,7 +134,6 @@
     sysEnterESP = 0
     sysEnterEIP = 0
     pat = 0x0007_0406_0007_0406
-    apicBase = 0xfee0_0900
     miscEnable = MiscEnable.fastStrings
     memoryTypes = MemoryTypeRegisters()
     machineCheck = MachineCheckRegisters()

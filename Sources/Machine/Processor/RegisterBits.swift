@@ -113,6 +113,10 @@ public enum MSR {
   public static let miscEnable: UInt32 = 0x1a0
   public static let pat: UInt32 = 0x277
   public static let mtrrDefault: UInt32 = 0x2ff
+  public static let xss: UInt32 = 0xda0
+  public static let timeStampDeadline: UInt32 = 0x6e0
+  /// The local APIC's registers in x2APIC mode.
+  public static let extendedAPIC: ClosedRange<UInt32> = 0x800...0x8ff
   /// IA32_PKRS.
   public static let supervisorKeys: UInt32 = 0x6e1
   public static let efer: UInt32 = 0xc000_0080

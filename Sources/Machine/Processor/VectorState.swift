@@ -1,15 +1,28 @@
 /// 128 bits of a vector register, low half first; instructions look at it as lanes of their element.
 public typealias Vector128 = SIMD2<UInt64>
 
-/// The registers of the vector unit and of the x87: what FXSAVE saves.
+/// A vector register whole: most instructions do the same in both halves.
+@frozen public struct Vector256: Equatable, Sendable {
+  public var low: Vector128
+  public var high: Vector128
+
+  @inlinable public init(_ low: Vector128 = Vector128(), _ high: Vector128 = Vector128()) {
+    self.low = low
+    self.high = high
+  }
+}
+
+/// The registers of the vector unit and of the x87: what XSAVE saves.
 @frozen public struct VectorState: Sendable {
-  /// XMM0 to XMM15. The upper halves of YMM would be an array of their own, as XSAVE has them.
+  /// XMM0 to XMM15, and the upper halves of YMM0 to YMM15, apart as XSAVE has them.
   public var xmm: InlineArray<16, Vector128>
+  public var upper: InlineArray<16, Vector128>
   public var mxcsr: UInt32
   public var x87: X87State
 
   public init() {
     xmm = InlineArray(repeating: Vector128())
+    upper = InlineArray(repeating: Vector128())
     mxcsr = MXCSR.initial
     x87 = X87State()
   }
@@ -35,6 +48,14 @@ public typealias Vector128 = SIMD2<UInt64>
     instructionPointer = 0
     dataPointer = 0
     registers = InlineArray(repeating: Vector128())
+  }
+
+  /// Whether the state is the one that XRSTOR calls initial (SDM vol. 1, 13.6).
+  var isInitial: Bool {
+    var contents = Vector128()
+    for index in registers.indices { contents |= registers[index] }
+    return control == 0x37f && status == 0 && tags == 0 && opcode == 0 && instructionPointer == 0 && dataPointer == 0
+      && contents == Vector128()
   }
 }
 

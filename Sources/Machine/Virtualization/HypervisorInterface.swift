@@ -36,6 +36,15 @@ extension Processor {
   /// Whether the guest would take an external interrupt before its next instruction.
   public var canTakeInterrupt: Bool { interruptsEnabled && s.pointee.interruptShadow != s.pointee.retired }
 
+  /// Whether the guest would take an NMI before its next instruction. What holds off interrupts after STI and MOV SS
+  /// holds off NMIs too (SDM vol. 3, 6.8.3; table 25-3).
+  public var canTakeNonMaskable: Bool {
+    !s.pointee.blocksNonMaskable && s.pointee.interruptShadow != s.pointee.retired
+  }
+
+  /// An IRET that lets NMIs come again has faulted.
+  public func unblockNonMaskable() { s.pointee.blocksNonMaskable = false }
+
   /// The debug trap that is due after the last instruction, with DR6 as its handler finds it; nil where none is. The
   /// hypervisor injects it after an instruction that it completed.
   public func takeDebugTrap() -> Event? {

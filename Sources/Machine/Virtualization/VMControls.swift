@@ -74,6 +74,8 @@ public enum Event: Equatable, Sendable {
   case exception(GuestException)
   /// An external interrupt.
   case interrupt(UInt8)
+  /// NMI, vector 2: until IRET no other one is delivered.
+  case nonMaskable
   /// INT n, INT3 and INTO: RIP is saved after the instruction, `length` bytes on; the gate's DPL is checked.
   case software(vector: UInt8, length: UInt8)
   /// INT1 (F1), a software interrupt that no gate's DPL stops.

@@ -29,6 +29,8 @@ public struct VMExit: Equatable, Sendable {
   /// The event that was being delivered when the fault happened: to be injected again once the fault is resolved, so
   /// that it never becomes a double fault.
   public var delivering: Event?
+  /// The instruction is an IRET that would let NMIs come again: if the fault is the guest's own, it has.
+  public var unblocksNonMaskable = false
   /// After `assisted`: the device stores that were granted.
   public var stored: [Stored] = []
 

@@ -1,6 +1,6 @@
 # How each machine boots an image of kvm-unit-tests. Sourced by `run`.
 
-penumbra=.build/release/penumbra
+penumbra=${PENUMBRA:-.build/release/penumbra}
 work=.build/conformance
 
 trim() { sed -E 's/^ +| +$//g' <<< "$1"; }

@@ -6,9 +6,6 @@ extension Lowering {
   /// debug registers.
   private var nativeWidth: Int { is64 ? 8 : 4 }
 
-  /// The general register that ModRM.rm names.
-  private var registerOfRM: UInt8 { encoding.modRM & 7 | (encoding.rex & 1) << 3 }
-
   /// MOV with control and debug registers. ModRM.mod is ignored, so everything is taken from the bytes.
   mutating func moveSystemRegister() -> Outcome {
     let number = UInt16(encoding.reg | (encoding.rex & 4) << 1)

@@ -7,7 +7,7 @@ extension Lowering {
   mutating func vectorInstruction() -> Outcome? {
     let row: VectorRow?
     switch encoding.map {
-    case .primary: return x87Control()
+    case .primary: return x87()
     case .secondary:
       if encoding.opcode == 0xae || encoding.opcode == 0xc7 { return extendedState() }
       row = .secondary(encoding)
@@ -15,7 +15,10 @@ extension Lowering {
     case .map3A: row = .map3A(encoding)
     case .vector: return behindVEX()
     }
-    guard let row else { return isVectorOpcode ? .invalid : nil }
+    guard let row else {
+      if let outcome = mmx() { return outcome }
+      return isVectorOpcode ? .invalid : nil
+    }
     return lower(row)
   }
 
@@ -38,16 +41,12 @@ extension Lowering {
     return state(encoding.reg == 2 ? .loadMXCSR : .storeMXCSR, isVEX: true)
   }
 
-  /// Whether an opcode is a vector instruction with another prefix, and nothing with this one. Without a prefix it may
-  /// be MMX's.
+  /// Whether an opcode is a vector instruction with another prefix, and nothing with this one.
   private var isVectorOpcode: Bool {
     let prefix = MandatoryPrefix(encoding)
     guard encoding.map == .secondary, prefix != .none else { return false }
     switch encoding.opcode {
-    // MMX takes part in these: CVTPI2PD, CVTTPD2PI, CVTPD2PI; MOVQ2DQ, MOVDQ2Q.
-    case 0x2a, 0x2c, 0x2d: return false
-    case 0xd6: return false
-    case 0x10...0x17, 0x28...0x2f, 0x50...0x76, 0x7c...0x7f, 0xc2, 0xc4...0xc6, 0xd0...0xfe: return true
+    case 0x10...0x17, 0x28...0x2f, 0x50...0x77, 0x7c...0x7f, 0xc2, 0xc4...0xc6, 0xd0...0xfe: return true
     default: return false
     }
   }
@@ -115,11 +114,13 @@ extension Lowering {
     return true
   }
 
-  private var registerOfReg: UInt8 { encoding.reg | (encoding.rex & 4) << 1 }
-  private var registerOfRM: UInt8 { encoding.modRM & 7 | (encoding.rex & 1) << 3 }
+  /// The register that ModRM.reg names.
+  var registerOfReg: UInt8 { encoding.reg | (encoding.rex & 4) << 1 }
+  /// The register that ModRM.rm names.
+  var registerOfRM: UInt8 { encoding.modRM & 7 | (encoding.rex & 1) << 3 }
 
   /// The memory operand that ModRM and SIB name (SDM vol. 2, tables 2-1 to 2-3).
-  private func memoryOfRM() -> DecodedOperand {
+  func memoryOfRM() -> DecodedOperand {
     var operand = DecodedOperand()
     operand.kind = DecodedOperandMemory
     operand.value = encoding.displacement(bytes)
@@ -175,39 +176,15 @@ extension Lowering {
     }
   }
 
-  /// FNINIT, FNCLEX, FLDCW, FNSTCW, FNSTSW, FWAIT.
-  private mutating func x87Control() -> Outcome? {
-    switch (encoding.opcode, encoding.isRegisterForm) {
-    case (0x9b, _): return state(.wait)
-    case (0xd9, false) where encoding.reg == 5: return state(.loadControl, width: 2)
-    case (0xd9, false) where encoding.reg == 7: return state(.storeControl, width: 2)
-    case (0xdb, true) where encoding.modRM == 0xe2: return state(.clearExceptions)
-    case (0xdb, true) where encoding.modRM == 0xe3: return state(.initialize)
-    case (0xdd, false) where encoding.reg == 7: return state(.storeStatus, width: 2)
-    case (0xdf, true) where encoding.modRM == 0xe0: return state(.storeStatus, width: 2)
-    default: return nil
-    }
-  }
-
   private mutating func state(
-    _ operation: ExtendedStateOperation, width: Int = 1, isVEX: Bool = false, terminal: Bool = false
+    _ operation: ExtendedStateOperation, isVEX: Bool = false, terminal: Bool = false
   ) -> Outcome {
-    var operands = Operands()
-    if encoding.hasModRM {
-      if encoding.isRegisterForm {
-        // FNSTSW AX alone names a register.
-        operands.shape = operation == .storeStatus ? .r : .none
-        operands.dst = Slot.rax
-      } else {
-        guard let memory = memory(memoryOfRM()) else { return .invalid }
-        operands.memory = memory
-        operands.shape = .m
-      }
-    }
+    guard let memory = memory(memoryOfRM()) else { return .invalid }
     var form = VectorForm(operation.rawValue, .sse)
     form.isVEX = isVEX
     return callout(
-      .extendedState, terminal: terminal, operands, width: width, sourceWidth: encoding.isWide ? 8 : 4, vector: form,
+      .extendedState, terminal: terminal, Operands(shape: .m, memory: memory), width: 1,
+      sourceWidth: encoding.isWide ? 8 : 4, vector: form,
       cost: .microcoded)
   }
 }

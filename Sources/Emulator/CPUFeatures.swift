@@ -5,11 +5,11 @@ public enum CPUFeatures {
   /// Every name that a profile may list, sorted. Those that `FeatureSet` lacks stay hidden from the guest.
   public static let known = """
     3dnowprefetch abm adx aes apic arat avx avx2 bmi1 bmi2 clflush clflushopt clwb clzero cmov cmp_legacy constant_tsc \
-    cpuid cx16 cx8 de erms f16c fma fpu fsgsbase fsrm fxsr fxsr_opt ht hypervisor invpcid la57 lahf_lm lm mca mce \
+    cpuid cx16 cx8 de erms f16c fdp_excptn_only fma fpu fsgsbase fsrm fxsr fxsr_opt ht hypervisor invpcid la57 lahf_lm lm mca mce \
     misalignsse mmx mmxext monitor movbe movdir64b movdiri msr mtrr nonstop_tsc nopl nx ospke osxsave pae pat pcid \
     pclmulqdq pdcm pdpe1gb pge pku pks pni popcnt pse pse36 rdpid rdpru rdrand rdseed rdtscp rep_good sep serialize \
     sha_ni smap smep ss sse sse2 sse4_1 sse4_2 sse4a ssse3 syscall tsc tsc_adjust tsc_deadline_timer umip vaes vme \
-    vpclmulqdq wbnoinvd x2apic xgetbv1 xsave xsavec xsaveopt xsaves
+    vpclmulqdq wbnoinvd x2apic xgetbv1 xsave xsavec xsaveerptr xsaveopt xsaves zero_fcs_fds
     """.split(separator: " ").map(String.init).sorted()
 
   /// What stands in a profile for all that Penumbra implements.

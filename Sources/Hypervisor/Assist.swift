@@ -63,7 +63,10 @@ extension Hypervisor {
   func finishAssist(_ exit: VMExit) {
     guard let finished = assist else { return }
     for store in exit.stored {
-      guard let device = finished.devices.first(where: { $0.isWrite && $0.linear == store.address && $0.width == store.width }) else { continue }
+      let match = finished.devices.first {
+        $0.isWrite && $0.linear == store.address && $0.width == store.width
+      }
+      guard let device = match else { continue }
       bus.writeRegister(
         device.physical, width: Int(store.width), value: store.value, processor: processor.index,
         now: processor.guestTime)

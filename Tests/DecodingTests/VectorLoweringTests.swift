@@ -46,9 +46,20 @@ struct VectorLoweringTests {
     #expect(shift.form.shape == .ri && shift.last.dst == 10 && shift.last.imm == 0x81)
   }
 
-  @Test func `MMX is named, and what is nothing is undefined`() {
-    #expect(Decoded([0x0f, 0x6f, 0xc8]).result == .unsupported(mnemonic: "movq", length: 3))
-    #expect(Decoded([0x0f, 0x2a, 0xc8]).result == .unsupported(mnemonic: "cvtpi2ps", length: 3))
+  @Test func `MMX is told by its want of a prefix, and what is nothing is undefined`() {
+    #expect(Decoded([0x0f, 0x6f, 0xc8]).callout == .mmxMove && Decoded([0x0f, 0x6f, 0x08]).form.width == 8)
+    #expect(Decoded([0x0f, 0x2a, 0xc8]).callout == .mmxConvert)
+    #expect(Decoded([0x66, 0x0f, 0x2d, 0x08]).form.width == 16)
+    #expect(Decoded([0x0f, 0x60, 0x08]).form.width == 4 && Decoded([0x0f, 0x68, 0x08]).form.width == 8)
+    #expect(Decoded([0x0f, 0x38, 0x01, 0xca]).callout == .mmxInteger)
+    #expect(Decoded([0x0f, 0x3a, 0x0f, 0xca, 3]).callout == .mmxShuffle)
+    #expect(Decoded([0xf3, 0x0f, 0xd6, 0xca]).callout == .mmxMove)
+    for none in [[0x0f, 0x6c, 0xca], [0x0f, 0x6d, 0xca], [0x0f, 0x73, 0xda, 1], [0x0f, 0x73, 0xfa, 1]] as [[UInt8]] {
+      #expect(Decoded(none).result == .invalid, "\(none)")
+    }
+    for none in [[0x66, 0x0f, 0x77], [0x0f, 0xe7, 0xca], [0x0f, 0xd7, 0x08], [0xf3, 0x0f, 0xd6, 0x08]] as [[UInt8]] {
+      #expect(Decoded(none).result == .invalid, "\(none)")
+    }
     #expect(Decoded([0xf2, 0x0f, 0x6f, 0xc8]).result == .invalid)
     #expect(Decoded([0xf3, 0x0f, 0x54, 0xc8]).result == .invalid)
     #expect(Decoded([0xf3, 0x0f, 0xae, 0x27]).result == .invalid)

@@ -10,13 +10,11 @@ import Machine
 ///
 /// The test suite makes the bytes from seeds, the fuzzer (Tests/Fuzz) from what it learns.
 struct RandomGuest {
-  /// What the guest starts in: 64-bit code, compatibility code, and 32-bit code without paging; real mode, and 32-bit
-  /// code with PAE and with 32-bit paging.
+  /// The code that the guest starts in.
   enum Mode: UInt8, CaseIterable {
-    case bits64, compatibility, bits32, real, extended, paged
+    case bits64, compatibility, bits32, real
 
     var isLong: Bool { self == .bits64 || self == .compatibility }
-    var isPaged: Bool { self != .bits32 && self != .real }
   }
 
   /// How the guest's memory is virtualised.
@@ -25,6 +23,9 @@ struct RandomGuest {
   var mode: Mode
   /// Whether pointers and ports of devices are among the registers' values.
   var touchesDevices: Bool
+  /// How its memory is paged: with five levels instead of four in long mode, not at all or in one of two ways in 32-bit
+  /// code.
+  var paging: PagingMode
   /// Whether the leaf entries of the page tables are as arbitrary as the code.
   var wildTables: Bool
   private var bytes: Bytes
@@ -34,6 +35,12 @@ struct RandomGuest {
   enum Place {
     static let memory: UInt64 = 2 << 20
     static let tables: UInt64 = 0x1000
+    /// Above those: the table of five levels, the PDPTEs of PAE paging.
+    static let fifthTable: UInt64 = 0x5000
+    static let directoryPointers: UInt64 = 0x5800
+    /// Page directory and table of 32-bit paging.
+    static let narrowDirectory: UInt64 = 0x6000
+    static let narrowTable: UInt64 = 0x7000
     static let idt: UInt64 = 0x8000
     static let gdt: UInt64 = 0x9000
     static let task: UInt64 = 0xa000
@@ -49,10 +56,17 @@ struct RandomGuest {
   init(_ input: [UInt8]) {
     bytes = Bytes(input)
     let choice = bytes.next()
-    let others: [Mode] = [.bits64, .real, .extended, .paged]
-    mode = choice & 3 == 3 ? others[Int(choice >> 3 & 3)] : Mode(rawValue: choice & 3) ?? .bits64
+    // Of the fourth kind half is real mode.
+    mode = choice & 3 != 3 ? Mode(rawValue: choice & 3) ?? .bits64 : choice & 0x20 == 0 ? .bits64 : .real
     wildTables = choice & 4 != 0
     touchesDevices = choice & 0x80 != 0
+    let ways: [PagingMode] =
+      switch mode {
+      case .real: [.off]
+      case .bits32: [.off, .narrow, .pae, .narrow]
+      case .bits64, .compatibility: [.levels4, .levels5]
+      }
+    paging = ways[Int(choice >> 3) % ways.count]
     // The input over and over: a fuzzer's inputs are short.
     let rest = input.isEmpty ? [0x90] : input
     code = (0..<Place.codeSize).map { rest[$0 % rest.count] }
@@ -182,25 +196,18 @@ struct RandomGuest {
     }
 
     let level = Place.tables
+    put([level + 0x1007], at: level)
+    put([level + 0x2007], at: level + 0x1000)
     // One table of 4 KiB pages, and a large page over the same memory.
-    let pages = (0..<512).map { entry(of: $0, &bytes) }
-    switch mode {
-    case .paged:
-      func halves(_ entries: [UInt64]) -> [UInt64] {
-        stride(from: 0, to: entries.count, by: 2).map { entries[$0] & 0xffff_ffff | entries[$0 + 1] << 32 }
-      }
-      put(halves([level + 0x2007, 0x87]), at: level)
-      put(halves(pages), at: level + 0x2000)
-    case .extended:
-      put([level + 0x1001], at: level)
-      put([level + 0x3007, 0x87], at: level + 0x1000)
-      put(pages, at: level + 0x3000)
-    case .bits64, .compatibility, .bits32, .real:
-      put([level + 0x1007], at: level)
-      put([level + 0x2007], at: level + 0x1000)
-      put([level + 0x3007, 0x87], at: level + 0x2000)
-      put(pages, at: level + 0x3000)
-    }
+    put([level + 0x3007, 0x87], at: level + 0x2000)
+    let entries = (0..<512).map { entry(of: $0, &bytes) }
+    put(entries, at: level + 0x3000)
+    put([level + 7], at: Place.fifthTable)
+    put([level + 0x2001], at: Place.directoryPointers)
+    // A table for the first 4 MiB, of which the second half is the first again, and a page of 4 MiB.
+    put([Place.narrowTable + 7 | 0x87 << 32], at: Place.narrowDirectory)
+    func pair(_ number: Int) -> UInt64 { entries[number % 512] & 0xffff_ffff | entries[(number + 1) % 512] << 32 }
+    put(stride(from: 0, to: 1024, by: 2).map(pair), at: Place.narrowTable)
 
     // Null; 64-bit code, data for ring 0; compatibility code; 16-bit code, not present; data and 64-bit code for
     // ring 3; the task, in two.
@@ -293,7 +300,7 @@ struct RandomGuest {
     let window = Place.memory - UInt64(Self.deviceRegisters.count) << 12
     for slot in [Slot.rbx, Slot.rsi, Slot.rdi] where bytes.next() & 1 == 0 {
       let page = Int(bytes.next()) % Self.deviceRegisters.count
-      let base = mode.isPaged ? window + UInt64(page) << 12 : Self.deviceRegisters[page]
+      let base = paging != .off ? window + UInt64(page) << 12 : Self.deviceRegisters[page]
       state.slots[Int(slot)] = base + UInt64(bytes.next()) << 4
     }
     state.slots[Int(Slot.rdx)] = Self.devicePorts[Int(bytes.next()) % Self.devicePorts.count]
@@ -354,14 +361,24 @@ struct RandomGuest {
 
     state.cr0 = CR0.protectionEnable | CR0.extensionType
     if choice & 0x20 != 0 { state.cr0 |= CR0.writeProtect | CR0.alignmentMask }
-    if mode.isPaged {
+    if paging != .off {
       state.cr0 |= CR0.paging
-      state.cr3 = Place.tables
-      state.cr4 =
-        (mode == .paged ? CR4.pageSizeExtensions : CR4.physicalAddressExtension)
-        | (choice & 0x40 != 0 ? CR4.pageGlobal | CR4.smep : 0)
-      state.efer = EFER.systemCall | (mode.isLong ? EFER.longModeEnable | EFER.longModeActive : 0)
+      state.cr4 = choice & 0x40 != 0 ? CR4.pageGlobal | CR4.smep : 0
       if choice & 0x80 != 0 { state.efer |= EFER.noExecute }
+    }
+    switch paging {
+    case .off: break
+    case .narrow:
+      state.cr3 = Place.narrowDirectory
+      state.cr4 |= CR4.pageSizeExtensions
+    case .pae:
+      state.cr3 = Place.directoryPointers
+      state.cr4 |= CR4.physicalAddressExtension
+      state.directoryPointers = DirectoryPointers(Place.tables + 0x2001)
+    case .levels4, .levels5:
+      state.cr3 = paging == .levels5 ? Place.fifthTable : Place.tables
+      state.cr4 |= CR4.physicalAddressExtension | (paging == .levels5 ? CR4.la57 : 0)
+      state.efer |= EFER.longModeEnable | EFER.longModeActive | EFER.systemCall
     }
     processor.state = state
     // As after a reset nothing is cached.

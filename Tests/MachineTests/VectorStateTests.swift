@@ -2,14 +2,14 @@ import Machine
 import Support
 import Testing
 
-/// FXSAVE, XSAVE, MXCSR and the x87 instructions of kernels' first steps.
+/// FXSAVE, XSAVE, MXCSR and the x87's control word.
 struct VectorStateTests {
   /// A machine with numbers in its vector registers.
   private static func machine(_ code: [UInt8], _ change: (inout ProcessorState) -> Void = { _ in }) -> TinyMachine {
     VectorExceptionTests.machine(code) { state in
       for number in 0..<16 { state.vector.xmm[number] = Vector128(UInt64(number) + 1, UInt64(number) << 32) }
       state.vector.mxcsr = 0x1fa0
-      state.vector.x87.registers[3] = Vector128(0x1234, 0x5678)
+      state.vector.x87.registers[3] = ExtendedReal(significand: 0x1234, head: 0x5678)
       change(&state)
     }
   }
@@ -34,7 +34,7 @@ struct VectorStateTests {
     machine.run(1)
     let vector = machine.processor.state.vector
     #expect(vector.xmm[15] == Vector128(99, 15 << 32) && vector.xmm[14] == Vector128(15, 14 << 32))
-    #expect(vector.mxcsr == 0x1f80 && vector.x87.registers[3] == Vector128(0x1234, 0x5678))
+    #expect(vector.mxcsr == 0x1f80 && vector.x87.registers[3] == ExtendedReal(significand: 0x1234, head: 0x5678))
   }
 
   @Test func `reserved bits of MXCSR are refused`() {
@@ -71,7 +71,7 @@ struct VectorStateTests {
     let vector = machine.processor.state.vector
     #expect(vector.xmm[1] == Vector128(2, 1 << 32))
     // What the header has not is initial.
-    #expect(vector.x87.registers[3] == Vector128())
+    #expect(vector.x87.registers[3] == ExtendedReal())
   }
 
   @Test func `XRSTOR refuses headers that say what XCR0 has not`() {
@@ -110,7 +110,7 @@ struct VectorStateTests {
       0xdb, 0xe3, 0xd9, 0x3f, 0xd9, 0x6f, 2, 0xd9, 0x7f, 4, 0xdf, 0xe0, 0xdd, 0x7f, 6, 0x9b, 0xdb, 0xe2,
     ]) { state in
       state.vector.x87.control = 0
-      state.vector.x87.status = 0xbfff
+      state.vector.x87.statusWord = 0xbfff
       state.slots[Int(Slot.rax)] = .max
     }
     machine.guest.setWord(0xffff_ffff_ffff_0000, atPhysical: 0x2000)

@@ -116,8 +116,6 @@ extension Hypervisor {
       if level > path.leafLevel {
         let guestEntry = path.entries[level]
         above = above & TableFormat.ordinary(noExecute: noExecute).permissions(guestEntry)
-        // Of an entry that leads to a table these bits mean nothing.
-        above.key = 0
         gfn = (guestEntry & EntryBit.frameMask) >> 12
         // A page table of 32-bit paging covers 4 MiB, its shadow half of it.
         let quadrant = shadow!.pool[page].role.isNarrow ? Int(address.rawValue >> 21 & 1) : 0

@@ -95,10 +95,11 @@ extension Hypervisor {
     if page.role.reserves(guestEntry) {
       return "stands for a guest entry with reserved bits"
     }
-    let access = page.role.access & TableFormat.ordinary(noExecute: page.role.noExecute).permissions(guestEntry)
+    var access = page.role.access & TableFormat.ordinary(noExecute: page.role.noExecute).permissions(guestEntry)
     let isGuestLeaf = layout.isLeaf(guestEntry, level: level)
     var gfn = (guestEntry & EntryBit.frameMask) >> 12
     if isGuestLeaf {
+      access.key = EntryBit.key(guestEntry)
       // The second of two entries for 4 MiB maps the second half.
       gfn = layout.page(guestEntry, level: level) >> 12 + (layout.isNarrow && level > 1 ? UInt64(offset & 1) * span : 0)
     }
@@ -113,15 +114,14 @@ extension Hypervisor {
       return "leads to the wrong shadow page"
     }
     if isGuestLeaf {
+      access.key = EntryBit.key(guestEntry)
       if child.role.access.writable && guestEntry & EntryBit.dirty == 0 { return "leads to writable entries without D" }
       return allows(access, child.role.access) || poses(page.role, access, child.role.access) ? nil : "permits too much"
     }
     if layout.isNarrow && !isGuestLeaf && child.role.quadrant != offset & 1 {
       return "leads to the other half of the guest's table"
     }
-    var passed = access
-    passed.key = 0
-    return child.role.access == passed ? nil : "leads to a shadow page with other permissions"
+    return child.role.access == access ? nil : "leads to a shadow page with other permissions"
   }
 
   private func allows(_ most: PagePermissions, _ given: PagePermissions) -> Bool {

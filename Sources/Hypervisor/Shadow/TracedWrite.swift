@@ -94,7 +94,7 @@ extension Hypervisor {
     // Memory that was never touched stays so.
     let physical = GuestPhysical(guestEntry & EntryBit.frameMask)
     guard let mapped = guest.map.lookup(physical) else { return .none }
-    var access = role.access & TableFormat.ordinary(noExecute: role.noExecute).permissions(guestEntry)
+    var access = role.access & TableFormat.ordinary(noExecute: role.noExecute).leafPermissions(guestEntry)
     if guestEntry & EntryBit.dirty == 0 || shadow!.pool.isGuarded(physical.frame) { access.writable = false }
     return ShadowEntry(mapping: mapped.address, access, level: 1)
   }

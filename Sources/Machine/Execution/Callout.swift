@@ -50,6 +50,10 @@
   // Vectors, a family each (VectorOperation.swift): `OperandForm.vector` has the operation
   case vectorMove, vectorShuffle, vectorInteger, vectorFloat, vectorConvert, vectorString, extendedState
   case vectorFused, vectorPermute, vectorCipher
+  /// The x87 (Instructions/X87): `OperandForm.extra` is an `X87Form`.
+  case x87
+  /// MMX, by families (Instructions/MMX.swift): `OperandForm.extra` is an `MMXForm`.
+  case mmxMove, mmxShuffle, mmxInteger, mmxConvert
 }
 
 /// How a callout finds its operands.

@@ -115,6 +115,11 @@ public enum Slot {
   case farTransfer
   case cacheLine
   case microcoded
+  /// The x87: what is pipelined, FDIV and FSQRT, transcendental functions, and saves and restores of its state.
+  case x87
+  case x87Divide
+  case x87Transcendental
+  case x87State
 
   /// The key of the class in a cost profile: `execute.` and this.
   public var key: String { "execute.\(self)" }

@@ -119,11 +119,9 @@
   case explicitMask, explicitIndex, implicitMask, implicitIndex
 }
 
-/// State of the vector unit and of the x87 as a whole (ExtendedState.swift).
+/// State of the vector unit and the x87 as a whole (ExtendedState.swift).
 @frozen public enum ExtendedStateOperation: UInt8, Sendable {
   case fxsave, fxrstor, loadMXCSR, storeMXCSR, xsave, xrstor, xsaveopt, xsavec, xsaves, xrstors
-  // The x87 instructions that kernels start with.
-  case initialize, clearExceptions, loadControl, storeControl, storeStatus, wait
 }
 
 /// The CPU feature that an operation belongs to.

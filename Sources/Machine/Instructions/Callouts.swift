@@ -204,6 +204,13 @@ extension Processor {
       try checkVector(OperandForm(op).vector)
       try performVector(callout, op)
     case .extendedState: try extendedState(op)
+    // The x87 (X87/X87.swift)
+    case .x87: try x87(op)
+    // MMX (MMX.swift)
+    case .mmxMove: try mmxMove(op)
+    case .mmxShuffle: try mmxShuffle(op)
+    case .mmxInteger: try mmxInteger(op)
+    case .mmxConvert: try mmxConvert(op)
     }
   }
 

@@ -1,5 +1,4 @@
-/// The state of the vector unit and of the x87 as a whole: FXSAVE and MXCSR (SDM vol. 1, 10.5), and the x87
-/// instructions with which kernels begin.
+/// The state of the vector unit and of the x87 as a whole: FXSAVE and MXCSR (SDM vol. 1, 10.5).
 extension Processor {
   func extendedState(_ op: UnsafePointer<Operation>) throws(Stopped) {
     let form = OperandForm(op)
@@ -16,41 +15,12 @@ extension Processor {
       try store(
         effectiveAddress(op), width: 4, value: UInt64(s.pointee.vector.mxcsr), stack: form.usesStack)
     case .xsave, .xrstor, .xsaveopt, .xsavec, .xsaves, .xrstors: try extendedArea(op, form, operation)
-    case .initialize, .clearExceptions, .loadControl, .storeControl, .storeStatus, .wait:
-      try controlX87(op, form, operation)
     }
   }
 
   func checkedMXCSR(_ value: UInt64) throws(Stopped) -> UInt32 {
     guard value & ~UInt64(MXCSR.defined) == 0 else { throw raise(.generalProtection(0)) }
     return UInt32(truncatingIfNeeded: value)
-  }
-
-  // MARK: x87
-
-  /// FNINIT and its kin, FWAIT. No exception of the x87 is ever pending, since no instruction raises one yet.
-  private func controlX87(
-    _ op: UnsafePointer<Operation>, _ form: OperandForm, _ operation: ExtendedStateOperation
-  ) throws(Stopped) {
-    let forbids = operation == .wait ? 0 : CR0.emulation | CR0.taskSwitched
-    let waits = CR0.monitorCoprocessor | CR0.taskSwitched
-    if s.pointee.cr0 & forbids != 0 || operation == .wait && s.pointee.cr0 & waits == waits {
-      throw raise(.deviceNotAvailable)
-    }
-    switch operation {
-    case .initialize:
-      let registers = s.pointee.vector.x87.registers
-      s.pointee.vector.x87 = X87State()
-      s.pointee.vector.x87.registers = registers
-    // The flags, the summary and busy.
-    case .clearExceptions: s.pointee.vector.x87.status &= 0x7f00
-    case .loadControl:
-      let value = try load(effectiveAddress(op), width: 2, stack: form.usesStack)
-      s.pointee.vector.x87.control = UInt16(truncatingIfNeeded: value) & 0x1f3f | 0x40
-    case .storeControl: try setOperand(op, form, UInt64(s.pointee.vector.x87.control))
-    case .storeStatus: try setOperand(op, form, UInt64(s.pointee.vector.x87.status))
-    default: break
-    }
   }
 
   // MARK: FXSAVE
@@ -105,34 +75,56 @@ extension Processor {
 
   func loadArea(_ address: UInt64) throws(Stopped) -> UInt64 { try load(address, width: 8) }
 
+  /// AMD's processors save and restore the pointers to the last instruction only where an exception is pending; else
+  /// they write zeros, or before XSaveErPtr nothing (APM vol. 2, 11.4.4).
+  private func savesPointers(_ isPending: Bool) -> Bool { profile.vendor != .amd || isPending }
+
   func saveX87(_ address: UInt64, isWide: Bool) throws(Stopped) {
-    let x87 = s.pointee.vector.x87
+    var x87 = savedX87
+    if !savesPointers(x87.hasPending) {
+      x87.opcode = 0
+      x87.codeSelector = 0
+      x87.dataSelector = 0
+      x87.instructionPointer = 0
+      x87.dataPointer = 0
+    }
     try storeArea(
       address,
-      UInt64(x87.control) | UInt64(x87.status) << 16 | UInt64(x87.tags) << 32 | UInt64(x87.opcode & 0x7ff) << 48)
-    // Without REX.W the upper halves are selectors, which processors of today write as 0.
-    let mask: UInt64 = isWide ? .max : 0xffff_ffff
-    try storeArea(address &+ 8, x87.instructionPointer & mask)
-    try storeArea(address &+ 16, x87.dataPointer & mask)
-    for number in 0..<8 {
-      let at = address &+ 32 &+ 16 &* UInt64(number)
-      try storeArea(at, x87.registers[number].x)
-      try storeArea(at &+ 8, x87.registers[number].y & 0xffff)
+      UInt64(x87.control) | UInt64(x87.statusWord) << 16 | UInt64(x87.tags) << 32 | UInt64(x87.opcode & 0x7ff) << 48)
+    // Without REX.W the upper halves are selectors.
+    func pointer(_ offset: UInt64, _ selector: UInt16) -> UInt64 {
+      isWide ? offset : offset & 0xffff_ffff | UInt64(selector) << 32
+    }
+    if savesPointers(x87.hasPending) || features.contains(.alwaysSavesPointers) {
+      try storeArea(address &+ 8, pointer(x87.instructionPointer, x87.codeSelector))
+      try storeArea(address &+ 16, pointer(x87.dataPointer, x87.dataSelector))
+    }
+    for i in 0..<8 {
+      let at = address &+ 32 &+ 16 &* UInt64(i)
+      try storeArea(at, x87[i].significand)
+      try storeArea(at &+ 8, UInt64(x87[i].head))
     }
   }
 
   func restoreX87(_ address: UInt64, isWide: Bool, _ state: inout VectorState) throws(Stopped) {
     let head = try loadArea(address)
-    let mask: UInt64 = isWide ? .max : 0xffff_ffff
-    state.x87.control = UInt16(truncatingIfNeeded: head) & 0x1f3f | 0x40
-    state.x87.status = UInt16(truncatingIfNeeded: head >> 16)
+    state.x87.control = UInt16(truncatingIfNeeded: head) & X87Control.defined | X87Control.fixed
+    state.x87.statusWord = UInt16(truncatingIfNeeded: head >> 16)
     state.x87.tags = UInt8(truncatingIfNeeded: head >> 32)
-    state.x87.opcode = UInt16(truncatingIfNeeded: head >> 48) & 0x7ff
-    state.x87.instructionPointer = try loadArea(address &+ 8) & mask
-    state.x87.dataPointer = try loadArea(address &+ 16) & mask
-    for number in 0..<8 {
-      let at = address &+ 32 &+ 16 &* UInt64(number)
-      state.x87.registers[number] = Vector128(try loadArea(at), try loadArea(at &+ 8) & 0xffff)
+    if savesPointers(state.x87.hasPending) || features.contains(.alwaysSavesPointers) {
+      let mask: UInt64 = isWide ? .max : 0xffff_ffff
+      let instruction = try loadArea(address &+ 8)
+      let data = try loadArea(address &+ 16)
+      state.x87.opcode = UInt16(truncatingIfNeeded: head >> 48) & 0x7ff
+      state.x87.instructionPointer = instruction & mask
+      state.x87.dataPointer = data & mask
+      state.x87.codeSelector = isWide ? 0 : UInt16(truncatingIfNeeded: instruction >> 32)
+      state.x87.dataSelector = isWide ? 0 : UInt16(truncatingIfNeeded: data >> 32)
+    }
+    for i in 0..<8 {
+      let at = address &+ 32 &+ 16 &* UInt64(i)
+      state.x87.registers[state.x87.number(i)] = ExtendedReal(
+        significand: try loadArea(at), head: UInt16(truncatingIfNeeded: try loadArea(at &+ 8)))
     }
   }
 

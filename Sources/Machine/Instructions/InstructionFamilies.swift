@@ -102,10 +102,24 @@ public struct InstructionFamily: Sendable {
       features: [.sse42, .avx]),
     InstructionFamily(
       "Extended state", "ExtendedState",
-      "FXSAVE, FXRSTOR, XSAVE, XSAVEOPT, XSAVEC, XSAVES, XRSTOR, XRSTORS, LDMXCSR, STMXCSR, FNINIT, FNSTCW, FLDCW, "
-        + "FNSTSW, FNCLEX, FWAIT", [.extendedState],
-      features: [.fxsr, .sse, .xsave, .xsaveopt, .xsavec, .xsaves],
-      note: "of x87 only the control and status words: its arithmetic is missing"),
+      "FXSAVE, FXRSTOR, XSAVE, XSAVEOPT, XSAVEC, XSAVES, XRSTOR, XRSTORS, LDMXCSR, STMXCSR", [.extendedState],
+      features: [.fxsr, .sse, .xsave, .xsaveopt, .xsavec, .xsaves]),
+    InstructionFamily(
+      "MMX", "MMX",
+      "MOVD, MOVQ, EMMS, PADDx, PSUBx, PMULx, PMADDWD, PCMPx, PAND, POR, PXOR, PSLLx, PSRLx, PSRAx, PACKx, PUNPCKx; SSE's "
+        + "PSHUFW, PINSRW, PEXTRW, PMOVMSKB, MASKMOVQ, MOVNTQ, PAVGx, PMINx, PMAXx, PSADBW, PMULHUW; CVTPI2PS and its "
+        + "kin, MOVQ2DQ, MOVDQ2Q, PADDQ, PSUBQ, PMULUDQ; SSSE3's",
+      [.mmxMove, .mmxShuffle, .mmxInteger, .mmxConvert], features: [.mmx, .mmxExtensions, .sse, .sse2, .ssse3],
+      note: "MM registers"),
+    InstructionFamily(
+      "x87", "X87/X87",
+      "FLD, FILD, FBLD, FLD1 and its kin, FST, FSTP, FIST, FISTP, FISTTP, FBSTP, FXCH, FCMOVcc, FADD, FSUB, FMUL, FDIV, "
+        + "FSQRT, FABS, FCHS, FRNDINT, FSCALE, FXTRACT, FPREM, FPREM1, FCOM, FUCOM, FCOMI, FUCOMI, FTST, FXAM in all "
+        + "their forms, F2XM1, FYL2X, FYL2XP1, FSIN, FCOS, FSINCOS, FPTAN, FPATAN, FINCSTP, FDECSTP, FFREE, FFREEP, "
+        + "FNOP, FNINIT, FNCLEX, FLDCW, FNSTCW, FNSTSW, FNSTENV, FLDENV, FNSAVE, FRSTOR, FWAIT",
+      [.x87], features: .fpu,
+      note: "80-bit arithmetic in integers, exact; transcendental functions correctly rounded but for rare borders, so "
+        + "that the last bit may differ from a given processor's"),
     InstructionFamily(
       "Strings", "String", "MOVS, STOS, LODS, SCAS, CMPS, INS, OUTS, with REP, REPE, REPNE",
       [.movs, .stos, .lods, .scas, .cmps, .ins, .outs]),

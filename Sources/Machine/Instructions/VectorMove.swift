@@ -33,7 +33,7 @@ extension Processor {
     case .maskOfSingles: setMask(op, vector, lanes: 4) { $0.signs(SIMD4<Int32>.self) }
     case .maskOfDoubles: setMask(op, vector, lanes: 2) { $0.signs(SIMD2<Int64>.self) }
     case .maskOfBytes: setMask(op, vector, lanes: 16) { $0.signs8 }
-    case .storeMasked: try storeMasked(op, form)
+    case .storeMasked: try storeMasked(form, mask: xmm(op.pointee.src), bytes: xmm(op.pointee.dst), width: 16)
     }
   }
 
@@ -82,18 +82,18 @@ extension Processor {
   }
 
   /// Bytes go to where rDI points, one by one, once it is known that all can; with an empty mask nothing is accessed.
-  private func storeMasked(_ op: UnsafePointer<Operation>, _ form: OperandForm) throws(Stopped) {
-    let mask = xmm(op.pointee.src).signs8
+  func storeMasked(_ form: OperandForm, mask: Vector128, bytes: Vector128, width: Int) throws(Stopped) {
+    let mask = mask.signs8
     guard mask != 0 else { return }
     let offset = s.pointee.slots[Int(Slot.rdi)] & form.addressSize.mask
-    let address = try linear(form.segment ?? .ds, offset, width: 16, write: true)
+    let address = try linear(form.segment ?? .ds, offset, width: width, write: true)
     let first = UInt64(mask.trailingZeroBitCount)
     let last = UInt64(63 &- mask.leadingZeroBitCount)
     if controls.grants.isEmpty {
       try probeWrite(
         address &+ first, width: Int(last &- first &+ 1), privilege: privilege, stack: form.usesStack)
     }
-    let bytes = xmm(op.pointee.dst).lanes(SIMD16<UInt8>.self)
+    let bytes = bytes.lanes(SIMD16<UInt8>.self)
     for byte in first...last where mask >> byte & 1 != 0 {
       try store(address &+ byte, width: 1, value: UInt64(bytes[Int(byte)]), stack: form.usesStack)
     }

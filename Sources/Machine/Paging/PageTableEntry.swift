@@ -14,6 +14,9 @@ public enum EntryBit {
   public static let noExecute: UInt64 = 1 << 63
   /// Bits 62:59 of an entry that maps a page: its protection key.
   public static let keyShift: UInt64 = 59
+  @inline(__always) public static func key(_ entry: UInt64) -> UInt8 {
+    UInt8(truncatingIfNeeded: entry >> keyShift & 15)
+  }
   /// Bits 51:12.
   public static let frameMask: UInt64 = 0x000f_ffff_ffff_f000
 }
@@ -68,17 +71,23 @@ public enum EPTBit {
     }
   }
 
-  /// What one entry permits.
+  /// What one entry permits, whatever it leads to.
   @inline(__always) public func permissions(_ entry: UInt64) -> PagePermissions {
     switch self {
     case .ordinary(let noExecute):
       PagePermissions(
         writable: entry & EntryBit.writable != 0, user: entry & EntryBit.user != 0,
-        executable: !(noExecute && entry & EntryBit.noExecute != 0),
-        key: UInt8(truncatingIfNeeded: entry >> EntryBit.keyShift & 15))
+        executable: !(noExecute && entry & EntryBit.noExecute != 0))
     case .extended:
       PagePermissions(writable: entry & EPTBit.write != 0, user: true, executable: entry & EPTBit.execute != 0)
     }
+  }
+
+  /// What an entry permits that maps a page, with its protection key.
+  public func leafPermissions(_ entry: UInt64) -> PagePermissions {
+    var permissions = permissions(entry)
+    permissions.key = EntryBit.key(entry)
+    return permissions
   }
 
   /// Whether a present entry is malformed beyond its reserved bits: an extended entry that is writable but not readable

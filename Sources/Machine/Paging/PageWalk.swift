@@ -39,104 +39,106 @@ struct PageWalk<Port: WalkPort> {
     if case .narrow(let largePages) = plan.layout {
       return translateNarrow(address, for: access, largePages, path)
     }
-    return walkTables(address, for: access, .wide, path)
+    return walkTables(address, for: access, .wide, usesCaches: true, path)
   }
 
   @inline(never) private mutating func translateNarrow(
     _ address: GuestVirtual, for access: Access, _ largePages: Bool, _ path: Path
   ) -> WalkResult {
-    walkTables(address, for: access, .narrow(largePages: largePages), path)
+    walkTables(address, for: access, .narrow(largePages: largePages), usesCaches: true, path)
+  }
+
+  /// The walk again, from the root. A cache knows its table's host address only: which guest-physical address the
+  /// second dimension refuses to let be written there, this finds out.
+  @inline(never) private mutating func walkFromRoot(
+    _ address: GuestVirtual, for access: Access, _ layout: EntryLayout, _ path: Path
+  ) -> WalkResult {
+    walkTables(address, for: access, layout, usesCaches: false, path)
   }
 
   @inline(__always) private mutating func walkTables(
-    _ address: GuestVirtual, for access: Access, _ layout: EntryLayout, _ path: Path
+    _ address: GuestVirtual, for access: Access, _ layout: EntryLayout, usesCaches: Bool, _ path: Path
   ) -> WalkResult {
     // A PDE of 32-bit paging is chosen by bits 31:22: bit 21 tells no tables apart.
     let tableAddress = layout.isNarrow ? GuestVirtual(address.rawValue & ~(1 << 21)) : address
-    var usesCaches = true
-    while true {
-      var level = plan.levels
-      var table: HostPhysical
-      // Whether the second dimension lets A and D be set in the table.
-      var isWritable: Bool
-      var permissions = PagePermissions.all
-      var first = plan.root
-      var isCached = false
-      if usesCaches, let cached = port.cachedTable(for: tableAddress) {
-        (table, level, permissions, isWritable) = (cached.table, cached.level, cached.permissions, cached.isWritable)
-        isCached = true
-      } else {
-        if !layout.isNarrow && level == 3 {
-          switch directoryPointer(address, for: access) {
-          case .found(let entry): first = GuestPhysical(entry & EntryBit.frameMask)
-          case .ended(let result): return result
-          }
-          level = 2
+    var level = plan.levels
+    var table: HostPhysical
+    // Whether the second dimension lets A and D be set in the table.
+    var isWritable: Bool
+    var permissions = PagePermissions.all
+    var first = plan.root
+    var isCached = false
+    if usesCaches, let cached = port.cachedTable(for: tableAddress) {
+      (table, level, permissions, isWritable) = (cached.table, cached.level, cached.permissions, cached.isWritable)
+      isCached = true
+    } else {
+      if !layout.isNarrow && level == 3 {
+        switch directoryPointer(address, for: access) {
+        case .found(let entry): first = GuestPhysical(entry & EntryBit.frameMask)
+        case .ended(let result): return result
         }
-        switch locate(first, for: .read, duringWalk: true) {
-        case .success(let found): (table, isWritable) = (found.address, found.writable)
-        case .failure(let fault): return .nestedFault(fault)
-        }
+        level = 2
       }
-      let start = level
-
-      while true {
-        let at = table.advanced(by: layout.offset(of: address.rawValue, level: level))
-        let entry = port.read(at, width: layout.entryWidth, dimension: .first, level: level)
-        path[level] = Step(address: at, entry: entry, permissions: permissions, isWritable: isWritable)
-
-        guard plan.format.isPresent(entry) else {
-          return .fault(fault(address, access, level: level, entry: entry, present: false, reserved: false))
-        }
-        let leaf = layout.isLeaf(entry, level: level)
-        let reserved =
-          layout.isNarrow
-          ? plan.reserved.narrowMask(level: level, leaf: leaf) : plan.reserved.mask(level: level, leaf: leaf)
-        if entry & reserved != 0 {
-          return .fault(fault(address, access, level: level, entry: entry, present: true, reserved: true))
-        }
-        permissions = permissions & plan.format.permissions(entry)
-        if leaf { break }
-
-        level &-= 1
-        switch locate(GuestPhysical(entry & EntryBit.frameMask), for: .read, duringWalk: true) {
-        case .success(let next): (table, isWritable) = (next.address, next.writable)
-        case .failure(let fault): return .nestedFault(fault)
-        }
+      switch locate(first, for: .read, duringWalk: true) {
+      case .success(let found): (table, isWritable) = (found.address, found.writable)
+      case .failure(let fault): return .nestedFault(fault)
       }
-
-      let leaf = path[level]
-      guard controls.allows(access, to: permissions) else {
-        var refused = fault(address, access, level: level, entry: leaf.entry, present: true, reserved: false)
-        if controls.deniesByKey(access, to: permissions) { refused.errorCode |= PageFault.Code.protectionKey }
-        return .fault(refused)
-      }
-      if let refused = keepAccessedDirty(path, layout, first, from: start, to: level, isWrite: access.isWrite) {
-        guard isCached else { return .nestedFault(refused) }
-        // A cache knows its table's host address only: which guest-physical address is refused, a walk from the root
-        // finds out.
-        usesCaches = false
-        continue
-      }
-      var above = start
-      while above > level {
-        // A table may be remembered now that the entry that leads to it has A set (SDM vol. 3, 4.10.3.1).
-        let next = path[above &- 1]
-        port.remember(
-          CachedTable(
-            table: HostPhysical(next.address.rawValue & ~0xfff), level: above &- 1, permissions: next.permissions,
-            isWritable: next.isWritable),
-          for: tableAddress)
-        above &-= 1
-      }
-
-      let size = PageSize(level: level) ?? .page4K
-      let physical = layout.page(leaf.entry, level: level) | (address.rawValue & layout.offsetMask(level: level))
-      return finish(
-        GuestPhysical(physical), size: size, isHalf: layout.isNarrow && level > 1, permissions: permissions,
-        global: plan.globalPages && leaf.entry & EntryBit.global != 0,
-        dirty: access.isWrite || leaf.entry & EntryBit.dirty != 0, access: access)
     }
+    let start = level
+
+    while true {
+      let at = table.advanced(by: layout.offset(of: address.rawValue, level: level))
+      let entry = port.read(at, width: layout.entryWidth, dimension: .first, level: level)
+      path[level] = Step(address: at, entry: entry, permissions: permissions, isWritable: isWritable)
+
+      guard plan.format.isPresent(entry) else {
+        return .fault(fault(address, access, level: level, entry: entry, present: false, reserved: false))
+      }
+      let leaf = layout.isLeaf(entry, level: level)
+      let reserved =
+        layout.isNarrow
+        ? plan.reserved.narrowMask(level: level, leaf: leaf) : plan.reserved.mask(level: level, leaf: leaf)
+      if entry & reserved != 0 {
+        return .fault(fault(address, access, level: level, entry: entry, present: true, reserved: true))
+      }
+      permissions = permissions & plan.format.permissions(entry)
+      if leaf { break }
+
+      level &-= 1
+      switch locate(GuestPhysical(entry & EntryBit.frameMask), for: .read, duringWalk: true) {
+      case .success(let next): (table, isWritable) = (next.address, next.writable)
+      case .failure(let fault): return .nestedFault(fault)
+      }
+    }
+
+    let leaf = path[level]
+    permissions.key = EntryBit.key(leaf.entry)
+    guard controls.allows(access, to: permissions) else {
+      var refused = fault(address, access, level: level, entry: leaf.entry, present: true, reserved: false)
+      if controls.deniesByKey(access, to: permissions) { refused.errorCode |= PageFault.Code.protectionKey }
+      return .fault(refused)
+    }
+    if let refused = keepAccessedDirty(path, layout, first, from: start, to: level, isWrite: access.isWrite) {
+      return isCached ? walkFromRoot(address, for: access, layout, path) : .nestedFault(refused)
+    }
+    var above = start
+    while above > level {
+      // A table may be remembered now that the entry that leads to it has A set (SDM vol. 3, 4.10.3.1).
+      let next = path[above &- 1]
+      port.remember(
+        CachedTable(
+          table: HostPhysical(next.address.rawValue & ~0xfff), level: above &- 1, permissions: next.permissions,
+          isWritable: next.isWritable),
+        for: tableAddress)
+      above &-= 1
+    }
+
+    let size = PageSize(level: level) ?? .page4K
+    let physical = layout.page(leaf.entry, level: level) | (address.rawValue & layout.offsetMask(level: level))
+    return finish(
+      GuestPhysical(physical), size: size, isHalf: layout.isNarrow && level > 1, permissions: permissions,
+      global: plan.globalPages && leaf.entry & EntryBit.global != 0,
+      dirty: access.isWrite || leaf.entry & EntryBit.dirty != 0, access: access)
   }
 
   /// What becomes of a walk's first step under PAE paging.

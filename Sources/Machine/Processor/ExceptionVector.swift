@@ -29,6 +29,8 @@
   public static func pageFault(_ fault: PageFault) -> GuestException {
     .init(vector: 14, errorCode: fault.errorCode, address: fault.address.rawValue)
   }
+  /// #MF, an exception of the x87.
+  public static let coprocessorError = GuestException(vector: 16)
   /// #XM, a SIMD floating-point exception.
   public static let vectorFloat = GuestException(vector: 19)
   public static let alignmentCheck = GuestException(vector: 17, errorCode: 0)

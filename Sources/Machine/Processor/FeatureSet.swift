@@ -43,6 +43,18 @@
   public static let nonstopTSC = FeatureSet(rawValue: 1 << 34)
   public static let wbnoinvd = FeatureSet(rawValue: 1 << 35)
 
+  // MARK: The x87 and MMX
+  public static let fpu = FeatureSet(rawValue: 1 << 80)
+  public static let mmx = FeatureSet(rawValue: 1 << 81)
+  /// AMD's extensions of MMX, which came to Intel's processors with SSE.
+  public static let mmxExtensions = FeatureSet(rawValue: 1 << 82)
+  /// The pointer to the last memory operand is updated by unmasked exceptions alone.
+  public static let dataPointerOnException = FeatureSet(rawValue: 1 << 83)
+  /// The selectors of the pointers to the last instruction and its operand are zero.
+  public static let zeroSelectors = FeatureSet(rawValue: 1 << 84)
+  /// FXSAVE and XSAVE of an AMD processor always write those pointers, as zeros where no exception is pending.
+  public static let alwaysSavesPointers = FeatureSet(rawValue: 1 << 85)
+
   // MARK: Integer instructions, from the top downward
   public static let bmi2 = FeatureSet(rawValue: 1 << 63)
   public static let adx = FeatureSet(rawValue: 1 << 62)
@@ -126,6 +138,7 @@
 
   /// Every feature that can be shown, in CPUID's order (SDM vol. 2, CPUID; APM vol. 3, appendix E).
   public static let known: [Row] = [
+    Row("fpu", .fpu, 1, .edx, 0, "x87"),
     Row("de", .de, 1, .edx, 2, "debugging extensions: DR4 and DR5 raise #UD"),
     Row("pse", .pse, 1, .edx, 3, "pages of 4 MiB"),
     Row("tsc", .tsc, 1, .edx, 4, "RDTSC"),
@@ -142,6 +155,7 @@
     Row("pat", .pat, 1, .edx, 16, "page attribute table"),
     Row("pse36", .pse36, 1, .edx, 17, "pages of 4 MiB beyond 4 GiB of physical memory"),
     Row("clflush", .clflush, 1, .edx, 19, "CLFLUSH"),
+    Row("mmx", .mmx, 1, .edx, 23, "MMX"),
     Row("fxsr", .fxsr, 1, .edx, 24, "FXSAVE and FXRSTOR"),
     Row("sse", .sse, 1, .edx, 25, "SSE"),
     Row("sse2", .sse2, 1, .edx, 26, "SSE2"),
@@ -167,9 +181,13 @@
     Row("bmi1", .bmi1, 7, .ebx, 3, "ANDN, BEXTR, BLSI, BLSMSK, BLSR, TZCNT"),
     Row("avx2", .avx2, 7, .ebx, 5, "AVX2"),
     Row("smep", .smep, 7, .ebx, 7, "no supervisor fetches from user pages"),
+    Row(
+      "fdp_excptn_only", .dataPointerOnException, 7, .ebx, 6,
+      "the x87's data pointer is updated by unmasked exceptions alone"),
     Row("bmi2", .bmi2, 7, .ebx, 8, "BZHI, MULX, PDEP, PEXT, RORX, SARX, SHLX, SHRX"),
     Row("erms", .erms, 7, .ebx, 9, "fast REP MOVSB and STOSB"),
     Row("invpcid", .invpcid, 7, .ebx, 10, "INVPCID"),
+    Row("zero_fcs_fds", .zeroSelectors, 7, .ebx, 13, "the x87's code and data selectors are saved as zero"),
     Row("rdseed", .rdseed, 7, .ebx, 18, "RDSEED"),
     Row("adx", .adx, 7, .ebx, 19, "ADCX and ADOX"),
     Row("smap", .smap, 7, .ebx, 20, "no supervisor data accesses to user pages"),
@@ -194,10 +212,14 @@
     Row("3dnowprefetch", .prefetchW, 0x8000_0001, .ecx, 8, "PREFETCHW"),
     Row("syscall", .syscall, 0x8000_0001, .edx, 11, "SYSCALL and SYSRET"),
     Row("nx", .nx, 0x8000_0001, .edx, 20, "no-execute pages"),
+    Row("mmxext", .mmxExtensions, 0x8000_0001, .edx, 22, "AMD's extensions of MMX"),
     Row("pdpe1gb", .pdpe1gb, 0x8000_0001, .edx, 26, "1 GiB pages"),
     Row("rdtscp", .rdtscp, 0x8000_0001, .edx, 27, "RDTSCP and TSC_AUX"),
     Row("lm", .lm, 0x8000_0001, .edx, 29, "long mode"),
     Row("nonstop_tsc", .nonstopTSC, 0x8000_0007, .edx, 8, "the TSC counts at one rate in every state"),
+    Row(
+      "xsaveerptr", .alwaysSavesPointers, 0x8000_0008, .ebx, 2,
+      "FXSAVE and XSAVE always save the pointers to the last x87 instruction"),
     Row("wbnoinvd", .wbnoinvd, 0x8000_0008, .ebx, 9, "WBNOINVD"),
   ]
 

@@ -28,37 +28,6 @@ public typealias Vector128 = SIMD2<UInt64>
   }
 }
 
-/// The x87 as its images have it. Registers are in the order of the stack, as FXSAVE writes them.
-@frozen public struct X87State: Sendable {
-  public var control: UInt16
-  public var status: UInt16
-  /// A bit a register: not empty (FXSAVE's abridged tag word).
-  public var tags: UInt8
-  public var opcode: UInt16
-  public var instructionPointer: UInt64
-  public var dataPointer: UInt64
-  public var registers: InlineArray<8, Vector128>
-
-  /// As FNINIT leaves it.
-  public init() {
-    control = 0x37f
-    status = 0
-    tags = 0
-    opcode = 0
-    instructionPointer = 0
-    dataPointer = 0
-    registers = InlineArray(repeating: Vector128())
-  }
-
-  /// Whether the state is the one that XRSTOR calls initial (SDM vol. 1, 13.6).
-  var isInitial: Bool {
-    var contents = Vector128()
-    for index in registers.indices { contents |= registers[index] }
-    return control == 0x37f && status == 0 && tags == 0 && opcode == 0 && instructionPointer == 0 && dataPointer == 0
-      && contents == Vector128()
-  }
-}
-
 /// MXCSR (SDM vol. 1, 10.2.3).
 public enum MXCSR {
   public static let initial: UInt32 = 0x1f80

@@ -128,6 +128,10 @@ public enum CostKey: String, CaseIterable, Sendable {
   case executeFarTransfer = "execute.farTransfer"
   case executeCacheLine = "execute.cacheLine"
   case executeMicrocoded = "execute.microcoded"
+  case executeX87 = "execute.x87"
+  case executeX87Divide = "execute.x87Divide"
+  case executeX87Transcendental = "execute.x87Transcendental"
+  case executeX87State = "execute.x87State"
 
   // Events
 

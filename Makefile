@@ -59,6 +59,17 @@ conformance: build ## run kvm-unit-tests in every kind of paging; IMAGES=their f
 	@[[ -n "$(IMAGES)" ]] || { echo "make: IMAGES=DIRECTORY names the folder with the suite's images, NAME.flat" >&2; exit 66; }
 	@KINDS="$(KINDS)" Tests/Conformance/run $(IMAGES) $(TESTS)
 
+vectors: build ## make instruction vectors on this processor and execute them; COUNT=a form, SEED=n
+	$(BUILD) --product VectorGenerator
+	mkdir -p .build/vectors
+	.build/release/VectorGenerator .build/vectors $(or $(COUNT),100) $(or $(SEED),1)
+	$(PENUMBRA) vectors .build/vectors/*.json.gz
+	SEQUENCES=$(or $(SEQUENCES),20000) $(TEST) --filter SequenceTests
+
+sweep: setup ## compare the decoder with objdump over the opcode space (installs binutils)
+	@.ci/install-packages objdump:binutils
+	SWEEP=whole $(TEST) --filter SweepTests
+
 fuzz: setup ## fuzz the loader and the processor; TIME=seconds for each
 	Tests/Fuzz/run $(or $(TIME),60)
 
@@ -69,4 +80,4 @@ clean: ## remove what was built
 	rm -rf .build .build-tests
 	$(MAKE) -C Sources/Guests clean
 
-.PHONY: help setup build run test check record instructions guests peers conformance fuzz bench clean
+.PHONY: help setup build run test check record instructions guests peers conformance vectors sweep fuzz bench clean

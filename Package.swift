@@ -57,8 +57,9 @@ let package = Package(
     library(
       "Guests", [], resources: [.embedInCode("Images")],
       exclude: [
-        "Kernel", "hello", "paging-tour", "context-switch", "page-table-storm", "pointer-chase", "compute", "minimal",
-        "disk", "Makefile",
+        "Kernel", "hello", "paging-tour", "context-switch", "page-table-storm", "pointer-chase", "compute",
+        "processors",
+        "minimal", "disk", "Makefile",
       ]),
     library(
       "Emulator",
@@ -69,25 +70,33 @@ let package = Package(
     library("Reports", ["Emulator", "Guests", "Machine"]),
     .systemLibrary(name: "Zlib", path: "Sources/Tracing/Zlib", pkgConfig: "zlib", providers: [.apt(["zlib1g-dev"])]),
     library("Tracing", ["Emulator", "Devices", "Machine", "OpenSSL", "Zlib"], exclude: ["Zlib"]),
+    library("Vectors", ["Emulator", "Decoding", "Machine", "Zlib"]),
     .executableTarget(
       name: "penumbra",
       dependencies: [
-        "Emulator", "Reports", "Tracing", "Devices", "Machine", "Guests",
+        "Emulator", "Reports", "Tracing", "Vectors", "Devices", "Machine", "Guests",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ], swiftSettings: strict),
+
+    // Makes instruction vectors on the host's processor (make vectors).
+    .executableTarget(
+      name: "VectorGenerator", dependencies: ["Vectors", "Emulator", "Decoding", "Machine"], swiftSettings: strict),
 
     // Fixtures that tests of several modules share.
     .target(
       name: "Support", dependencies: ["Boot", "Decoding", "Devices", "Guests", "Machine"], path: "Tests/Support",
       swiftSettings: strict),
-    tests("Machine", ["Decoding", "Support"]),
+    tests("Machine", ["Decoding", "Support", "Vectors"]),
     tests("Decoding", ["Machine"]),
     tests("Devices", ["Machine"]),
     tests("Boot", ["Machine"]),
-    tests("Hypervisor", ["Decoding", "Machine", "Support"]),
+    tests("Hypervisor", ["Boot", "Decoding", "Devices", "Guests", "Machine", "Support"]),
     tests("Emulator", ["Devices", "Machine", "Support"]),
     tests("Tracing", ["Emulator", "Machine"]),
     tests("Reports", ["Emulator", "Guests", "Machine"]),
+    .testTarget(
+      name: "VectorsTests", dependencies: ["Vectors", "Emulator", "Machine", "VectorGenerator"], exclude: ["Kept"],
+      swiftSettings: strict),
     tests("CommandLine", of: "penumbra", ["Emulator", "Support"]),
     tests("Fuzz", of: "Support", ["Decoding", "Devices", "Hypervisor", "Machine"]),
     .testTarget(name: "ArchitectureTests", swiftSettings: strict),

@@ -12,7 +12,7 @@ extension Lowering {
     case .primary: return correctedPrimary()
     case .secondary: return correctedSecondary()
     case .map38: return correctedMap38()
-    case .map3A: return nil
+    case .map3A: return correctedMap3A()
     case .vector:
       // VEX, EVEX and XOP stand behind no 66, F2, F3 or REX (SDM vol. 2, 2.3.2).
       if encoding.hasOperandSizePrefix || encoding.repeatPrefix != 0 || encoding.rex != 0 { return .invalid }
@@ -38,8 +38,9 @@ extension Lowering {
     // NOP and PAUSE, whose F3 Capstone loses behind a 66; with REX.B it is XCHG.
     case 0x90 where encoding.rex & 1 == 0:
       return encoding.repeatPrefix == 0xf3 ? plain(.pause, cost: .pause) : hint()
-    // MOV with segment registers: Capstone names segment registers 6 and 7, and loads CS.
-    case 0x8c, 0x8e: return encoding.reg > 5 || encoding.opcode == 0x8e && encoding.reg == 1 ? .invalid : nil
+    // MOV with segment registers: Capstone names segment registers 6 and 7, loads CS, and heeds REX.R, which is ignored
+    // (SDM vol. 2, 2.2.1.2).
+    case 0x8c, 0x8e: return encoding.reg > 5 || encoding.opcode == 0x8e && encoding.reg == 1 ? .invalid : moveSegment()
     // XABORT and XBEGIN: no RTM.
     case 0xc6 where encoding.modRM == 0xf8, 0xc7 where encoding.modRM == 0xf8: return .invalid
     default: return nil
@@ -48,12 +49,23 @@ extension Lowering {
 
   private mutating func correctedMap38() -> Outcome? {
     switch encoding.opcode {
+    // PSHUFB to PMULHRSW and PABSx are MMX's or, with 66, SSSE3's; Capstone ignores F2 and F3.
+    case 0x00...0x0b where encoding.repeatPrefix != 0, 0x1c...0x1e where encoding.repeatPrefix != 0: return .invalid
     // INVEPT, INVVPID: no VMX.
     case 0x80, 0x81: return .invalid
     case 0xf0, 0xf1: return byteOrderOrChecksum()
     case 0xf6: return addThroughOneFlag()
     case 0xf9: return storeDirect()
     default: return nil
+    }
+  }
+
+  private func correctedMap3A() -> Outcome? {
+    switch encoding.opcode {
+    // PALIGNR is MMX's or, with 66, SSSE3's; SHA1RNDS4 takes no prefix.
+    case 0x0f, 0xcc: return encoding.repeatPrefix != 0 ? .invalid : nil
+    // Everything else has the mandatory prefix 66, which Capstone does not ask for where REX.W is set.
+    default: return encoding.repeatPrefix != 0 || !encoding.hasOperandSizePrefix ? .invalid : nil
     }
   }
 

@@ -57,7 +57,10 @@ extension Lowering {
     let isDoubleword = encoding.map == .primary
     let sourceWidth = isDoubleword ? min(width, 4) : encoding.opcode & 1 == 0 ? 1 : 2
     // MOVSXD without REX.W extends nothing; with an operand size of 16 its source has 16 bits too (SDM vol. 2,
-    // MOVSX/MOVSXD).
+    // MOVSX/MOVSXD), but AMD's processors read 32 (AMD64 manual vol. 3, MOVSXD).
+    if isDoubleword && width == 2 && operands.shape == .rm && encoding.vendor == .amd {
+      return callout(.movsx, operands, width: 2, sourceWidth: 4)
+    }
     if sourceWidth == width { return move(operands, width: width) }
     let hot: Handler?
     if width == 2 || operands.src & Slot.highByte != 0 {

@@ -41,14 +41,10 @@ extension Lowering {
       .movFromSegment, operands, width: operands.shape == .m ? 2 : encoding.operandSize, extra: UInt16(number))
   }
 
-  /// ModRM.rm as a general register or memory, where Capstone's other operand is neither.
+  /// ModRM.rm as a general register or memory, from the bytes.
   private mutating func registerOrMemory() -> Operands? {
     if encoding.isRegisterForm { return Operands(shape: .r, dst: registerOfRM) }
-    for i in 0..<Int(instruction.pointee.operandCount) where operand(i).kind == DecodedOperandMemory {
-      guard let memory = memory(operand(i)) else { return nil }
-      return Operands(shape: .m, memory: memory)
-    }
-    return nil
+    return memory(memoryOfRM()).map { Operands(shape: .m, memory: $0) }
   }
 
   /// LGDT, LIDT, SGDT, SIDT. In 64-bit code the base has 64 bits whatever the prefixes.

@@ -31,8 +31,10 @@ public struct Configuration: Equatable, Sendable {
 
   /// Guest memory in bytes, a multiple of 4096.
   public var memory: UInt64 = 128 << 20
-  /// Processors. Only 1 so far.
+  /// Processors, 1 to 64.
   public var cpus = 1
+  /// How far one of several processors may run ahead of the others, in ticks of the guest's clock.
+  public var quantum: UInt64 = 1000
   /// The page size by which the hypervisor maps guest memory.
   public var hostPage = PageSize.page4K
   /// The guest's command line.

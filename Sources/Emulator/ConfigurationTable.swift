@@ -22,12 +22,17 @@ extension ConfigurationKey {
     } set: {
       $0.memory = try memorySize($1)
     },
-    ConfigurationKey("cpus", "N", "processors; only 1 is supported yet") {
+    ConfigurationKey("cpus", "1...64", "processors") {
       .number(UInt64($0.cpus))
     } set: {
-      let count = try number("cpus", $1, in: 1...UInt64(UInt16.max))
-      guard count == 1 else { throw SetupError.usage("cpus: \(count) processors are not supported yet, only 1") }
-      $0.cpus = 1
+      $0.cpus = Int(try number("cpus", $1, in: 1...64))
+    },
+    ConfigurationKey(
+      "smp.quantum", "N", "how far one of several processors may run ahead of the others, in ticks of the clock"
+    ) {
+      .number($0.quantum)
+    } set: {
+      $0.quantum = try number("smp.quantum", $1, in: 1...UInt64(UInt32.max))
     },
     ConfigurationKey("host-page", "4K|2M|1G", "the page size by which the hypervisor maps guest memory") {
       .text(NumberParsing.describe(bytes: $0.hostPage.bytes))

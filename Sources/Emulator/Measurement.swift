@@ -8,20 +8,15 @@ extension VirtualMachine {
     statistics.guest = Statistics.Guest(
       name: guest.name, sha256: guest.sha256, initrdSHA256: configuration.initrd.map { contentHash($0.bytes) })
     statistics.config = ConfigurationKey.effective(configuration)
-    let state = processor.state
-    let ledger = processor.ledger
-    let counters = processor.counters
-    statistics.instructions = state.retired
-    statistics.causes = CauseCounts(ledger)
-    fillTranslation(&statistics, counters, accesses: state.accesses)
-
-    var regions = processor.regions
-    regions.close(ledger: ledger, retired: state.retired)
-    for (mark, account) in regions.accounts {
-      statistics.regions[Statistics.regionName(mark)] = Statistics.Region(
-        visits: account.visits, instructions: account.instructions, causes: CauseCounts(account.ledger))
+    var counters = Counters()
+    var accesses: UInt64 = 0
+    for (index, processor) in processors.enumerated() {
+      counters.add(processor.counters)
+      accesses &+= processor.state.accesses
+      fillProcessor(&statistics, index)
     }
-    statistics.cpus = [Statistics.CPU(instructions: state.retired, causes: statistics.causes)]
+    fillTranslation(&statistics, counters, accesses: accesses)
+
     for entry in devices.unclaimed { statistics.unclaimed[entry.description] = entry.reads + entry.writes }
     for entry in counters.unknownMSRs.accesses {
       statistics.unclaimed["MSR 0x" + String(entry.number, radix: 16)] = entry.reads + entry.writes
@@ -31,6 +26,23 @@ extension VirtualMachine {
     statistics.memory = Statistics.Memory(guestBytes: configuration.memory)
     if let hypervisor { fillHypervisor(&statistics, hypervisor.statistics) }
     return statistics
+  }
+
+  /// One processor's account, and its part of the machine's.
+  private func fillProcessor(_ statistics: inout Statistics, _ index: Int) {
+    let processor = processors[index]
+    var ledger = processor.ledger
+    ledger[.idle] &+= interleaving.pendingIdle(of: index, processors)
+    let retired = processor.instructionsRetired
+    statistics.cpus.append(Statistics.CPU(instructions: retired, causes: CauseCounts(ledger)))
+    statistics.instructions &+= retired
+    statistics.causes.ledger.add(ledger)
+
+    var regions = processor.regions
+    regions.close(ledger: ledger, retired: retired)
+    for (mark, account) in regions.accounts {
+      statistics.regions[Statistics.regionName(mark), default: Statistics.Region()].add(account)
+    }
   }
 
   private func fillTranslation(_ statistics: inout Statistics, _ counters: Counters, accesses: UInt64) {
@@ -92,6 +104,7 @@ extension VirtualMachine {
     shadow.mmuUnsync = counted.mmuUnsync
     shadow.tlbFlush = counted.tlbFlush
     shadow.invlpg = counted.invlpg
+    shadow.remoteTlbFlush = counted.remoteTlbFlush
     shadow.tableBytes = counted.tableBytes
     shadow.peakTableBytes = counted.peakTableBytes
     statistics.shadow = shadow

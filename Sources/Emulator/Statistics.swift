@@ -138,6 +138,13 @@ public struct Statistics: Codable, Equatable, Sendable {
     }
 
     public var cycles: UInt64 { causes.total }
+
+    /// Adds one processor's part.
+    mutating func add(_ account: RegionAccounts.Account) {
+      visits &+= account.visits
+      instructions &+= account.instructions
+      causes.ledger.add(account.ledger)
+    }
   }
 
   public struct CPU: Codable, Equatable, Sendable {

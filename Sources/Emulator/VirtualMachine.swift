@@ -9,13 +9,16 @@ import Machine
 public final class VirtualMachine {
   public let configuration: Configuration
   public let guest: GuestImage
-  public let processor: Processor
+  /// The processors by index; the first is the bootstrap processor.
+  public let processors: [Processor]
   public let memory: HostMemory
   public let devices: PCDevices
   /// Nil under native paging.
   public let hypervisor: Hypervisor?
   public let bootPlan: BootPlan
   let profile: CostProfile
+  /// The order in which several processors run.
+  private(set) var interleaving: Interleaving
   /// How many snapshots `run` took and went back to, as the configuration's `snapshotEvery` asks.
   public private(set) var snapshotsTaken: UInt64 = 0
 
@@ -41,12 +44,26 @@ public final class VirtualMachine {
     options.count = configuration.cpus
     options.dataCache = configuration.dataCaches
     options.coherentTLB = configuration.tlb == .coherent
-    processor = Processor(
-      memory: memory, bus: devices, decoder: CapstoneDecoder(vendor: profile.vendor), profile: profile,
-      features: FeatureSet(names: configuration.features), options: options)
-    hypervisor = try VirtualMachine.hypervisor(configuration, processor, memory, devices, bootPlan, profile)
+    let stopRequest = StopRequest()
+    var processors: [Processor] = []
+    for index in 0..<configuration.cpus {
+      options.index = index
+      processors.append(
+        Processor(
+          memory: memory, bus: devices, decoder: CapstoneDecoder(vendor: profile.vendor), profile: profile,
+          features: FeatureSet(names: configuration.features), options: options, stopRequest: stopRequest))
+    }
+    self.processors = processors
+    interleaving = Interleaving(processors: configuration.cpus, quantum: configuration.quantum)
+    hypervisor = try VirtualMachine.hypervisor(configuration, processors, memory, devices, bootPlan, profile)
     try load()
   }
+
+  /// The bootstrap processor.
+  public var processor: Processor { processors[0] }
+
+  /// Instructions retired on all processors.
+  public var instructionsRetired: UInt64 { processors.reduce(0) { $0 &+ $1.instructionsRetired } }
 
   private static func plan(_ configuration: Configuration, _ guest: GuestImage) throws(SetupError) -> BootPlan {
     let options = BootOptions(
@@ -76,7 +93,7 @@ public final class VirtualMachine {
   }
 
   private static func hypervisor(
-    _ configuration: Configuration, _ processor: Processor, _ memory: HostMemory, _ devices: PCDevices,
+    _ configuration: Configuration, _ processors: [Processor], _ memory: HostMemory, _ devices: PCDevices,
     _ plan: BootPlan, _ profile: CostProfile
   ) throws(SetupError) -> Hypervisor? {
     let kind: HypervisorOptions.Kind
@@ -91,7 +108,7 @@ public final class VirtualMachine {
       ramRanges: plan.memoryMap.ram.map { $0.base.rawValue..<$0.base.rawValue + $0.size })
     do {
       return try Hypervisor(
-        processor: processor, memory: memory, bus: devices, profile: profile, options: options)
+        processors: processors, memory: memory, bus: devices, profile: profile, options: options)
     } catch {
       throw SetupError(.input, "memory: \(error)")
     }
@@ -140,7 +157,7 @@ public final class VirtualMachine {
   /// The number of instructions at which the next automatic snapshot is due; `.max` if none is.
   private var nextSnapshot: UInt64 {
     guard configuration.snapshotEvery != 0 else { return .max }
-    let retired = processor.state.retired
+    let retired = instructionsRetired
     let (sum, overflow) = retired.addingReportingOverflow(
       configuration.snapshotEvery - retired % configuration.snapshotEvery)
     return overflow ? .max : sum
@@ -149,36 +166,56 @@ public final class VirtualMachine {
   private func run(cycles: UInt64, instructions: UInt64) -> RunOutcome {
     var result: RunResult
     repeat {
-      result =
-        hypervisor?.run(clockLimit: cycles, retiredLimit: instructions)
-        ?? processor.run(clockLimit: cycles, retiredLimit: instructions)
+      if processors.count == 1 {
+        result = step(0, cycles, instructions)
+      } else {
+        result = interleaving.run(
+          processors, devices, clockLimit: cycles, retiredLimit: instructions, step: step)
+      }
     } while result == .waitsForNothing && inputCame()
+    return outcome(result, cycles: cycles, instructions: instructions)
+  }
+
+  private func step(_ index: Int, _ cycles: UInt64, _ instructions: UInt64) -> RunResult {
+    hypervisor?.run(index, clockLimit: cycles, retiredLimit: instructions)
+      ?? processors[index].run(clockLimit: cycles, retiredLimit: instructions)
+  }
+
+  private func outcome(_ result: RunResult, cycles: UInt64, instructions: UInt64) -> RunOutcome {
     switch result {
     case .exit(let exit): return .unsupported("exit \(exit.reason.name) without a hypervisor")
+    case .sliceEnded, .waits: return .unsupported("a slice ended on a machine with one processor")
     case .limit:
-      return .limit(processor.state.retired >= instructions ? .instructions(instructions) : .cycles(cycles))
+      return .limit(instructionsRetired >= instructions ? .instructions(instructions) : .cycles(cycles))
     case .stopRequested: return .interrupted
     case .shutdown(let shutdown): return .shutdown(shutdown)
     case .haltedForEver: return .haltedForEver
     case .waitsForNothing: return processor.stopRequest.isRaised ? .interrupted : .waitsForNothing
     case .tripleFault:
-      return .tripleFault("triple fault: \(processor.describeInstruction())\(lastExceptions)")
-    case .unsupported(let what): return .unsupported("\(what)\(lastExceptions)")
+      return .tripleFault("triple fault: \(describeShutDown())")
+    case .unsupported(let what): return .unsupported("\(what)\(lastExceptions(of: interleaving.last(of: processors)))")
     }
   }
 
   /// Waits for somebody to type, for a guest that halted until then. The guest's time stands still.
   private func inputCame() -> Bool {
     guard devices.awaitInput() else { return false }
-    devices.advance(to: processor.guestTime)
+    devices.advance(to: processors.map(\.guestTime).max() ?? 0)
     return true
   }
 
   /// Makes a run in progress end at the next opportunity; may be called from a signal handler.
   public func requestStop() { processor.stopRequest.raise() }
 
+  /// Where a processor has shut down.
+  private func describeShutDown() -> String {
+    let processor = processors.first(where: \.state.isShutDown) ?? processor
+    let place = processors.count > 1 ? " on processor \(processor.index)" : ""
+    return "\(processor.describeInstruction())\(place)\(lastExceptions(of: processor))"
+  }
+
   /// The last exceptions that the guest raised, for messages: what led to a triple fault among them.
-  private var lastExceptions: String {
+  private func lastExceptions(of processor: Processor) -> String {
     let list = processor.recentlyRaised.suffix(6).map {
       "\($0.exception.description) at RIP 0x\(String($0.rip, radix: 16))"
     }
@@ -189,7 +226,8 @@ public final class VirtualMachine {
 
   /// Everything that the guest's future and the statistics depend on.
   public struct Snapshot {
-    let processor: ProcessorSnapshot
+    let processors: [ProcessorSnapshot]
+    let interleaving: Interleaving
     let memory: HostMemoryImage
     let devices: PCDevices.State
     let hypervisor: Hypervisor.Snapshot?
@@ -197,15 +235,16 @@ public final class VirtualMachine {
 
   public func snapshot() -> Snapshot {
     Snapshot(
-      processor: processor.snapshot(), memory: memory.image(), devices: devices.state,
-      hypervisor: hypervisor?.snapshot())
+      processors: processors.map { $0.snapshot() }, interleaving: interleaving, memory: memory.image(),
+      devices: devices.state, hypervisor: hypervisor?.snapshot())
   }
 
   public func restore(_ snapshot: Snapshot) {
     memory.restore(snapshot.memory)
     devices.state = snapshot.devices
     if let saved = snapshot.hypervisor { hypervisor?.restore(saved) }
-    processor.restore(snapshot.processor)
+    for (processor, saved) in zip(processors, snapshot.processors) { processor.restore(saved) }
+    interleaving = snapshot.interleaving
   }
 }
 

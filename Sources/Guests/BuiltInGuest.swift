@@ -31,6 +31,9 @@ public struct BuiltInGuest: Sendable {
     BuiltInGuest(
       name: "compute", summary: "sieve, sort, CRC and the like: few TLB misses", parameters: "rounds=8",
       image: PackageResources.compute_image),
+    BuiltInGuest(
+      name: "processors", summary: "several processors count together, interrupt one another, follow changed mappings",
+      parameters: "rounds=200 laps=20 changes=20", image: PackageResources.processors_image),
   ]
 
   /// The guest of a name.

@@ -50,6 +50,7 @@ extension Hypervisor {
     } else if !known.contains(where: { !$0.isWrite }) {
       let value = bus.readRegister(
         address, width: Int(exit.width), processor: processor.index, now: processor.guestTime)
+      processor.yield()
       grant(exit.address, .deviceRead(value), width: exit.width, device: address)
     } else {
       return .unsupported(
@@ -62,6 +63,9 @@ extension Hypervisor {
   /// The instruction was completed, or raised an exception.
   func finishAssist(_ exit: VMExit) {
     guard let finished = assist else { return }
+    // An NMI that came while the instruction was being helped would have been taken by now, and waits in no latch for
+    // one that the instruction sends to its own processor (KVM lets two wait for the same reason).
+    if !exit.stored.isEmpty { _ = offerNonMaskable(exit.reason) }
     for store in exit.stored {
       let match = finished.devices.first {
         $0.isWrite && $0.linear == store.address && $0.width == store.width
@@ -70,9 +74,12 @@ extension Hypervisor {
       bus.writeRegister(
         device.physical, width: Int(store.width), value: store.value, processor: processor.index,
         now: processor.guestTime)
+      processor.yield()
     }
     abandonAssist()
     if controls.injection == nil { controls.injection = processor.takeDebugTrap() }
+    // Nor does its own NMI wait for another processor's to come.
+    if !exit.stored.isEmpty { _ = offerNonMaskable(exit.reason) }
   }
 
   /// Drops all grants: the guest goes another way.

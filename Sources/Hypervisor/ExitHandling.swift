@@ -7,7 +7,7 @@ extension Hypervisor {
   func handle(_ exit: VMExit) -> RunResult? {
     // Stores of the guest's to tables that it may write for the moment come before everything else that the exit asks
     // for.
-    if !watched.isEmpty { applyTracedWrites() }
+    if !watched.isEmpty { apply(watched) }
     switch exit.reason {
     case .pageFault: return handlePageFault(exit)
     case .nestedFault: return handleNestedFault(exit)
@@ -37,7 +37,9 @@ extension Hypervisor {
       return nil
     case .externalInterrupt:
       handle(exit.reason, reads: 2, .interrupt)
-      offerInterrupt(.externalInterrupt)
+      resume(exit)
+      // While an instruction is being completed, nothing comes between.
+      if assist == nil { offerSignals(.externalInterrupt) }
       return nil
     case .interruptWindow:
       handle(exit.reason, reads: 1, writes: 1, .interrupt)
@@ -117,6 +119,7 @@ extension Hypervisor {
     // The device sees the time after the instruction, as it does when the instruction reaches it natively.
     complete(exit)
     let now = processor.guestTime
+    defer { processor.yield() }
     if exit.isWrite {
       bus.writePort(exit.port, width: Int(exit.width), value: UInt32(truncatingIfNeeded: exit.value), now: now)
     } else {
@@ -128,16 +131,38 @@ extension Hypervisor {
 
   // MARK: Interrupts
 
+  /// Does what the signals ask that wait for the processor: INIT, the start-up interrupt, NMI, an interrupt.
+  private func offerSignals(_ reason: ExitReason) {
+    let signals = bus.signals(processor: processor.index)
+    if signals.contains(.initialize) {
+      _ = bus.take(.initialize, processor: processor.index, now: processor.guestTime)
+      work(.exitHandler(reason), .controlBlockWrite, times: Hypervisor.fieldsOfReset)
+      let before = processor.pagingRegisters
+      processor.initialize()
+      isWaiting = false
+      controls.injection = nil
+      controls.interruptWindow = false
+      if shadow != nil { followControls(before) }
+    }
+    if signals.contains(.startUp) {
+      // CS and RIP.
+      if processor.awaitsStartUp { work(.exitHandler(reason), .controlBlockWrite, times: 5) }
+      processor.startUp(
+        vector: bus.take(.startUp, processor: processor.index, now: processor.guestTime))
+    }
+    guard !processor.awaitsStartUp else { return }
+    offerInterrupt(reason)
+  }
+
+  /// Fields of the control block that a virtual processor's reset writes: six segments and two system segments of four
+  /// each, two tables of two, control registers, RIP, RSP, RFLAGS, DR7 and EFER.
+  private static let fieldsOfReset: UInt64 = 44
+
   /// Injects a pending NMI, or a pending interrupt if the guest can take it; else asks to be told when it can. An NMI
   /// that the guest cannot take yet exits by itself once it can.
   private func offerInterrupt(_ reason: ExitReason) {
     let signals = bus.signals(processor: processor.index)
-    if signals.contains(.nonMaskable) && processor.canTakeNonMaskable && controls.injection == nil {
-      _ = bus.take(.nonMaskable, processor: processor.index, now: processor.guestTime)
-      controls.injection = .nonMaskable
-      work(.exitHandler(reason), .controlBlockWrite)
-      return
-    }
+    if offerNonMaskable(reason) { return }
     guard signals.contains(.interrupt) else { return }
     guard processor.canTakeInterrupt && controls.injection == nil else {
       controls.interruptWindow = true
@@ -150,25 +175,42 @@ extension Hypervisor {
     work(.exitHandler(reason), .controlBlockWrite)
   }
 
+  /// Injects a pending NMI if the guest can take it: whether it does.
+  func offerNonMaskable(_ reason: ExitReason) -> Bool {
+    guard bus.signals(processor: processor.index).contains(.nonMaskable), processor.canTakeNonMaskable,
+      controls.injection == nil
+    else { return false }
+    _ = bus.take(.nonMaskable, processor: processor.index, now: processor.guestTime)
+    controls.injection = .nonMaskable
+    work(.exitHandler(reason), .controlBlockWrite)
+    return true
+  }
+
   /// Waits in HLT for an interrupt, which is injected by the entry that the guest's next instruction needs anyway.
   func wait(clockLimit: UInt64, retiredLimit: UInt64) -> RunResult? {
-    let canBeInterrupted = processor.interruptsEnabled
+    if virtualProcessors.count > 1 {
+      // The others' time goes on, and what they do may wake this one.
+      guard processor.isCalled else { return .waits }
+    } else if let result = waitAlone(clockLimit: clockLimit, retiredLimit: retiredLimit) {
+      return result
+    }
+    isWaiting = false
+    work(.exitHandler(.halt), .interrupt)
+    offerSignals(.halt)
+    enter()
+    return nil
+  }
+
+  private func waitAlone(clockLimit: UInt64, retiredLimit: UInt64) -> RunResult? {
     while true {
       if let shutdown = bus.shutdown { return .shutdown(shutdown) }
       if processor.stopRequest.isRaised { return .stopRequested }
       if processor.guestTime >= bus.nextDeadline { bus.advance(to: processor.guestTime) }
       if processor.clock >= clockLimit || processor.instructionsRetired >= retiredLimit { return .limit }
-      let signals = bus.signals(processor: processor.index)
-      if canBeInterrupted && signals.contains(.interrupt) { break }
-      if signals.contains(.nonMaskable) && processor.canTakeNonMaskable { break }
-      guard canBeInterrupted else { return .haltedForEver }
+      if processor.isCalled { return nil }
+      guard processor.interruptsEnabled else { return .haltedForEver }
       if let result = processor.idleUntilDeadline(clockLimit: clockLimit) { return result }
     }
-    isWaiting = false
-    work(.exitHandler(.halt), .interrupt)
-    offerInterrupt(.halt)
-    enter()
-    return nil
   }
 
   // MARK: Control registers

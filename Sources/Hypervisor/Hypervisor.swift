@@ -1,9 +1,8 @@
 import Machine
 
-/// A virtual machine monitor for one guest on one processor. It never executes a guest's instruction: it says what to
+/// A virtual machine monitor for one guest. It never executes a guest's instruction: it says what to
 /// intercept (`VMControls`), handles what the hardware hands back (`VMExit`), and is charged for it.
 public final class Hypervisor {
-  let processor: Processor
   let memory: HostMemory
   let bus: any DeviceBus
   let options: HypervisorOptions
@@ -18,19 +17,20 @@ public final class Hypervisor {
   var nested: NestedTables?
   /// Nil under nested paging.
   var shadow: ShadowState?
-  /// What the next entry asks of the hardware.
-  var controls: VMControls
-  /// The instruction that is being executed with the hypervisor's help.
-  var assist: Assist?
-  /// Guarded tables that somebody other than the guest's own stores may change now.
-  var watched = WatchedTables()
-  /// The guest is in HLT.
-  var isWaiting = false
+  let virtualProcessors: [VirtualProcessor]
+  /// When the lock of the shadow tables was last held.
+  var lock = TableLock()
   /// The statistics as far as they are counted here; `statistics` adds what others count.
   var counted = HypervisorStatistics()
 
-  // Not state.
+  // Not state between two runs.
 
+  /// The virtual processor that runs, or whose exit is being handled.
+  var running: VirtualProcessor
+  /// Translations that other processors may hold have become stale in this exit.
+  var owesRemoteFlush = false
+  /// When this exit took the lock of the shadow tables.
+  var lockedSince: UInt64?
   /// False while something is done that takes no time.
   var isCharging = true
   /// Why the guest cannot go on.
@@ -39,9 +39,10 @@ public final class Hypervisor {
   var afterExit: ((VMExit) -> Void)?
 
   /// - Parameters:
+  ///   - processors: the guest's, by their indices.
   ///   - memory: the guest's memory and room for tables: frames are handed out from 4 KiB on.
   public init(
-    processor: Processor, memory: HostMemory, bus: any DeviceBus, profile: CostProfile, options: HypervisorOptions
+    processors: [Processor], memory: HostMemory, bus: any DeviceBus, profile: CostProfile, options: HypervisorOptions
   ) throws(HypervisorError) {
     var end: UInt64 = 0
     for range in options.ramRanges {
@@ -50,7 +51,6 @@ public final class Hypervisor {
       else { throw .badRange(range) }
       end = range.upperBound
     }
-    self.processor = processor
     self.memory = memory
     self.bus = bus
     self.profile = profile
@@ -59,7 +59,7 @@ public final class Hypervisor {
     guest = GuestMemory(ranges: options.ramRanges, hostPage: options.hostPage)
     allocator = FrameAllocator(capacity: memory.lowLimit)
 
-    let limit = ShadowPool.limit(options, guestFrames: guest.size >> 12)
+    let limit = ShadowPool.limit(options, guestFrames: guest.size >> 12, processors: processors.count)
     let tables: UInt64 =
       switch options.kind {
       // One table of each level for every 2 MiB at worst, and the paths to the ranges' ends.
@@ -71,7 +71,7 @@ public final class Hypervisor {
       throw .hostMemoryTooSmall(needed: needed, available: memory.lowLimit)
     }
 
-    controls = VMControls(
+    var controls = VMControls(
       paging: .native, intercepts: [.ports, .halt, .externalInterrupts], vpid: max(options.vpid & 7, 1))
     switch options.kind {
     case .nested:
@@ -79,24 +79,44 @@ public final class Hypervisor {
       nested = tables
       controls.paging = .nested(tables.plan)
     case .shadow:
-      shadow = ShadowState(guestFrames: guest.frames, pageLimit: limit, cachedRoots: options.cachedRoots, &allocator)
+      let state = ShadowState(guestFrames: guest.frames, pageLimit: limit, &allocator)
+      shadow = state
       controls.intercepts.formUnion([
         .pageFaults, .controlRegister0, .controlRegister3, .controlRegister4, .extendedFeatures, .invalidations,
       ])
-      controls.paging = .shadow(.init(root: shadow!.emptyTable, levels: 4, tag: 0))
+      controls.paging = .shadow(.init(root: state.emptyTable, levels: 4, tag: 0))
     }
-    processor.enter(controls)
+    virtualProcessors = processors.map {
+      VirtualProcessor($0, controls: controls, cachedRoots: options.cachedRoots)
+    }
+    guard let first = virtualProcessors.first else { throw .noProcessor }
+    running = first
+    for processor in processors { processor.enter(controls) }
+  }
+
+  /// A hypervisor for a guest with one processor.
+  public convenience init(
+    processor: Processor, memory: HostMemory, bus: any DeviceBus, profile: CostProfile, options: HypervisorOptions
+  ) throws(HypervisorError) {
+    try self.init(processors: [processor], memory: memory, bus: bus, profile: profile, options: options)
   }
 
   // MARK: Running
 
-  /// Runs the guest until something happens that a hypervisor does not handle. Never returns `.exit`.
-  public func run(clockLimit: UInt64 = .max, retiredLimit: UInt64 = .max) -> RunResult {
+  /// Runs one of the guest's processors until something happens that a hypervisor does not handle. Never returns `.exit`.
+  public func run(_ index: Int = 0, clockLimit: UInt64 = .max, retiredLimit: UInt64 = .max) -> RunResult {
+    running = virtualProcessors[index]
     // A loader or a debugger may have changed the registers that page.
     if shadow != nil && selectRoot(isCharged: false) { enter() }
     while true {
-      if isWaiting, let result = wait(clockLimit: clockLimit, retiredLimit: retiredLimit) { return result }
-      let result = processor.run(clockLimit: clockLimit, retiredLimit: retiredLimit)
+      if !running.isInGuest, let result = wait(clockLimit: clockLimit, retiredLimit: retiredLimit) { return result }
+      let result: RunResult
+      if running.isKicked {
+        running.isKicked = false
+        result = .exit(processor.forceExit())
+      } else {
+        result = processor.run(clockLimit: clockLimit, retiredLimit: retiredLimit)
+      }
       guard case .exit(let exit) = result else { return result }
       // The hardware has charged its round trip already; it belongs to the exit.
       let start = processor.clock &- (exit.reason == .assisted ? 0 : profile[.exitRoundTrip])
@@ -111,6 +131,8 @@ public final class Hypervisor {
 
   /// Hands the controls to the hardware, with the flushes that have become due.
   func enter() {
+    flushRemotely()
+    unlockTables()
     if shadow != nil { flushCurrentRoot() }
     if assist != nil { watched.capture(memory) }
     processor.enter(controls)
@@ -148,31 +170,27 @@ public final class Hypervisor {
     let frames: [(frame: UInt64, entry: UInt64)]
     let nested: NestedTables?
     let shadow: ShadowState?
-    let controls: VMControls
-    let assist: Assist?
-    let watched: WatchedTables
-    let isWaiting: Bool
+    let virtualProcessors: [VirtualProcessor.Snapshot]
+    let lock: TableLock
     let counted: HypervisorStatistics
   }
 
   /// Copies the state between two runs.
   public func snapshot() -> Snapshot {
     Snapshot(
-      allocator: allocator, frames: guest.map.image(), nested: nested, shadow: shadow, controls: controls,
-      assist: assist, watched: watched, isWaiting: isWaiting, counted: counted)
+      allocator: allocator, frames: guest.map.image(), nested: nested, shadow: shadow,
+      virtualProcessors: virtualProcessors.map { $0.snapshot() }, lock: lock, counted: counted)
   }
 
-  /// Makes the hypervisor as it was. Host memory and the processor, whose controls are its own, are restored by the
+  /// Makes the hypervisor as it was. Host memory and the processors, whose controls are their own, are restored by the
   /// caller.
   public func restore(_ snapshot: Snapshot) {
     allocator = snapshot.allocator
     guest.map.restore(snapshot.frames)
     nested = snapshot.nested
     shadow = snapshot.shadow
-    controls = snapshot.controls
-    assist = snapshot.assist
-    watched = snapshot.watched
-    isWaiting = snapshot.isWaiting
+    for (one, saved) in zip(virtualProcessors, snapshot.virtualProcessors) { one.restore(saved) }
+    lock = snapshot.lock
     counted = snapshot.counted
     failure = nil
   }

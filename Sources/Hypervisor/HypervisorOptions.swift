@@ -56,6 +56,7 @@ public enum HypervisorError: Error, Equatable, CustomStringConvertible {
   case hostMemoryTooSmall(needed: UInt64, available: UInt64)
   /// A range of guest memory is empty, out of order, not a multiple of 4 KiB, or beyond the physical address width.
   case badRange(Range<UInt64>)
+  case noProcessor
 
   public var description: String {
     switch self {
@@ -64,6 +65,7 @@ public enum HypervisorError: Error, Equatable, CustomStringConvertible {
     case .badRange(let range):
       "guest memory from 0x\(String(range.lowerBound, radix: 16)) to 0x\(String(range.upperBound, radix: 16)) "
         + "is empty, out of order, not made of 4 KiB frames, or beyond the physical address width"
+    case .noProcessor: "a guest needs a processor"
     }
   }
 }

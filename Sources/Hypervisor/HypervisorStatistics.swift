@@ -44,6 +44,11 @@ public struct HypervisorStatistics: Sendable {
   /// Flushes of whole contexts that the hypervisor asked for, and INVLPGs of the guest that exited.
   public var tlbFlush: UInt64 = 0
   public var invlpg: UInt64 = 0
+  /// Flushes asked of the other processors.
+  public var remoteTlbFlush: UInt64 = 0
+  /// How often a processor waited for another that changed shadow tables, and how long.
+  public var lockWaits: UInt64 = 0
+  public var lockWaitCycles: UInt64 = 0
   /// Page-fault exits that the guest never saw, and those that were its own (AA06 2.4).
   public var hiddenFaults: UInt64 = 0
   public var trueFaults: UInt64 = 0

@@ -6,7 +6,7 @@ public enum Work: Int, CaseIterable, Sendable {
   case port, device, halt, interrupt, control, invalidate
   case walkStep, lookup, fill, allocate, protect, emulate, zap
   case nestedFill, nestedAllocate, populate
-  case flushPage, flushAll
+  case flushPage, flushAll, shootdown
 
   /// The figure that prices it.
   public var key: CostKey {
@@ -32,6 +32,7 @@ public enum Work: Int, CaseIterable, Sendable {
     case .populate: .populate
     case .flushPage: .flushPage
     case .flushAll: .flushAll
+    case .shootdown: .remoteFlush
     }
   }
 }

@@ -5,8 +5,9 @@ import Foundation
 /// sorted keys. A change can be read in a patch, and a file that lost its end or a bit is told from a run that went
 /// differently.
 public enum TraceFile {
-  /// The format's version: raised by whatever an older reader would misunderstand.
-  public static let version = 1
+  /// The format's version: raised by whatever an older reader would misunderstand. Version 2 tells each exit's processor;
+  /// traces of machines with one are written in version 1.
+  public static let version = 2
 
   private static let magic = "penumbra.trace/"
   /// More than any trace has.
@@ -15,6 +16,7 @@ public enum TraceFile {
   /// The bytes of a trace's file.
   public static func encode(_ trace: Trace) throws(SetupError) -> [UInt8] {
     let document = Array(try DeterministicJSON.encode(trace).utf8)
+    let version = trace.exits.processors > 1 ? version : 1
     return Array("\(magic)\(version) \(document.count) \(RunningHash.text(document))\n".utf8) + document
   }
 
@@ -33,11 +35,9 @@ public enum TraceFile {
     }
     let words = String(decoding: bytes[start.count..<end], as: UTF8.self).split(
       separator: " ", omittingEmptySubsequences: false)
-    guard words.first == "\(version)" else {
-      let found = words.first.flatMap { UInt32($0) }
-      throw refuse(
-        found.map { "format version \($0) is not known; this Penumbra reads \(version)" } ?? "its first line is damaged"
-      )
+    guard let first = words.first, (1...version).contains(where: { "\($0)" == first }) else {
+      guard let found = words.first.flatMap({ UInt32($0) }) else { throw refuse("its first line is damaged") }
+      throw refuse("format version \(found) is not known; this Penumbra reads 1 to \(version)")
     }
     guard words.count == 3, let length = Int(words[1]), length >= 0, words[2].utf8.count == 64 else {
       throw refuse("its first line is damaged")

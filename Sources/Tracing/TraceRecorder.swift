@@ -17,8 +17,7 @@ public final class TraceRecorder {
   ) throws(SetupError) {
     self.name = name
     machine = try VirtualMachine(configuration, guest: guest, console: console)
-    recorder = ExitRecorder(machine.processor, keeping: limit)
-    machine.processor.observer = recorder
+    recorder = ExitRecorder(machine.processors, keeping: limit)
   }
 
   /// The trace of a run that ended.

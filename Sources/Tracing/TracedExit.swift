@@ -4,6 +4,8 @@ import Machine
 public struct TracedExit: Equatable, Sendable {
   /// `ExitReason.name`.
   public var reason: String
+  /// Whose exit it is.
+  public var processor: UInt64 = 0
   /// Where the guest stood.
   public var rip: UInt64 = 0
   /// The guest-virtual address of a fault or an invalidation, else 0.
@@ -57,6 +59,7 @@ extension TracedExit: CustomStringConvertible {
     if address != 0 { text += ", address \(hexadecimal(address))" }
     if let physical { text += ", guest-physical \(hexadecimal(physical))" }
     if detail != 0 { text += ", detail \(hexadecimal(detail))" }
+    if processor != 0 { text += ", processor \(processor)" }
     return text + ", clock \(clock), retired \(retired)"
   }
 }

@@ -11,7 +11,10 @@ import ArgumentParser
       unusable input; 70 a defect; 130 Control-C.
       """,
     version: "0.1.0",
-    subcommands: [Run.self, Compare.self, Bench.self, TraceVerb.self, Guests.self, Profiles.self, Instructions.self])
+    subcommands: [
+      Run.self, Compare.self, Bench.self, VectorsVerb.self, TraceVerb.self, Guests.self, Profiles.self,
+      Instructions.self,
+    ])
 
   static func main() {
     if let problem = VerbCheck.problem(CommandLine.arguments.dropFirst()) {

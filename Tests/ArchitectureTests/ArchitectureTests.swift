@@ -13,10 +13,13 @@ struct ArchitectureTests {
       "Boot": ["Machine"], "Guests": [], "CCapstone": [],
       "Emulator": ["Boot", "Hypervisor", "Devices", "Decoding", "Machine", "Guests"],
       "Reports": ["Emulator", "Devices", "Machine", "Guests"], "Tracing": ["Emulator", "Devices", "Machine"],
+      "Vectors": ["Emulator", "Decoding", "Machine"],
+      "VectorGenerator": ["Vectors", "Emulator", "Decoding", "Machine"],
       "Debugger": ["Emulator", "Devices", "Machine", "Guests"],
       "GDBStub": ["Debugger", "Emulator", "Devices", "Machine"],
       "penumbra": [
-        "Debugger", "GDBStub", "Reports", "Tracing", "Emulator", "Devices", "Boot", "Hypervisor", "Machine", "Guests",
+        "Debugger", "GDBStub", "Reports", "Tracing", "Vectors", "Emulator", "Devices", "Boot", "Hypervisor", "Machine",
+        "Guests",
       ],
     ]
     return arrows

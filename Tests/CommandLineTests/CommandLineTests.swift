@@ -64,7 +64,7 @@ extension Data {
   @Test("every option that the documentation names is parsed")
   func options() throws {
     let options = try MachineOptions.parse([
-      "--paging", "native,nested", "--profile", "zen4", "--memory", "1G", "--cpus", "1", "--host-page", "2M",
+      "--paging", "native,nested", "--profile", "zen4", "--memory", "1G", "--cpus", "4", "--host-page", "2M",
       "--append", "-x y", "--clock", "instructions", "--max-instructions", "10", "--max-cycles", "20", "--stats", "-",
       "--format", "csv", "--set", "tlb=coherent", "--cpu-features", "-smap,+la57", "--quiet",
     ])
@@ -82,7 +82,7 @@ extension Data {
     ["frobnicate"], [], ["bench"], ["trace"], ["run"], ["run", "hello", "extra"], ["run", "hello", "--nonsense"],
     ["run", "hello", "--memory"],
     ["run", "hello", "--memory", "lots"], ["run", "hello", "--paging", "shadow"],
-    ["run", "hello", "--paging", "native,nested"], ["run", "hello", "--cpus", "2"], ["run", "hello", "--set", "x"],
+    ["run", "hello", "--paging", "native,nested"], ["run", "hello", "--cpus", "65"], ["run", "hello", "--set", "x"],
     ["run", "hello", "--set", "colour=red"], ["run", "hello", "--format", "xml"], ["run", "hello", "--gdb", ":1"],
     ["run", "hello", "--set", "profile.tlb.l2.ways=7"], ["run", "hello", "--cpu-features", "pcid"],
     ["compare", "hello", "--region", "300"], ["compare", "hello", "--paging", "agile"], ["compare"],

@@ -196,10 +196,10 @@ struct AuditTests {
 
     /// What was at `rip` has not been completed; what comes next is the handler.
     func delivered(_ event: Event, rip: UInt64, at clock: UInt64) {
-      if case .software = event {
-        // INT is completed by its delivery.
-      } else if let pending {
-        count(pending)
+      switch event {
+      // INT is completed by its delivery.
+      case .software, .privilegedSoftware: break
+      case .exception, .interrupt, .nonMaskable: if let pending { count(pending) }
       }
       begin()
     }

@@ -2,6 +2,7 @@
   import Machine
   import Support
   import Testing
+  import Vectors
 
   /// Random operands in every form of instruction: what this processor does, Penumbra does too.
   @Suite(.serialized) struct HostComparisonTests {
@@ -35,13 +36,13 @@
     }
 
     /// A user's code of one size, where the host's pages are.
-    private static func machine(_ size: CodeSize) -> TinyMachine {
+    static func machine(_ size: CodeSize, profile: CostProfile = .flat(vendor: .amd)) -> TinyMachine {
       let guest = GuestMemory {
         map(HostPlace.code, to: 0x1000, .user)
         map(HostPlace.data, to: 0x2000, .writable, .user)
       }
       let machine = TinyMachine(
-        guest, at: HostPlace.code, cpl: 3, profile: .flat(vendor: .amd),
+        guest, at: HostPlace.code, cpl: 3, profile: profile,
         features: FeatureSet(names: FeatureSet.known.map(\.name)).union(.sse42))
       machine.installHandlers()
       if size == .bits32 {

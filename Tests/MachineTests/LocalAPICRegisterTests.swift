@@ -21,6 +21,7 @@ struct LocalAPICRegisterTests {
       guest, code: code, at: 0x1000, profile: .flat([.deviceAccess: 50]), options: options,
       features: FeatureSet(names: FeatureSet.known.map(\.name).filter { !hidden.contains($0) }))
     machine.installHandlers()
+    machine.update { $0.awaitsStartUp = false }
     return machine
   }
 

@@ -43,7 +43,7 @@ struct SingleStepTests {
       state.debugRegisters[7] = 0x400 | 1 | 3 << 16
     }
     machine.run(3)
-    #expect(machine.processor.recentlyDelivered.map(\.event) == [.debugTrap(length: UInt8(interrupt.count))])
+    #expect(machine.processor.recentlyDelivered.map(\.event) == [.privilegedSoftware(length: UInt8(interrupt.count))])
     #expect(machine.processor.state.debugRegisters[6] == 0xffff_0ff1)
     #expect(machine.stackWords(1) == [0x1007 + UInt64(interrupt.count)])
   }

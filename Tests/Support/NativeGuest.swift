@@ -34,10 +34,11 @@ public final class NativeGuest {
     for segment in plan.segments where !segment.bytes.isEmpty {
       precondition(memory.write(segment.bytes, at: HostPhysical(segment.address.rawValue)), "no room for \(segment)")
     }
-    start(at: plan.entry)
+    NativeGuest.start(processor, at: plan.entry)
   }
 
-  private func start(at entry: EntryState) {
+  /// Puts a processor into the state that a boot protocol promises.
+  public static func start(_ processor: Processor, at entry: EntryState) {
     var state = ProcessorState()
     let registers: [(UInt8, UInt64)] = [
       (Slot.rax, entry.rax), (Slot.rbx, entry.rbx), (Slot.rcx, entry.rcx), (Slot.rdx, entry.rdx),
@@ -60,7 +61,7 @@ public final class NativeGuest {
     processor.refresh()
   }
 
-  private func segment(_ saved: SegmentState) -> Machine.Segment {
+  private static func segment(_ saved: SegmentState) -> Machine.Segment {
     let isUnusable = saved.attributes & 0x10000 != 0
     return Machine.Segment(
       selector: saved.selector, base: saved.base, limit: saved.limit,

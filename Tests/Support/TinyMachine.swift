@@ -29,15 +29,16 @@ public final class TinyMachine {
 
   /// - Parameters:
   ///   - code: goes to guest-physical `physical`, and is executed at `rip`.
+  ///   - anyBus: a bus in the place of the scripted one.
   public init(
     _ guest: GuestMemory, code: [UInt8] = [], at rip: UInt64 = 0, physical: UInt64? = nil, cpl: UInt8 = 0,
     profile: CostProfile = .flat(), options: ProcessorOptions = ProcessorOptions(), bus: ScriptedBus = ScriptedBus(),
-    features: FeatureSet = FeatureSet(names: FeatureSet.known.map(\.name))
+    features: FeatureSet = FeatureSet(names: FeatureSet.known.map(\.name)), anyBus: (any DeviceBus)? = nil
   ) {
     self.guest = guest
     self.bus = bus
     processor = Processor(
-      memory: guest.host, bus: bus, decoder: CapstoneDecoder(vendor: profile.vendor == .amd ? .amd : .intel),
+      memory: guest.host, bus: anyBus ?? bus, decoder: CapstoneDecoder(vendor: profile.vendor == .amd ? .amd : .intel),
       profile: profile,
       features: features, options: options)
     if !code.isEmpty { guest.write(code, atPhysical: physical ?? rip) }

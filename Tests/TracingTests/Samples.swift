@@ -16,9 +16,10 @@ extension TracedExit {
 
 extension ExitSequence {
   /// What a recorder would have made of these exits.
-  init(_ exits: [TracedExit], keeping limit: Int = usualLimit) {
+  init(_ exits: [TracedExit], keeping limit: Int = usualLimit, processors: Int = 1) {
     self.init()
-    var encoder = ExitEncoder()
+    self.processors = processors
+    var encoder = ExitEncoder(processors: processors)
     let hash = RunningHash()
     for exit in exits { hash.add(encoder.encode(exit)) }
     count = UInt64(exits.count)

@@ -91,13 +91,28 @@ import Testing
     }
   }
 
+  @Test("a trace of several processors tells whose exit each was, in version 2")
+  func processors() throws {
+    var exits = sampleExits
+    for index in exits.indices { exits[index].processor = UInt64(index % 3) }
+    var trace = sampleTrace()
+    trace.exits = ExitSequence(exits, processors: 3)
+    let bytes = try TraceFile.encode(trace)
+    #expect(bytes.starts(with: Array("penumbra.trace/2 ".utf8)))
+    #expect(try TraceFile.decode(bytes, name: "file") == trace)
+    #expect(try TraceFile.encode(sampleTrace()).starts(with: Array("penumbra.trace/1 ".utf8)))
+    // A processor that the machine does not have.
+    trace.exits.kept[0].processor = 3
+    #expect(throws: SetupError.self) { try TraceFile.decode(TraceFile.encode(trace), name: "file") }
+  }
+
   @Test("a file of another kind, version or length is named as that")
   func frames() throws {
     let bytes = try TraceFile.encode(sampleTrace())
     #expect(refusal(bytes + [10])?.description == "trace file: damaged: 1 bytes follow its end")
     #expect(refusal(Array("\u{7f}ELF".utf8))?.description == "trace file: it is no trace")
-    let newer = Array("penumbra.trace/2 0 ".utf8) + Array(bytes.dropFirst(19))
-    #expect(refusal(newer)?.description == "trace file: format version 2 is not known; this Penumbra reads 1")
+    let newer = Array("penumbra.trace/3 0 ".utf8) + Array(bytes.dropFirst(19))
+    #expect(refusal(newer)?.description == "trace file: format version 3 is not known; this Penumbra reads 1 to 2")
     for line in [
       "", " ", "1", "1 2", "1 -1 x", "1 99999999999999999999 x", "x 1 1", "1 0 \(String(repeating: "0", count: 64))",
     ] {

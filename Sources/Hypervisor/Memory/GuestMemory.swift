@@ -92,17 +92,15 @@ extension Hypervisor {
     while !rest.isEmpty {
       let piece = rest.prefix(4096 - Int(at.pageOffset))
       guard let page = populate(at, isCharged: false) else { return false }
-      let isGuarded = shadow?.pool.isGuarded(at.frame) ?? false
-      if isGuarded {
-        watch(at.frame)
+      var watched = WatchedTables()
+      if shadow?.pool.isGuarded(at.frame) ?? false {
+        watched.add(at.frame, at: page.address)
         watched.capture(memory)
       }
       processor.hostMemoryChanged(at: page.address, count: piece.count)
       guard memory.write(piece, at: page.address) else { return false }
-      if isGuarded {
-        applyTracedWrites()
-        if assist == nil { watched.removeAll() }
-      }
+      if !watched.isEmpty { apply(watched) }
+      flushRemotely()
       at = at.advanced(by: UInt64(piece.count))
       rest = rest.dropFirst(piece.count)
     }

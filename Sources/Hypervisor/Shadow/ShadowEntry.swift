@@ -44,6 +44,12 @@ struct ShadowEntry: Equatable {
   /// The same entry without permission to write.
   var readOnly: ShadowEntry { ShadowEntry(rawValue: rawValue & ~(EntryBit.writable | EntryBit.dirty)) }
 
+  /// Whether a change of the entry takes something away: the page, or a permission.
+  func loses(by new: ShadowEntry) -> Bool {
+    guard isPresent else { return false }
+    return !new.isPresent || new.frame != frame || new.permissions & permissions != permissions
+  }
+
   var permissions: PagePermissions {
     PagePermissions(
       writable: isWritable, user: rawValue & EntryBit.user != 0, executable: rawValue & EntryBit.noExecute == 0,

@@ -19,6 +19,7 @@ extension Hypervisor {
     counted.pfTaken &+= 1
     // Reason, qualification, interruption information and error code, IDT-vectoring information.
     handle(.pageFault, reads: 5)
+    lockTables()
     while true {
       let walk = processor.walkGuest(exit.address, exit.access, frames: guest.map, settingBits: true)
       work(.shadowWalk, .walkStep, times: UInt64(walk.references.count))
@@ -57,7 +58,7 @@ extension Hypervisor {
   /// The guest permits the access, the shadow tables do not yet.
   private func handleHiddenFault(_ exit: VMExit, _ path: GuestPath) -> RunResult? {
     var path = path
-    let role = shadow!.roots.current.flatMap { shadow!.roots.slots[$0]?.key.role }
+    let role = roots.current.flatMap { roots.slots[$0]?.key.role }
     guard let role else { return .unsupported("hidden fault at \(exit.address) without a shadow root") }
     if exit.access.isWrite && !path.access.writable {
       // CR0.WP is clear: a supervisor writes where only reading is allowed.
@@ -94,7 +95,7 @@ extension Hypervisor {
   ///
   /// - Returns: false when that was impossible; `failure` says why.
   private func fill(_ address: GuestVirtual, _ path: GuestPath) -> Bool {
-    guard let mapped = guest.map.lookup(path.physical), var page = shadow!.roots.page(for: address) else {
+    guard let mapped = guest.map.lookup(path.physical), var page = roots.page(for: address) else {
       failure = "no shadow root for \(address)"
       return false
     }

@@ -19,13 +19,15 @@ extension Hypervisor {
     }
     guard let shadow else { return violations }
     for page in shadow.pool.live { check(page, &violations) }
-    for (position, root) in shadow.roots.slots.enumerated() {
-      guard let root else { continue }
-      for (number, index) in root.pages.enumerated() where index >= 0 {
-        let page = shadow.pool[index]
-        guard page.isLive, let part = root.key.part(number), part == (page.gfn, page.role) else {
-          violations.append("part \(number) of cached root \(position) is not what it was made for")
-          continue
+    for one in virtualProcessors {
+      for (position, root) in one.roots.slots.enumerated() {
+        guard let root else { continue }
+        for (number, index) in root.pages.enumerated() where index >= 0 {
+          let page = shadow.pool[index]
+          guard page.isLive, let part = root.key.part(number), part == (page.gfn, page.role) else {
+            violations.append("part \(number) of cached root \(position) is not what it was made for")
+            continue
+          }
         }
       }
     }

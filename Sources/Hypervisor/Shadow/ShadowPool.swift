@@ -27,9 +27,9 @@ struct ShadowPool {
 
   /// The bound that the options ask for. One instruction can need some eight pages at once (code and two operands
   /// across pages, or an event's descriptors and stack), each by a path of its own; with fewer shadow pages than that
-  /// they would push each other out for ever.
-  static func limit(_ options: HypervisorOptions, guestFrames: UInt64) -> Int {
-    max(options.shadowPages ?? max(Int(guestFrames / 50), 64), 32)
+  /// they would push each other out for ever; and so would several processors.
+  static func limit(_ options: HypervisorOptions, guestFrames: UInt64, processors: Int) -> Int {
+    max(options.shadowPages ?? max(Int(guestFrames / 50), 64), 32 * max(processors, 1))
   }
 
   init(guestFrames: UInt64, limit: Int) {

@@ -132,26 +132,27 @@ extension Hypervisor {
   /// - Returns: whether it was another one.
   func selectRoot(isCharged: Bool = true) -> Bool {
     let key = rootKey(processor.pagingRegisters)
-    guard key != shadow!.roots.selected else { return false }
+    guard key != roots.selected else { return false }
     isCharging = isCharged
     defer { isCharging = true }
+    lockTables()
     // A table outside memory reads as ones: every access faults, which the software walk finds out.
     guard key.role.isDirect || key.role.isPAE || guest.isMemory(GuestPhysical(key.gfn << 12)) else {
-      shadow!.roots.useNone(for: key)
+      roots.useNone(for: key)
       controls.paging = .shadow(.init(root: shadow!.emptyTable, levels: key.role.hardwareLevels, tag: 0))
       return true
     }
-    var position = shadow!.roots.find(key)
+    var position = roots.find(key)
     if position == nil {
       // The old root is not in use any more, and may be dropped for the new one.
-      shadow!.roots.useNone(for: key)
+      roots.useNone(for: key)
       guard let pages = rootPages(key) else { return true }
-      position = shadow!.roots.insert(key, pages: pages)
+      position = roots.insert(key, pages: pages)
     } else {
       work(.shadowRoot, .lookup)
     }
-    guard let position, let root = shadow!.roots.slots[position] else { return true }
-    shadow!.roots.use(position, for: key)
+    guard let position, let root = roots.slots[position] else { return true }
+    roots.use(position, for: key)
     for page in root.pages where page >= 0 { shadow!.pool.use(page) }
     controls.paging = .shadow(hardwareRoot(root, tag: ShadowRoots.tag(position)))
     return true
@@ -194,9 +195,9 @@ extension Hypervisor {
     let changed4 = before.cr4 ^ after.cr4
     let wasTurnedOff = before.cr0 & ~after.cr0 & CR0.paging != 0
     if wasTurnedOff || changed4 & CR4.pageGlobal != 0 || changed4 & before.cr4 & CR4.pcid != 0 {
-      shadow!.roots.flushAll()
+      roots.flushAll()
     } else if changed4 & CR4.physicalAddressExtension != 0 || changed4 & after.cr4 & CR4.smep != 0 {
-      shadow!.roots.flush(pcid: rootKey(after).pcid)
+      roots.flush(pcid: rootKey(after).pcid)
     }
     _ = selectRoot()
   }
@@ -207,12 +208,12 @@ extension Hypervisor {
     _ = selectRoot()
     let registers = processor.pagingRegisters
     if registers.cr4 & CR4.pcid != 0 && noFlush { return }
-    shadow!.roots.flush(pcid: rootKey(registers).pcid)
+    roots.flush(pcid: rootKey(registers).pcid)
   }
 
   /// Flushes the root in use before an entry, where that is due.
   func flushCurrentRoot() {
-    guard let current = shadow!.roots.current, shadow!.roots.takeFlush() else { return }
+    guard let current = roots.current, roots.takeFlush() else { return }
     // Without tags every exit has flushed already.
     guard profile[.taggedTLB] != 0 else { return }
     processor.flushContext(pcid: ShadowRoots.tag(current))
@@ -233,14 +234,14 @@ extension Hypervisor {
     let pcid = UInt16(truncatingIfNeeded: exit.value)
     switch exit.number {
     case 0: invalidate(exit.address) { $0.key.pcid == pcid }
-    case 1: shadow!.roots.flush(pcid: pcid)
-    default: shadow!.roots.flushAll()
+    case 1: roots.flush(pcid: pcid)
+    default: roots.flushAll()
     }
   }
 
   private func invalidate(_ address: GuestVirtual, where isMeant: (ShadowRoots.Root) -> Bool) {
     guard profile[.taggedTLB] != 0 else { return }
-    for (position, root) in shadow!.roots.slots.enumerated() {
+    for (position, root) in roots.slots.enumerated() {
       guard let root, isMeant(root), !root.needsFlush, address.isCanonical(bits: root.key.role.addressBits) else {
         continue
       }

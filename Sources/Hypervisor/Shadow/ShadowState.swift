@@ -4,7 +4,6 @@ import Machine
 struct ShadowState {
   var pool: ShadowPool
   var rmap: ReverseMap
-  var roots: ShadowRoots
   /// A table without an entry: the root where CR3 points to no memory.
   let emptyTable: HostPhysical
 
@@ -13,10 +12,9 @@ struct ShadowState {
   var entriesRemoved: UInt64 = 0
   var entriesProtected: UInt64 = 0
 
-  init(guestFrames: UInt64, pageLimit: Int, cachedRoots: Int, _ allocator: inout FrameAllocator) {
+  init(guestFrames: UInt64, pageLimit: Int, _ allocator: inout FrameAllocator) {
     pool = ShadowPool(guestFrames: guestFrames, limit: pageLimit)
     rmap = ReverseMap(guestFrames: guestFrames, shadowPages: pageLimit)
-    roots = ShadowRoots(capacity: cachedRoots)
     emptyTable = allocator.allocate(.shadowTable, number: 0x3fff_ffff)?.address ?? HostPhysical(0)
   }
 }
@@ -26,7 +24,8 @@ extension Hypervisor {
   /// The shadow page of a frame with a role, made if need be.
   ///
   /// Making one for a guest table write-protects the table's frame. The page used longest ago goes when there are too
-  /// many; never one that the fault in progress has gone through, since those were used last, nor the root in use.
+  /// many; never one that the fault in progress has gone through, since those were used last, nor a
+  /// processor's root in use.
   func shadowPage(_ gfn: UInt64, _ role: ShadowRole, for cause: Cause) -> Int? {
     work(cause, .lookup)
     if let known = shadow!.pool.find(gfn, role) { return known }
@@ -52,12 +51,15 @@ extension Hypervisor {
 
   private func recycleOldest() -> Bool {
     var candidate = Int(shadow!.pool.oldest)
-    while candidate >= 0, shadow!.roots.isInUse(candidate) { candidate = Int(shadow!.pool[candidate].newer) }
+    while candidate >= 0, isRootInUse(candidate) { candidate = Int(shadow!.pool[candidate].newer) }
     guard candidate >= 0 else { return false }
     counted.mmuRecycled &+= 1
     zap(candidate)
     return true
   }
+
+  /// Whether a page is the root in use on any processor.
+  private func isRootInUse(_ page: Int) -> Bool { virtualProcessors.contains { $0.roots.isInUse(page) } }
 
   /// Takes write permission to a guest table away from every shadow entry that maps it. Entries for large pages around
   /// it go altogether: the next fault there makes small ones.
@@ -81,7 +83,7 @@ extension Hypervisor {
       }
     }
     // The guest does not know that these translations have become stale.
-    if hasLost { shadow!.roots.flushAll() }
+    if hasLost { flushEveryProcessor() }
   }
 
   /// Drops a shadow page: everything that leads to it and every entry in it. Shadow pages below it stay and can be
@@ -98,21 +100,21 @@ extension Hypervisor {
       change(slot, to: .none, for: .shadowReclaim)
       slot += 1
     }
-    shadow!.roots.forget(page: index)
+    for each in virtualProcessors { each.roots.forget(page: index) }
     allocator.release(shadow!.pool[index].table)
     shadow!.pool.remove(index)
     // Paging-structure caches may still lead to the table, whose frame will be something else.
-    shadow!.roots.flushAll()
+    flushEveryProcessor()
   }
 
-  /// Drops every shadow page of a guest frame, after which the guest may write it freely. The root in use stays, and
-  /// with it the protection.
+  /// Drops every shadow page of a guest frame, after which the guest may write it freely. Roots in use stay, and
+  /// with them the protection.
   func unshadow(_ gfn: UInt64) {
     var next = shadow!.pool.firstPage(of: gfn)
     while next >= 0 {
       let page = next
       next = Int(shadow!.pool[page].nextOfFrame)
-      if !shadow!.pool[page].role.isDirect && !shadow!.roots.isInUse(page) { zap(page) }
+      if !shadow!.pool[page].role.isDirect && !isRootInUse(page) { zap(page) }
     }
   }
 }

@@ -17,9 +17,10 @@ extension Hypervisor {
     return nil
   }
 
-  /// Brings the shadow entries of all watched tables up to date with what was written to them since they were captured.
-  func applyTracedWrites() {
+  /// Brings the shadow entries of tables up to date with what was written to them since they were captured.
+  func apply(_ watched: WatchedTables) {
     guard shadow != nil else { return }
+    lockTables()
     for number in watched.tables.indices {
       let gfn = watched.tables[number].gfn
       var index = 0
@@ -70,10 +71,13 @@ extension Hypervisor {
       let isLeaf = present.isLeaf(level: role.level)
       if !isLeaf { counted.mmuPdeZapped &+= 1 }
       // The guest's large page is in the TLB in pieces, and its INVLPG will name only one of them.
-      if isLeaf ? role.isNarrow && role.level > 1 : leadsToSplinters(present) { shadow!.roots.flushAll() }
+      if isLeaf ? role.isNarrow && role.level > 1 : leadsToSplinters(present) { flushEveryProcessor() }
     }
     let wanted = options.eagerFill && role.level == 1 ? eagerEntry(role, new) : .none
     if wanted.isPresent && wanted != present { counted.mmuPteUpdated &+= 1 }
+    // This processor's own translations the guest invalidates, and on others it asks for that; but until then an
+    // emulation in progress there may use what is going (KVM: `need_remote_flush`).
+    if present.loses(by: wanted) { owesRemoteFlush = true }
     change(slot, to: wanted, for: wanted.isPresent ? .shadowFill : .shadowReclaim)
     return present.isPresent
   }

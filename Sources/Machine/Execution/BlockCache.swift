@@ -34,8 +34,6 @@ final class BlockCache {
 
   /// The greatest `cycles` of any block: how far the clock can run before the loop looks at it again.
   private(set) var greatestCycles: UInt64 = 0
-  /// Told when a frame begins to hold code, so that stores to it take the slow path.
-  var frameBecameCode: (UInt64) -> Void = { _ in }
 
   init(
     memory: HostMemory, decoder: any InstructionDecoder, costs: HotCosts, features: FeatureSet, greatestLength: Int
@@ -292,9 +290,7 @@ final class BlockCache {
 
   private func markLines(_ page: UInt64, from start: UInt64, count: Int) {
     guard memory.contains(HostPhysical(page)), count > 0 else { return }
-    let frame = Int(page >> 12)
-    if memory.codeLines[frame] == 0 { frameBecameCode(page) }
-    memory.codeLines[frame] |= BlockCache.lines(Int(start), count)
+    memory.markCode(BlockCache.lines(Int(start), count), ofPageAt: page)
   }
 
   /// The 64-byte lines that a stretch of a page touches, as bits.
@@ -311,9 +307,11 @@ final class BlockCache {
     return lines != 0 && lines & BlockCache.lines(Int(host.pageOffset), width) != 0
   }
 
-  /// Makes every block of a frame stale.
+  /// Whether there is a block of a frame.
+  func holdsBlocks(ofFrame frame: UInt64) -> Bool { frames[frame] != nil || secondFrames[frame] != nil }
+
+  /// Makes every block of a frame stale. Other processors' blocks and the frame's code lines are `HostMemory`'s.
   func dropFrame(_ frame: UInt64) {
-    memory.codeLines[Int(frame)] = 0
     var next = frames.removeValue(forKey: frame)
     while let block = next {
       poison(block)
@@ -353,15 +351,13 @@ final class BlockCache {
 
   /// Forgets everything. Not while the dispatch loop is running.
   func dropAll() {
-    for frame in frames.keys { memory.codeLines[Int(frame)] = 0 }
-    for frame in secondFrames.keys where memory.contains(HostPhysical(frame << 12)) {
-      memory.codeLines[Int(frame)] = 0
-    }
+    let forgotten = Array(frames.keys) + Array(secondFrames.keys)
+    frames = [:]
+    secondFrames = [:]
+    for frame in forgotten { memory.codeWasForgotten(ofFrame: frame) }
     for chunk in chunks { chunk.deallocate() }
     chunks = []
     used = BlockCache.chunkBytes
-    frames = [:]
-    secondFrames = [:]
     heads.update(repeating: nil, count: BlockCache.buckets)
     jumps.update(repeating: nil, count: BlockCache.jumpEntries)
   }

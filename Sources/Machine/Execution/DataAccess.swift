@@ -337,7 +337,11 @@ extension Processor {
   /// After a device was touched: its next deadline may have moved, and it may have asked the machine to end.
   func deviceChanged() {
     setDeadlines()
-    if isAlone || bus.shutdown != nil || !bus.signals(processor: index).isEmpty { s.pointee.executedDeadline = 0 }
+    // What it means for another processor, that one should see at once.
+    yield()
+    if isAlone || sharesTime || bus.shutdown != nil || !bus.signals(processor: index).isEmpty {
+      s.pointee.executedDeadline = 0
+    }
   }
 
   // MARK: Grants

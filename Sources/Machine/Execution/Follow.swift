@@ -98,7 +98,7 @@ extension Processor {
       if known.pointee.secondPage == .max { return known }
       // The instruction's other page may have been mapped elsewhere since.
       if try secondPage(of: linear) == known.pointee.secondPage { return known }
-      blocks.dropFrame(frame >> 12)
+      memory.dropCode(ofFrame: frame >> 12)
     }
     return try blocks.build(
       rip: rip, linear: linear, page: frame, size: codeSize, vectors: vectorMode, single: single
@@ -153,10 +153,18 @@ extension Processor {
     return .stopped
   }
 
-  /// Leaves with #GP(0): the target of a near branch is not canonical.
+  /// Leaves with #GP(0): the target of a near branch is not canonical. AMD's processors see first whether a call can
+  /// push; Intel's look at the target first (SDM vol. 2, CALL).
   @inline(never)
   func refuse(_ op: UnsafeMutablePointer<Operation>, _ block: UnsafeMutablePointer<Block>) -> Leave {
     stop = .exception(.generalProtection(0))
+    let isCall = op.pointee.handler == .callR64 || op.pointee.handler == .callM64
+    if isCall && profile.vendor == .amd {
+      stamp = s.pointee.retired &+ UInt64(op.pointee.indexInBlock) &+ 1
+      currentOperation = op
+      // What fails leaves its reason in `stop`.
+      try? probeWrite(s.pointee.slots[Int(Slot.rsp)] &- 8, width: 8, privilege: privilege)
+    }
     return fail(op, block)
   }
 

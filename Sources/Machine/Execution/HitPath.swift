@@ -55,13 +55,17 @@ extension Processor {
     currentOperation = op
   }
 
-  /// Whether the access is one of the stack segment, for #SS against #GP (SDM vol. 1, 3.7.4).
+  /// Whether the access is one of the stack segment, for #SS against #GP (SDM vol. 1, 3.7.4). PUSH and CALL with a memory
+  /// operand load that and store on the stack.
   @inline(__always)
-  private func isStackAccess(_ op: UnsafeMutablePointer<Operation>) -> Bool {
+  private func isStackAccess(_ op: UnsafeMutablePointer<Operation>, stores: Bool = false) -> Bool {
     switch op.pointee.handler {
     case .push64, .pushI64, .pop64, .leave64, .call64, .callR64, .ret64: true
-    case .pushM64, .callM64: false
-    default: op.pointee.base == Slot.rsp || op.pointee.base == Slot.rbp
+    case .pushM64 where stores, .callM64 where stores: true
+    // FS or GS, where one is named, takes the place of an absent index.
+    default:
+      (op.pointee.base == Slot.rsp || op.pointee.base == Slot.rbp) && op.pointee.index != Slot.fsBase
+        && op.pointee.index != Slot.gsBase
     }
   }
 
@@ -107,7 +111,7 @@ extension Processor {
     begin(op)
     do {
       try storeSlow(
-        address, Access(.write, privilege), width: width, value: value, stack: isStackAccess(op))
+        address, Access(.write, privilege), width: width, value: value, stack: isStackAccess(op, stores: true))
       return true
     } catch {
       return false
@@ -150,8 +154,20 @@ extension Processor {
 
   @inline(never)
   private func codeWritten(_ host: HostPhysical) {
-    // A block that is dropped stays poisoned, the replaced operation with it.
-    patched = nil
-    blocks.dropFrame(host.frame)
+    memory.dropCode(ofFrame: host.frame)
   }
+}
+
+extension Processor: CodeHolder {
+  func frameBecameCode(at page: UInt64) {
+    translation.direct.forbidWrites(toPageAt: UInt64(UInt(bitPattern: memory.base)) &+ page)
+  }
+
+  func dropCode(ofFrame frame: UInt64) {
+    blocks.dropFrame(frame)
+    // A block that is dropped stays poisoned, and with it an operation that was replaced behind the running one.
+    if let (operation, _) = patched, operation[-1].handler == .stale { patched = nil }
+  }
+
+  func holdsCode(ofFrame frame: UInt64) -> Bool { blocks.holdsBlocks(ofFrame: frame) }
 }

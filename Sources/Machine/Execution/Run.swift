@@ -12,6 +12,10 @@ public enum RunResult: Equatable, Sendable {
   case haltedForEver
   /// HLT, and no device will ever interrupt.
   case waitsForNothing
+  /// One of several processors has come to a point where others should go on first (`Interleaving`).
+  case sliceEnded
+  /// One of several processors is in HLT, or waits to be started.
+  case waits
   case tripleFault
   /// The guest did what Penumbra does not do.
   case unsupported(String)
@@ -21,7 +25,7 @@ public enum RunResult: Equatable, Sendable {
 public final class StopRequest: @unchecked Sendable {
   /// One byte that is only ever stored to and loaded: no lock is needed, and a signal handler may not take one.
   private let flag = UnsafeMutablePointer<UInt8>.allocate(capacity: 1)
-  init() { flag.initialize(to: 0) }
+  public init() { flag.initialize(to: 0) }
   deinit { flag.deallocate() }
   public func raise() { flag.pointee = 1 }
   public func clear() { flag.pointee = 0 }
@@ -50,12 +54,19 @@ extension Processor {
       if s.pointee.isShutDown { return .tripleFault }
       if let shutdown = bus.shutdown { return .shutdown(shutdown) }
       if stopRequest.isRaised { return .stopRequested }
-      if now >= bus.nextDeadline { bus.advance(to: now) }
+      if now >= bus.nextDeadline {
+        if sharesTime { return .sliceEnded }
+        bus.advance(to: now)
+      }
+      if s.pointee.yields && controls.grants.isEmpty {
+        s.pointee.yields = false
+        return .sliceEnded
+      }
       if clock >= clockLimit || s.pointee.retired >= retiredLimit { return .limit }
       if blocks.isFull { blocks.dropAll() }
 
       if let result = takeEvents() { return result }
-      if s.pointee.isHalted {
+      if s.pointee.isHalted || s.pointee.awaitsStartUp {
         if let result = idle() { return result }
         continue
       }
@@ -63,8 +74,16 @@ extension Processor {
     }
   }
 
-  /// Traps, interrupts and the hypervisor's injection, before the next instruction.
+  /// Signals, traps, interrupts and the hypervisor's injection, before the next instruction, in the order of SDM vol. 3,
+  /// table 6-2.
   private func takeEvents() -> RunResult? {
+    let signals = controls.grants.isEmpty ? bus.signals(processor: index) : []
+    if controls.injection == nil, !signals.isDisjoint(with: [.initialize, .startUp]) {
+      if controls.intercepts.contains(.externalInterrupts) { return leave(VMExit(.externalInterrupt)) }
+      takeStartSignals(signals)
+      return nil
+    }
+    if s.pointee.awaitsStartUp { return nil }
     // Breakpoints that the delivery of an event has touched.
     if controls.injection == nil, controls.grants.isEmpty, let trap = takeDebugTrap() { return deliverEvent(trap) }
     if let event = controls.injection {
@@ -81,8 +100,6 @@ extension Processor {
     if controls.interruptWindow && open && controls.grants.isEmpty {
       return leave(VMExit(.interruptWindow))
     }
-    let signals = bus.signals(processor: index)
-    guard !signals.isEmpty, controls.grants.isEmpty else { return nil }
     if signals.contains(.nonMaskable) && canTakeNonMaskable {
       if controls.intercepts.contains(.externalInterrupts) { return leave(VMExit(.externalInterrupt)) }
       wake()
@@ -124,6 +141,7 @@ extension Processor {
 
   /// Waits in HLT for the next thing that a device does.
   private func idle() -> RunResult? {
+    if sharesTime { return .waits }
     guard s.pointee.systemFlags & Flag.interrupt != 0 else { return .haltedForEver }
     return idleUntilDeadline()
   }
@@ -252,6 +270,16 @@ extension Processor {
     controls.grants = []
     updatePaging()
     return .exit(exit)
+  }
+
+  /// The exit that another processor's hypervisor forces by an interrupt (KVM: a kick). An event that the last entry was
+  /// to deliver goes with it.
+  public func forceExit() -> VMExit {
+    var exit = VMExit(.externalInterrupt)
+    exit.delivering = controls.injection
+    controls.injection = nil
+    _ = leave(exit)
+    return exit
   }
 
   /// Hands an exit over, and charges the hardware's round trip.

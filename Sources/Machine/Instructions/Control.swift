@@ -78,7 +78,7 @@ extension Processor {
 
   /// INT1. A debug trap that MOV SS has held off comes with it, not after it: there is one exception for both.
   func debugTrap(_ op: UnsafePointer<Operation>) throws(Stopped) {
-    try softwareInterrupt(.debugTrap(length: op.pointee.length), op)
+    try softwareInterrupt(.privilegedSoftware(length: op.pointee.length), op)
     guard s.pointee.pendingDebug != 0 else { return }
     report(s.pointee.pendingDebug)
     s.pointee.pendingDebug = 0

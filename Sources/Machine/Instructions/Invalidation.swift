@@ -70,5 +70,10 @@ extension Processor {
   /// LFENCE, SFENCE, MFENCE: accesses are made in order anyway.
   func fence(_ op: UnsafePointer<Operation>) throws(Stopped) {}
 
-  func pause(_ op: UnsafePointer<Operation>) throws(Stopped) {}
+  /// Whoever waits in a loop lets the others go on: what it waits for must come from them.
+  func pause(_ op: UnsafePointer<Operation>) throws(Stopped) {
+    guard sharesTime else { return }
+    yield()
+    s.pointee.executedDeadline = 0
+  }
 }

@@ -35,30 +35,41 @@ extension Processor {
     }
   }
 
-  /// The flags are written when the instruction is done: while it is suspended they are those before it (SDM vol. 2,
-  /// REP).
   func scas(_ op: UnsafePointer<Operation>) throws(Stopped) {
     let form = StringForm(op, s)
-    var flags: LazyFlags?
-    try repeated(form) { () throws(Stopped) in
+    try comparing(form) { () throws(Stopped) in
       let value = try load(destinationAddress(form, write: false), width: form.width)
       let accumulator = register(Slot.rax, width: form.width)
-      flags = .difference(accumulator, value, borrow: false, width: form.width)
       advance(form, source: false, destination: true)
-      return form.goesOn(afterEqual: accumulator == value)
+      return (accumulator, value)
     }
-    if let flags { s.pointee.flags = flags }
   }
 
   func cmps(_ op: UnsafePointer<Operation>) throws(Stopped) {
     let form = StringForm(op, s)
-    var flags: LazyFlags?
-    try repeated(form) { () throws(Stopped) in
+    try comparing(form) { () throws(Stopped) in
       let first = try load(sourceAddress(form), width: form.width, stack: form.source == .ss)
       let second = try load(destinationAddress(form, write: false), width: form.width)
-      flags = .difference(first, second, borrow: false, width: form.width)
       advance(form, source: true, destination: true)
-      return form.goesOn(afterEqual: first == second)
+      return (first, second)
+    }
+  }
+
+  /// Compares elements as the repetition prefix says. While the instruction is suspended between two of them, flags are
+  /// those before it on Intel's processors (SDM vol. 2, REP), and those of the last comparison on AMD's.
+  @inline(__always) private func comparing(
+    _ form: StringForm, element: () throws(Stopped) -> (UInt64, UInt64)
+  ) throws(Stopped) {
+    var flags: LazyFlags?
+    do throws(Stopped) {
+      try repeated(form) { () throws(Stopped) in
+        let (first, second) = try element()
+        flags = .difference(first, second, borrow: false, width: form.width)
+        return form.goesOn(afterEqual: first == second)
+      }
+    } catch {
+      if let flags, profile.vendor == .amd { s.pointee.flags = flags }
+      throw error
     }
     if let flags { s.pointee.flags = flags }
   }

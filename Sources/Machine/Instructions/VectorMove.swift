@@ -81,12 +81,18 @@ extension Processor {
       effectiveAddress(op), width: form.width, value: value.truncated(to: form.width), stack: form.usesStack)
   }
 
-  /// Bytes go to where rDI points, one by one, once it is known that all can; with an empty mask nothing is accessed.
+  /// Bytes go to where rDI points, one by one, once it is known that all can. With an empty mask nothing is accessed, but
+  /// the address has to be one (SDM vol. 2, MASKMOVDQU, leaves open which exceptions there are then).
   func storeMasked(_ form: OperandForm, mask: Vector128, bytes: Vector128, width: Int) throws(Stopped) {
     let mask = mask.signs8
-    guard mask != 0 else { return }
     let offset = s.pointee.slots[Int(Slot.rdi)] & form.addressSize.mask
     let address = try linear(form.segment ?? .ds, offset, width: width, write: true)
+    guard mask != 0 else {
+      if codeSize == .bits64 && !isCanonical(address) {
+        throw raise(form.usesStack ? .stack(0) : .generalProtection(0))
+      }
+      return
+    }
     let first = UInt64(mask.trailingZeroBitCount)
     let last = UInt64(63 &- mask.leadingZeroBitCount)
     if controls.grants.isEmpty {

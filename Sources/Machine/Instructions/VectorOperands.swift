@@ -65,8 +65,8 @@ extension Processor {
 
   @inline(__always) func checkVectorAlignment(_ address: UInt64, _ form: OperandForm) throws(Stopped) {
     guard address & UInt64(form.width &- 1) != 0, form.vector.isAligned else { return }
-    // An address that is not canonical has a fault of its own, which may be #SS.
-    guard isCanonical(address) else { throw raise(form.usesStack ? .stack(0) : .generalProtection(0)) }
+    // #GP and not #SS also where the address is not canonical: the manuals leave the order of the two open, and AMD's
+    // processors look at the alignment first.
     throw raise(.generalProtection(0))
   }
 

@@ -23,6 +23,8 @@ public final class HostMemory {
   let codeLines: UnsafeMutablePointer<UInt64>
   /// For every frame whether anybody has written to it: what a snapshot has to keep.
   let touched: UnsafeMutablePointer<UInt8>
+  /// The processors that execute from this memory (`CodeHolder`).
+  var codeHolders: [UnownedCodeHolder] = []
 
   /// Why memory could not be had.
   public struct Unavailable: Error, CustomStringConvertible {

@@ -7,7 +7,7 @@ struct CPUIDLeaf: Equatable, Sendable {
 }
 
 extension Processor {
-  /// Leaf 0xd tells about XSAVE, leaf 0xb about identifiers of x2APIC mode.
+  /// Leaf 0xd tells about XSAVE, leaf 0xb about the topology.
   private var highestBasicLeaf: UInt32 {
     // What limits it is there for operating systems that read no further (SDM vol. 4, IA32_MISC_ENABLE, bit 22).
     if s.pointee.miscEnable & MiscEnable.limitCPUID != 0 { return 2 }
@@ -38,14 +38,14 @@ extension Processor {
     case 1:
       var result = CPUIDLeaf(eax: signature)
       // Logical processors, lines of 64 bytes for CLFLUSH, the initial APIC ID.
-      result.ebx = UInt32(options.count & 0xff) << 16 | (features.contains(.clflush) ? 8 << 8 : 0)
-      result.ebx |= UInt32(index & 0xff) << 24
+      result.ebx = topology.identifier << 24 | min(topology.processors, 255) << 16
+      if features.contains(.clflush) { result.ebx |= 8 << 8 }
       result.ecx = features.bits(leaf: 1, .ecx)
       if s.pointee.cr4 & CR4.osXSAVE != 0 { result.ecx |= 1 << 27 }
       result.edx = features.bits(leaf: 1, .edx)
       if !showsLocalAPIC { result.edx &= ~(1 << 9) }
       // HTT: the number of logical processors in EBX means something.
-      if options.count > 1 { result.edx |= 1 << 28 }
+      if sharesTime { result.edx |= 1 << 28 }
       return result
     case 2:
       // One descriptor: the caches are told by leaf 4.
@@ -59,7 +59,7 @@ extension Processor {
       // OSPKE.
       if s.pointee.cr4 & CR4.protectionKeys != 0 { result.ecx |= 1 << 4 }
       return result
-    case 0xb: return features.contains(.x2apic) ? topologyLeaf(subleaf) : CPUIDLeaf()
+    case 0xb: return features.contains(.x2apic) ? topology.leaf(subleaf) : CPUIDLeaf()
     case 0xd:
       return extendedStateLeaf(subleaf)
     default:
@@ -81,6 +81,8 @@ extension Processor {
         result.eax = signature
         // AMD repeats leaf 1's bits 0-9, 12-17, 23 and 24 here.
         result.edx |= features.bits(leaf: 1, .edx) & 0x0183_f3ff
+        // CmpLegacy: the logical processors of leaf 1 are cores.
+        if sharesTime { result.ecx |= 1 << 1 }
       } else if s.pointee.codeSize != .bits64 {
         // Intel has SYSCALL, and shows it, in 64-bit mode only.
         result.edx &= ~(1 << 11)
@@ -97,7 +99,8 @@ extension Processor {
     case 0x8000_0008:
       let linearBits: UInt32 = features.contains(.la57) ? 57 : 48
       return CPUIDLeaf(
-        eax: UInt32(truncatingIfNeeded: costs.physicalBits) | linearBits << 8, ebx: features.bits(leaf: leaf, .ebx))
+        eax: UInt32(truncatingIfNeeded: costs.physicalBits) | linearBits << 8, ebx: features.bits(leaf: leaf, .ebx),
+        ecx: profile.vendor == .amd && sharesTime ? topology.identifierBits << 12 | topology.processors - 1 : 0)
     default:
       return CPUIDLeaf()
     }
@@ -111,7 +114,7 @@ extension Processor {
   }
 
   /// Family, model, stepping: one of each vendor, since nothing that is modelled depends on them.
-  private var signature: UInt32 {
+  var signature: UInt32 {
     switch profile.vendor {
     case .intel: 0x0005_06e3  // family 6, model 94: Skylake
     case .amd: 0x0083_0f10  // family 17h, model 31h: Zen 2
@@ -130,20 +133,6 @@ extension Processor {
     return CPUIDLeaf(eax: word(0), ebx: word(1), ecx: word(2), edx: word(3))
   }
 
-  /// Leaf 0xb: one thread a core, all cores in one package; how far to shift an x2APIC identifier for the next level,
-  /// how many logical processors there are at the level, its number and type, and the identifier.
-  private func topologyLeaf(_ subleaf: UInt32) -> CPUIDLeaf {
-    let identifier = UInt32(truncatingIfNeeded: index)
-    let count = UInt32(truncatingIfNeeded: options.count)
-    switch subleaf {
-    case 0: return CPUIDLeaf(eax: 0, ebx: 1, ecx: 1 << 8, edx: identifier)
-    case 1:
-      let shift = UInt32(32 - (max(count, 1) - 1).leadingZeroBitCount)
-      return CPUIDLeaf(eax: shift, ebx: count, ecx: 2 << 8 | 1, edx: identifier)
-    default: return CPUIDLeaf(ecx: subleaf & 0xff, edx: identifier)
-    }
-  }
-
   /// Leaf 4: the caches that the profile has, one a subleaf.
   private func cacheLeaf(_ subleaf: UInt32) -> CPUIDLeaf {
     let caches: [(level: UInt32, type: UInt32, bytes: UInt64, ways: UInt64)] = [
@@ -153,8 +142,11 @@ extension Processor {
     guard Int(subleaf) < caches.count else { return CPUIDLeaf() }
     let cache = caches[Int(subleaf)]
     let sets = cache.bytes / 64 / cache.ways
+    // Bits 31:26: the cores' identifiers in the package. Each has its caches to itself.
+    let cores = (UInt32(1) << topology.identifierBits - 1) & 0x3f
     return CPUIDLeaf(
-      eax: cache.type | cache.level << 5 | 1 << 8, ebx: 63 | UInt32(truncatingIfNeeded: cache.ways &- 1) << 22,
+      eax: cache.type | cache.level << 5 | 1 << 8 | cores << 26,
+      ebx: 63 | UInt32(truncatingIfNeeded: cache.ways &- 1) << 22,
       ecx: UInt32(truncatingIfNeeded: sets &- 1))
   }
 }

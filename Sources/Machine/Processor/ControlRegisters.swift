@@ -228,7 +228,7 @@ extension Processor {
     }
   }
 
-  private var isShadowed: Bool {
+  var isShadowed: Bool {
     if case .shadow = controls.paging { return true }
     return false
   }

@@ -217,11 +217,8 @@ extension Processor {
   // MARK: What is pushed
 
   private func returnAddress(_ event: Event) -> UInt64 {
-    let next: UInt64
-    switch event {
-    case .exception, .interrupt, .nonMaskable: return s.pointee.rip
-    case .software(_, let length), .debugTrap(let length): next = s.pointee.rip &+ UInt64(length)
-    }
+    guard let length = event.instructionLength else { return s.pointee.rip }
+    let next = s.pointee.rip &+ UInt64(length)
     return s.pointee.codeSize == .bits64 ? next : next & 0xffff_ffff
   }
 
@@ -231,7 +228,7 @@ extension Processor {
     let flags = s.pointee.rflags
     switch event {
     case .interrupt, .nonMaskable: return flags
-    case .software, .debugTrap: return flags & ~Flag.resume
+    case .software, .privilegedSoftware: return flags & ~Flag.resume
     case .exception(let exception):
       switch exception.vector {
       case 0, 5, 6, 7, 10...14, 16, 17, 19, 20, 21: return flags | Flag.resume
@@ -249,14 +246,22 @@ extension Event {
     case .interrupt(let vector): vector
     case .nonMaskable: 2
     case .software(let vector, _): vector
-    case .debugTrap: 1
+    case .privilegedSoftware: 1
     }
   }
 
   var isInterrupt: Bool {
     switch self {
     case .interrupt, .nonMaskable: true
-    case .exception, .software, .debugTrap: false
+    case .exception, .software, .privilegedSoftware: false
+    }
+  }
+
+  /// Bytes of the instruction that RIP is saved behind; nil where it is saved as it is.
+  fileprivate var instructionLength: UInt8? {
+    switch self {
+    case .software(_, let length), .privilegedSoftware(let length): length
+    case .exception, .interrupt, .nonMaskable: nil
     }
   }
 
@@ -266,6 +271,6 @@ extension Event {
     return false
   }
 
-  /// Whether exceptions during the delivery have EXT set: all but those of INT n, INT3 and INTO (SDM vol. 2, INT n).
+  /// Whether exceptions during the delivery have EXT set: those of INT1 have it too (SDM vol. 2, INT n).
   var isExternal: Bool { !checksGatePrivilege }
 }

@@ -101,13 +101,15 @@ public final class Processor {
   /// Counters of slow paths.
   public internal(set) var counters = Counters()
   public internal(set) var regions: RegionAccounts
-  /// Set from elsewhere (Control-C, a time slice): leave at the next block boundary that is not in the hot loop.
-  public let stopRequest = StopRequest()
+  /// Set from elsewhere (Control-C, a time slice): leave at the next block boundary that is not in the hot loop. All
+  /// processors of a machine share it.
+  public let stopRequest: StopRequest
 
   public init(
     memory: HostMemory, bus: any DeviceBus, decoder: any InstructionDecoder, profile: CostProfile, features: FeatureSet,
-    options: ProcessorOptions
+    options: ProcessorOptions, stopRequest: StopRequest = StopRequest()
   ) {
+    self.stopRequest = stopRequest
     self.memory = memory
     self.bus = bus
     self.profile = profile
@@ -117,6 +119,7 @@ public final class Processor {
     costs = HotCosts(profile)
     s = .allocate(capacity: 1)
     s.initialize(to: ProcessorState())
+    s.pointee.awaitsStartUp = options.index != 0
     loaded = .allocate(capacity: 2)
     loaded.initialize(repeating: 0, count: 2)
     causes = .allocate(capacity: Cause.count)
@@ -132,13 +135,12 @@ public final class Processor {
       reportsFetch: false, globalPages: false, second: .identity)
     pagingControls = PagingControls(writeProtect: false, smep: false, smap: false, alignmentCheckFlag: false)
     regions = RegionAccounts()
-    blocks.frameBecameCode = { [unowned self] page in
-      translation.direct.forbidWrites(toPageAt: UInt64(UInt(bitPattern: self.memory.base)) &+ page)
-    }
+    memory.add(self)
     updatePaging()
   }
 
   deinit {
+    memory.remove(self)
     s.deinitialize(count: 1)
     s.deallocate()
     causes.deallocate()

@@ -38,6 +38,10 @@
   public var blocksNonMaskable: Bool
   /// In HLT, waiting for an interrupt.
   public var isHalted: Bool
+  /// Waiting for a start-up interrupt (SDM vol. 3, 9.4.2): nothing else but INIT reaches the processor.
+  public var awaitsStartUp: Bool
+  /// Of several processors: others should go on before the next instruction.
+  public var yields: Bool
   /// A triple fault has happened; nothing runs any more.
   public var isShutDown: Bool
 
@@ -103,6 +107,8 @@
     pendingDebug = 0
     blocksNonMaskable = false
     isHalted = false
+    awaitsStartUp = false
+    yields = false
     isShutDown = false
     segments = InlineArray(repeating: Segment(selector: 0, base: 0, limit: 0xffff, attributes: 0x93))
     segments[Int(SegmentRegister.cs.rawValue)] =

@@ -37,6 +37,9 @@
   public static let shadowReclaim = Cause(rawValue: 19)
   /// Filling the map from guest-physical to host memory, and its nested tables.
   public static let nestedFill = Cause(rawValue: 20)
+  /// Interrupting other processors so that they flush, and waiting for the lock of the shadow tables.
+  public static let shootdown = Cause(rawValue: 21)
+  public static let shadowLock = Cause(rawValue: 22)
   /// Exits' hardware round trip and the handler's fixed part, by reason.
   @inlinable public static func exitHardware(_ reason: ExitReason) -> Cause {
     Cause(rawValue: firstExit &+ 2 &* reason.rawValue)
@@ -65,6 +68,6 @@
   private static let plainNames = [
     "execute", "cache.l2", "cache.l3", "cache.memory", "tlb.l2", "walk.guest", "walk.host", "walk.shadow", "fault",
     "interrupt", "io", "switch.cr3", "flush", "idle", "exit.inject", "shadow.fill", "shadow.emulate", "shadow.root",
-    "shadow.walk", "shadow.reclaim", "nested.fill",
+    "shadow.walk", "shadow.reclaim", "nested.fill", "shootdown", "shadow.lock",
   ]
 }

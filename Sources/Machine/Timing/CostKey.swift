@@ -203,4 +203,6 @@ public enum CostKey: String, CaseIterable, Sendable {
   case nestedAllocate = "hypervisor.nested-allocate"
   /// Giving the guest one host page (allocating and zeroing 4 KiB).
   case populate = "hypervisor.populate"
+  /// Interrupting one other processor, so that it flushes, and waiting until it has left the guest.
+  case remoteFlush = "hypervisor.remote-flush"
 }

@@ -40,4 +40,30 @@ public struct Counters: Sendable {
   public var unknownMSRs = UnknownRegisters()
 
   public init() {}
+
+  /// Adds what another processor counted.
+  public mutating func add(_ other: Counters) {
+    for path in Counters.numbers { self[keyPath: path] &+= other[keyPath: path] }
+    for index in firstReferences.indices {
+      firstReferences[index] &+= other.firstReferences[index]
+      secondReferences[index] &+= other.secondReferences[index]
+    }
+    for index in referencesPerWalk.indices { referencesPerWalk[index] &+= other.referencesPerWalk[index] }
+    for index in structureHits.indices {
+      structureHits[index] &+= other.structureHits[index]
+      nestedStructureHits[index] &+= other.nestedStructureHits[index]
+    }
+    for index in bitUpdates.indices { bitUpdates[index] &+= other.bitUpdates[index] }
+    for index in dataReferences.indices { dataReferences[index] &+= other.dataReferences[index] }
+    for index in exits.indices { exits[index] &+= other.exits[index] }
+    unknownMSRs.add(other.unknownMSRs)
+  }
+
+  private static var numbers: [WritableKeyPath<Counters, UInt64>] {
+    [
+      \.dataMisses, \.codeLookups, \.codeMisses, \.secondHits, \.secondMisses, \.flushesAll, \.flushesContext,
+      \.flushesPage, \.walks, \.nestedTLBHits, \.nestedTLBMisses, \.exceptions, \.interrupts, \.stackSwitches,
+      \.controlRegister3Loads, \.portAccesses, \.deviceAccesses, \.wakes, \.injections,
+    ]
+  }
 }

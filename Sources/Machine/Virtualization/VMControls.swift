@@ -78,8 +78,9 @@ public enum Event: Equatable, Sendable {
   case nonMaskable
   /// INT n, INT3 and INTO: RIP is saved after the instruction, `length` bytes on; the gate's DPL is checked.
   case software(vector: UInt8, length: UInt8)
-  /// INT1 (F1), a software interrupt that no gate's DPL stops.
-  case debugTrap(length: UInt8)
+  /// INT1 (F1): the same, but no gate's DPL stops it (SDM vol. 2, INT n; a privileged software exception in vol. 3,
+  /// 25.8.3).
+  case privilegedSoftware(length: UInt8)
 }
 
 /// One access that the hypervisor resolves for the instruction that is executed again (assisted re-execution).

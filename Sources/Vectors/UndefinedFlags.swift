@@ -37,7 +37,7 @@ public enum UndefinedFlags {
     // SAL, SAR, SHL, SHR: "The CF flag … is undefined for SHL and SHR instructions where the count is greater than or
     // equal to the size (in bits) of the destination operand. The OF flag is affected only for 1-bit shifts; otherwise,
     // it is undefined … For a non-zero count, the AF flag is undefined."
-    case "shl", "shr", "sar":
+    case "shl", "sal", "shr", "sar":
       if masked == 0 { return 0 }
       return a | (masked == 1 ? 0 : o) | (masked >= bits && mnemonic != "sar" ? c : 0)
     // SHLD, SHRD: "If the count is greater than the operand size, the flags are undefined … For a 1-bit shift, the OF

@@ -1,0 +1,68 @@
+import Machine
+
+/// What one processor's handler owes to the others: flushes of what their TLBs may hold of shared shadow tables, and the
+/// lock that keeps two handlers from changing the tables at once (KVM: `kvm_flush_remote_tlbs`, `mmu_lock`).
+struct TableLock {
+  private var holder = -1
+  private var from: UInt64 = 0
+  private var until: UInt64 = 0
+
+  /// How long a processor waits for the lock at a time of its clock.
+  ///
+  /// Processors run by turns, and a clock may be behind that of the last holder: who comes before the lock was taken does
+  /// not wait.
+  func wait(of processor: Int, at clock: UInt64) -> UInt64 {
+    holder != processor && clock >= from && clock < until ? until - clock : 0
+  }
+
+  mutating func hold(by processor: Int, from start: UInt64, until end: UInt64) {
+    (holder, from, until) = (processor, start, end)
+  }
+}
+
+extension Hypervisor {
+  /// Flushes, on every processor, what TLBs hold of the shadow tables.
+  ///
+  /// The others are told at the end of the exit: those that execute the guest's instructions are interrupted, and all
+  /// flush when they are entered.
+  func flushEveryProcessor() {
+    roots.flushAll()
+    owesRemoteFlush = true
+  }
+
+  /// Interrupts the other processors for the flushes that have become due.
+  func flushRemotely() {
+    guard owesRemoteFlush else { return }
+    owesRemoteFlush = false
+    guard virtualProcessors.count > 1 else { return }
+    counted.remoteTlbFlush &+= 1
+    var interrupted: UInt64 = 0
+    for other in virtualProcessors where other !== running {
+      other.roots.flushAll()
+      guard other.isInGuest, !other.isKicked else { continue }
+      other.isKicked = true
+      interrupted += 1
+    }
+    work(.shootdown, .shootdown, times: interrupted)
+  }
+
+  // MARK: The lock
+
+  /// Takes the lock of the shadow tables, until the end of the exit.
+  func lockTables() {
+    guard virtualProcessors.count > 1, lockedSince == nil, isCharging else { return }
+    let wait = lock.wait(of: processor.index, at: processor.clock)
+    if wait != 0 {
+      counted.lockWaits &+= 1
+      counted.lockWaitCycles &+= wait
+      processor.charge(.shadowLock, wait)
+    }
+    lockedSince = processor.clock
+  }
+
+  func unlockTables() {
+    guard let start = lockedSince else { return }
+    lockedSince = nil
+    lock.hold(by: processor.index, from: start, until: processor.clock)
+  }
+}

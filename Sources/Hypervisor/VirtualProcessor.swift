@@ -1,0 +1,85 @@
+import Machine
+
+/// What a hypervisor keeps for each processor of the guest; everything else it keeps for the machine.
+///
+/// A virtual processor has a processor of the host to itself, with TLBs of its own: tags need to differ among the roots of
+/// one virtual processor only.
+final class VirtualProcessor {
+  let processor: Processor
+  /// What the next entry asks of the hardware.
+  var controls: VMControls
+  /// The instruction that is being executed with the hypervisor's help.
+  var assist: Assist?
+  /// Guarded tables that somebody other than the guest's own stores may change now.
+  var watched = WatchedTables()
+  /// The guest is in HLT.
+  var isWaiting = false
+  /// Another processor's handler forces an exit before the guest's next instruction, for the flushes that have become due.
+  var isKicked = false
+  /// Shadow paging: the roots that are kept beside one another.
+  var roots: ShadowRoots
+
+  init(_ processor: Processor, controls: VMControls, cachedRoots: Int) {
+    self.processor = processor
+    self.controls = controls
+    roots = ShadowRoots(capacity: cachedRoots)
+  }
+
+  /// Whether the guest's instructions are being executed, as far as anybody else can tell.
+  var isInGuest: Bool { !isWaiting && !processor.awaitsStartUp }
+
+  // MARK: Snapshots
+
+  struct Snapshot {
+    let controls: VMControls
+    let assist: Assist?
+    let watched: WatchedTables
+    let isWaiting: Bool
+    let isKicked: Bool
+    let roots: ShadowRoots
+  }
+
+  func snapshot() -> Snapshot {
+    Snapshot(
+      controls: controls, assist: assist, watched: watched, isWaiting: isWaiting, isKicked: isKicked, roots: roots)
+  }
+
+  func restore(_ snapshot: Snapshot) {
+    controls = snapshot.controls
+    assist = snapshot.assist
+    watched = snapshot.watched
+    isWaiting = snapshot.isWaiting
+    isKicked = snapshot.isKicked
+    roots = snapshot.roots
+  }
+}
+
+/// The virtual processor that runs, or whose exit is being handled, by the names of its parts.
+extension Hypervisor {
+  var processor: Processor { running.processor }
+
+  var controls: VMControls {
+    get { running.controls }
+    _modify { yield &running.controls }
+  }
+
+  var assist: Assist? {
+    get { running.assist }
+    _modify { yield &running.assist }
+  }
+
+  var watched: WatchedTables {
+    get { running.watched }
+    _modify { yield &running.watched }
+  }
+
+  var isWaiting: Bool {
+    get { running.isWaiting }
+    set { running.isWaiting = newValue }
+  }
+
+  var roots: ShadowRoots {
+    get { running.roots }
+    _modify { yield &running.roots }
+  }
+}

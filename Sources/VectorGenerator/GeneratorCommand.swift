@@ -1,0 +1,105 @@
+#if os(Linux) && arch(x86_64)
+  import Emulator
+  import Foundation
+  import Vectors
+
+  /// The command line: `FOLDER COUNT SEED [FORM]`. The work is done by a child process, because what is executed there
+  /// may do anything to it.
+  struct GeneratorCommand {
+    private let arguments: [String]
+    private static let child = "--child"
+
+    init(_ arguments: [String]) { self.arguments = arguments }
+
+    /// - Returns: the exit status.
+    func run() -> Int32 {
+      if arguments.first == Self.child { return work(Array(arguments.dropFirst())) }
+      guard (3...4).contains(arguments.count), Int(arguments[1]) ?? 0 > 0, UInt64(arguments[2]) != nil else {
+        print("usage: vector-generator FOLDER COUNT SEED [FORM]")
+        return 64
+      }
+      let process = Process()
+      process.executableURL = URL(fileURLWithPath: CommandLine.arguments[0])
+      process.arguments = [Self.child] + arguments
+      do {
+        try process.run()
+      } catch {
+        print("vector-generator: \(error.localizedDescription)")
+        return 70
+      }
+      process.waitUntilExit()
+      guard process.terminationReason == .exit else {
+        print("vector-generator: the child died of signal \(process.terminationStatus)")
+        return 70
+      }
+      return process.terminationStatus
+    }
+
+    // MARK: The child
+
+    private func work(_ arguments: [String]) -> Int32 {
+      guard let vendor = HostVendor.current, let host = HostExecutor() else {
+        print("vector-generator: this host's processor or its memory cannot be used")
+        return 70
+      }
+      guard HostVendor.missing.isEmpty else {
+        print("vector-generator: this host's processor lacks \(HostVendor.missing.joined(separator: ", "))")
+        return 70
+      }
+      let folder = arguments[0]
+      let count = Int(arguments[1]) ?? 1
+      let seed = UInt64(arguments[2]) ?? 0
+      let only = arguments.count > 3 ? arguments[3] : nil
+      let maker = VectorMaker(host, vendor: vendor)
+      do {
+        for family in VectorFamily.allCases {
+          try write(family, only: only, to: "\(folder)/\(family.rawValue).json.gz") {
+            maker.vectors(of: $0, count: count, seed: seed)
+          }
+        }
+      } catch let error {
+        print("vector-generator: \(error.description)")
+        return error.exitStatus
+      }
+      return 0
+    }
+
+    private func write(
+      _ family: VectorFamily, only: String?, to path: String, vectors: (OpcodeForm) -> [InstructionVector]
+    ) throws(SetupError) {
+      let writer = try VectorWriter(path)
+      var forms = 0
+      var undefined = 0
+      var faults = 0
+      var total = 0
+      for form in OpcodeForms.all where VectorFamily(of: form) == family {
+        if let only, !form.description.contains(only) { continue }
+        let made = vectors(form)
+        let isUndefined = made.allSatisfy { $0.exception?.vector == 6 }
+        forms += isUndefined ? 0 : 1
+        undefined += isUndefined ? 1 : 0
+        faults += made.count { $0.exception != nil }
+        total += made.count
+        for vector in made { try writer.write(vector) }
+      }
+      try writer.finish()
+      print(
+        "\(family.rawValue): \(forms) forms, \(total) vectors, \(faults) of them fault; \(undefined) undefined forms")
+    }
+  }
+
+  /// How vectors are divided into files.
+  enum VectorFamily: String, CaseIterable {
+    case integer, extensions, sse
+
+    init(of form: OpcodeForm) {
+      switch form.map {
+      case .primary: self = .integer
+      case .secondary: self = form.isVector ? .sse : .integer
+      case .map38: self = form.isVector ? .sse : .extensions
+      case .map3A: self = .sse
+      case .vex38, .vex3A: self = .extensions
+      }
+    }
+  }
+#endif

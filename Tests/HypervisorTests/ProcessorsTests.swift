@@ -1,0 +1,133 @@
+import Boot
+import Decoding
+import Devices
+import Guests
+import Machine
+import Support
+import Testing
+
+@testable import Hypervisor
+
+/// Several virtual processors over one guest memory and one set of shadow or nested tables.
+@Suite struct VirtualProcessorsTests {
+  /// The guest `processors` on a hypervisor, its invariants checked after every few exits.
+  private final class Group {
+    let memory: HostMemory
+    let devices: PCDevices
+    let console = BufferConsole()
+    let processors: [Processor]
+    let hypervisor: Hypervisor
+    var interleaving: Interleaving
+    var violations: [String] = []
+    private var exits = 0
+
+    init(_ kind: HypervisorOptions.Kind, cpus: Int, shadowPages: Int? = nil, hostPage: PageSize = .page4K) throws {
+      let size: UInt64 = 16 << 20
+      let profile = testProfile(.intel)
+      let image = BuiltInGuest.named("processors")?.image ?? []
+      let plan = try BootPlan.make(
+        image: image,
+        options: BootOptions(
+          memorySize: size, commandLine: "rounds=6 laps=2 changes=4", name: "processors", processors: cpus))
+      let memory = try HostMemory(low: 3 * size)
+      let devices = PCDevices(
+        clockHertz: profile[.frequency], processors: cpus, memoryBytes: size, console: console)
+      (self.memory, self.devices) = (memory, devices)
+      processors = (0..<cpus).map { index in
+        var options = ProcessorOptions()
+        (options.index, options.count) = (index, cpus)
+        return Processor(
+          memory: memory, bus: devices, decoder: CapstoneDecoder(), profile: profile,
+          features: FeatureSet(names: profile.features), options: options)
+      }
+      hypervisor = try Hypervisor(
+        processors: processors, memory: memory, bus: devices, profile: profile,
+        options: HypervisorOptions(
+          kind: kind, hostPage: hostPage, shadowPages: shadowPages, vendor: profile.vendor, ramRanges: [0..<size]))
+      interleaving = Interleaving(processors: cpus, quantum: 300)
+      for segment in plan.segments where !segment.bytes.isEmpty {
+        #expect(hypervisor.writeGuest(segment.bytes, at: segment.address))
+      }
+      NativeGuest.start(processors[0], at: plan.entry)
+      hypervisor.afterExit = { [unowned self] _ in
+        exits += 1
+        if exits % 7 == 0 { violations += hypervisor.checkInvariants() }
+      }
+    }
+
+    func run() -> RunResult {
+      interleaving.run(processors, devices, clockLimit: .max, retiredLimit: 3_000_000) {
+        hypervisor.run($0, clockLimit: $1, retiredLimit: $2)
+      }
+    }
+  }
+
+  @Test(arguments: [2, 4])
+  func `shadow tables that processors share stay coherent, in a small pool too`(cpus: Int) throws {
+    for (pages, hostPage) in [(nil, .page4K), (1, .page4K), (nil, .page2M)] as [(Int?, PageSize)] {
+      let machine = try Group(.shadow(.trace), cpus: cpus, shadowPages: pages, hostPage: hostPage)
+      #expect(machine.run() == .shutdown(.debugExit(0)))
+      #expect(machine.violations == [])
+      #expect(machine.console.text.hasPrefix("processors: \(cpus)\ncounted together: \(6 * cpus)\n"))
+    }
+  }
+
+  @Test func `nested tables that processors share`() throws {
+    let machine = try Group(.nested, cpus: 4)
+    #expect(machine.run() == .shutdown(.debugExit(0)))
+    #expect(machine.violations == [])
+  }
+
+  @Test func `every cycle of the hypervisor's is counted on some processor`() throws {
+    let machine = try Group(.shadow(.trace), cpus: 4)
+    #expect(machine.run() == .shutdown(.debugExit(0)))
+    let statistics = machine.hypervisor.statistics
+    let profile = testProfile(.intel)
+    func spent(_ cause: Cause) -> UInt64 { machine.processors.reduce(0) { $0 + $1.ledger[cause] } }
+    for cause in [Cause.shootdown, .shadowFill, .shadowEmulate, .shadowReclaim, .shadowRoot, .shadowWalk] {
+      #expect(spent(cause) == statistics.work.cycles(cause, at: profile), "\(cause.name)")
+    }
+    #expect(spent(.shootdown) > 0)
+    #expect(spent(.shadowLock) == statistics.lockWaitCycles)
+    #expect(statistics.lockWaits > 0 && statistics.lockWaitCycles > 0)
+  }
+
+  @Test func `a shadow page that is the root of any processor is not given up`() throws {
+    let machine = try Group(.shadow(.trace), cpus: 4, shadowPages: 1)
+    var roots: Set<Int> = []
+    machine.hypervisor.afterExit = { [unowned machine] _ in
+      let hypervisor = machine.hypervisor
+      for one in hypervisor.virtualProcessors {
+        guard let page = one.roots.page(for: GuestVirtual(0)), let pool = hypervisor.shadow?.pool else { continue }
+        roots.insert(page)
+        #expect(pool[page].isLive && pool[page].role.level == 4)
+      }
+    }
+    #expect(machine.run() == .shutdown(.debugExit(0)))
+    #expect(!roots.isEmpty)
+  }
+
+  @Test func `who comes while another holds the lock waits until it is free`() {
+    var lock = TableLock()
+    #expect(lock.wait(of: 0, at: 5) == 0)
+    lock.hold(by: 0, from: 100, until: 200)
+    #expect(lock.wait(of: 1, at: 99) == 0, "it came before")
+    #expect(lock.wait(of: 1, at: 100) == 100)
+    #expect(lock.wait(of: 1, at: 199) == 1)
+    #expect(lock.wait(of: 1, at: 200) == 0)
+    #expect(lock.wait(of: 0, at: 150) == 0, "its own")
+  }
+
+  @Test func `an entry loses by what takes the page or a permission away`() {
+    let host = HostPhysical(0x5000)
+    func entry(_ writable: Bool, _ user: Bool, at host: HostPhysical = HostPhysical(0x5000)) -> ShadowEntry {
+      ShadowEntry(mapping: host, PagePermissions(writable: writable, user: user, executable: true), level: 1)
+    }
+    #expect(!ShadowEntry.none.loses(by: entry(true, true)))
+    #expect(entry(false, false).loses(by: .none))
+    #expect(!entry(false, false).loses(by: entry(true, false)))
+    #expect(entry(true, false).loses(by: entry(false, false)))
+    #expect(entry(true, true).loses(by: entry(true, false)))
+    #expect(entry(true, true).loses(by: entry(true, true, at: host.advanced(by: 0x1000))))
+  }
+}

@@ -55,6 +55,10 @@ peers: build ## compare output and speed with QEMU and Bochs (installs both)
 	@.ci/install-packages qemu-system-x86_64:qemu-system-x86 bochs:bochs
 	Tests/Peers/run $(PEERS)
 
+conformance: build ## run kvm-unit-tests in every kind of paging; IMAGES=their folder, KINDS=columns
+	@[[ -n "$(IMAGES)" ]] || { echo "make: IMAGES=DIRECTORY names the folder with the suite's images, NAME.flat" >&2; exit 66; }
+	@KINDS="$(KINDS)" Tests/Conformance/run $(IMAGES) $(TESTS)
+
 vectors: build ## make instruction vectors on this processor and execute them; COUNT=a form, SEED=n
 	$(BUILD) --product VectorGenerator
 	mkdir -p .build/vectors
@@ -76,4 +80,4 @@ clean: ## remove what was built
 	rm -rf .build .build-tests
 	$(MAKE) -C Sources/Guests clean
 
-.PHONY: help setup build run test check record instructions guests peers vectors sweep fuzz bench clean
+.PHONY: help setup build run test check record instructions guests peers conformance vectors sweep fuzz bench clean

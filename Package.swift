@@ -98,7 +98,7 @@ let package = Package(
       name: "VectorsTests", dependencies: ["Vectors", "Emulator", "Machine", "VectorGenerator"], exclude: ["Kept"],
       swiftSettings: strict),
     tests("CommandLine", of: "penumbra", ["Emulator", "Support"]),
-    tests("Fuzz", of: "Support", ["Decoding", "Devices", "Machine"]),
+    tests("Fuzz", of: "Support", ["Decoding", "Devices", "Hypervisor", "Machine"]),
     .testTarget(name: "ArchitectureTests", swiftSettings: strict),
   ]
 )

@@ -12,6 +12,9 @@ public enum CPUFeatures {
     vpclmulqdq wbnoinvd x2apic xgetbv1 xsave xsavec xsaveerptr xsaveopt xsaves zero_fcs_fds
     """.split(separator: " ").map(String.init).sorted()
 
+  /// What stands in a profile for all that Penumbra implements.
+  static let everything = "all"
+
   private static let index = Set(known)
 
   /// Whether a name is one of them.

@@ -24,6 +24,8 @@ public struct Configuration: Equatable, Sendable {
   public var profileName: String
   /// Figures set one by one; the last word whatever profile is chosen.
   public var profileChanges: [CostKey: UInt64] = [:]
+  /// Whose processor the guest sees, where that is not the profile's own word.
+  public var vendorChange: Vendor?
   /// Changes of the profile's CPU features, in order.
   public var featureEdits: [CPUFeatures.Edit] = []
 
@@ -80,8 +82,9 @@ public struct Configuration: Equatable, Sendable {
 
   /// The profile in effect.
   public var profile: CostProfile {
-    guard !profileChanges.isEmpty else { return chosenProfile }
     var profile = chosenProfile
+    if let vendorChange { profile.vendor = vendorChange }
+    guard !profileChanges.isEmpty else { return profile }
     for key in CostKey.allCases { if let value = profileChanges[key] { profile[key] = value } }
     return profile
   }

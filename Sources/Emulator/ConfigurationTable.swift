@@ -58,6 +58,17 @@ extension ConfigurationKey {
     choice("clock", \.clock, "what the guest's TSC and timers count"),
     limit("max-instructions", \.maxInstructions, "stop after so many instructions, 1 or more; none: never"),
     limit("max-cycles", \.maxCycles, "stop after so many cycles, 1 or more; none: never"),
+    ConfigurationKey(
+      "cpu.vendor", Vendor.allCases.map(\.rawValue).joined(separator: "|"),
+      "whose processor the guest sees, in CPUID and wherever the two differ; the profile's own where it is not given"
+    ) {
+      .text($0.profile.vendor.rawValue)
+    } set: {
+      guard let vendor = Vendor(rawValue: $1) else {
+        throw refused("cpu.vendor", $1, Vendor.allCases.map(\.rawValue).joined(separator: ", "))
+      }
+      $0.vendorChange = vendor
+    },
     ConfigurationKey("cpu-features", "+NAME,-NAME,...", "changes of the profile's CPU features") {
       .text($0.featureEdits.map { ($0.adds ? "+" : "-") + $0.name }.joined(separator: ","))
     } set: {

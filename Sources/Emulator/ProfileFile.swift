@@ -7,7 +7,7 @@ import Yams
 ///     base: skylake            # optional: figures not given here are those of a built-in profile
 ///     vendor: intel
 ///     summary: "what it models, in a line"
-///     features: fpu tsc msr ...
+///     features: fpu tsc msr ... # or `all`: whatever Penumbra implements
 ///     figures:
 ///       tlb.l2.hit: {value: 9, flag: U, source: "where the figure comes from"}
 ///       switch.cr3: 186        # short for flag U and no source
@@ -107,6 +107,7 @@ struct ProfileFile {
     } else {
       names = try document.scalar(entry.value, key: entry.key).split(whereSeparator: \.isWhitespace).map(String.init)
     }
+    if names == [CPUFeatures.everything] { return FeatureSet.known.map(\.name) }
     var seen: Set<String> = []
     for name in names {
       guard CPUFeatures.isKnown(name) else {

@@ -13,6 +13,7 @@ public enum ProfileLibrary {
     ("zen4", PackageResources.zen4_yaml),
     ("nehalem", PackageResources.nehalem_yaml),
     ("opteron-bh08", PackageResources.opteron_bh08_yaml),
+    ("max", PackageResources.max_yaml),
   ]
 
   /// A profile by the name of a built-in one, or from a YAML file.

@@ -123,7 +123,7 @@ public final class VirtualMachine {
         throw .input("guest", guest.name, "\(segment.name) at \(segment.address) is outside memory")
       }
     }
-    processor.start(at: bootPlan.entry)
+    processor.start(at: bootPlan.entry, memoryTypes: .firmware(physicalBits: profile[.physicalBits]))
   }
 
   // MARK: Running
@@ -250,8 +250,9 @@ public final class VirtualMachine {
 
 extension Processor {
   /// Puts the processor into the state that a boot protocol promises.
-  func start(at entry: EntryState) {
+  func start(at entry: EntryState, memoryTypes: MemoryTypeRegisters) {
     var state = ProcessorState()
+    state.memoryTypes = memoryTypes
     state.rip = entry.rip
     let registers: [(UInt8, UInt64)] = [
       (Slot.rax, entry.rax), (Slot.rbx, entry.rbx), (Slot.rcx, entry.rcx), (Slot.rdx, entry.rdx),

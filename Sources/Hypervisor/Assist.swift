@@ -14,16 +14,20 @@ struct Assist {
     var linear: GuestVirtual
     var physical: GuestPhysical
     var isWrite: Bool
+    var width: UInt8
   }
 }
 
 extension Hypervisor {
   /// Adds a grant to the instruction at which the guest stands.
-  func grant(_ address: GuestVirtual, _ target: Grant.Target, device: GuestPhysical? = nil) {
+  func grant(
+    _ address: GuestVirtual, _ target: Grant.Target, width: UInt8 = 0, device: GuestPhysical? = nil
+  ) {
     var assist = assist ?? Assist()
-    assist.grants.append(Grant(address: address, target: target))
+    assist.grants.append(Grant(address: address, target: target, width: width))
     if let device {
-      assist.devices.append(.init(linear: address, physical: device, isWrite: target == .deviceWrite))
+      assist.devices.append(
+        .init(linear: address, physical: device, isWrite: target == .deviceWrite, width: width))
     }
     controls.grants = assist.grants
     self.assist = assist
@@ -40,17 +44,17 @@ extension Hypervisor {
       return nil
     }
     work(.exitHandler(exit.reason), .device)
-    let known = (assist?.devices ?? []).filter { $0.linear == exit.address }
+    let known = (assist?.devices ?? []).filter { $0.linear == exit.address && $0.width == exit.width }
     if exit.access.isWrite && !known.contains(where: \.isWrite) {
-      grant(exit.address, .deviceWrite, device: address)
+      grant(exit.address, .deviceWrite, width: exit.width, device: address)
     } else if !known.contains(where: { !$0.isWrite }) {
       let value = bus.readRegister(
         address, width: Int(exit.width), processor: processor.index, now: processor.guestTime)
       processor.yield()
-      grant(exit.address, .deviceRead(value), device: address)
+      grant(exit.address, .deviceRead(value), width: exit.width, device: address)
     } else {
       return .unsupported(
-        "access of \(exit.width) bytes to device space at \(address), across a page or by a wide operand")
+        "access of \(exit.width) bytes to device space at \(address) by a wide operand")
     }
     resume(exit)
     return nil
@@ -63,7 +67,10 @@ extension Hypervisor {
     // one that the instruction sends to its own processor (KVM lets two wait for the same reason).
     if !exit.stored.isEmpty { _ = offerNonMaskable(exit.reason) }
     for store in exit.stored {
-      guard let device = finished.devices.first(where: { $0.isWrite && $0.linear == store.address }) else { continue }
+      let match = finished.devices.first {
+        $0.isWrite && $0.linear == store.address && $0.width == store.width
+      }
+      guard let device = match else { continue }
       bus.writeRegister(
         device.physical, width: Int(store.width), value: store.value, processor: processor.index,
         now: processor.guestTime)

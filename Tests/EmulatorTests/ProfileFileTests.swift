@@ -49,6 +49,10 @@ import Testing
       "profile p.yaml:2: features: no such feature pcdi; did you mean pcid?"
     ),
     ("base: skylake\nfeatures: fpu fpu\n", "profile p.yaml:2: features: fpu is given twice"),
+    (
+      "base: skylake\nfeatures: all pcid\n",
+      "profile p.yaml:2: features: no such feature all"
+    ),
     (figure("tlb.l2.hits: 3"), "profile p.yaml:3: tlb.l2.hits: no such figure; did you mean tlb.l2.hit?"),
     (figure("nonsense: 3"), "profile p.yaml:3: nonsense: no such figure"),
     (figure("tlb.l2.hit: -3"), "profile p.yaml:3: tlb.l2.hit: -3 is negative"),

@@ -52,12 +52,21 @@ import Testing
     #expect(try ProfileLibrary.profile(profile).features.contains(feature) == present)
   }
 
+  @Test("max has skylake's figures and shows every feature that there is")
+  func everything() throws {
+    let max = try ProfileLibrary.profile("max")
+    #expect(max.figures == (try ProfileLibrary.profile("skylake")).figures)
+    #expect(max.features == FeatureSet.known.map(\.name))
+    #expect(FeatureSet.hidden(in: max.features).isEmpty)
+    #expect(FeatureSet.known.allSatisfy { FeatureSet(names: max.features).contains($0.feature) })
+  }
+
   @Test("a name that is neither a profile nor a file names the profiles that exist")
   func unknownName() throws {
     let error = #expect(throws: SetupError.self) { try ProfileLibrary.profile("skylak") }
     #expect(
       error?.description
-        == "profile skylak: neither a file nor a built-in profile (skylake, zen4, nehalem, opteron-bh08)")
+        == "profile skylak: neither a file nor a built-in profile (skylake, zen4, nehalem, opteron-bh08, max)")
     #expect(error?.exitStatus == 66)
   }
 

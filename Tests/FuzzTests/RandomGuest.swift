@@ -1,19 +1,28 @@
 import Decoding
 import Devices
+import Hypervisor
 import Machine
 
-/// A small native machine whose code, page tables, registers and control registers are made of arbitrary bytes, and a
+/// A small machine whose code, page tables, registers and control registers are made of arbitrary bytes, and a
 /// supervisor that keeps it going: whenever a run ends, another part of the code is entered. What the bytes make the
 /// guest do is of no interest; that the emulator neither traps nor hangs is, and that the same bytes give the same
-/// machine however the code is cut into blocks.
+/// machine however the code is cut into blocks, and the same guest however its memory is virtualised.
 ///
 /// The test suite makes the bytes from seeds, the fuzzer (Tests/Fuzz) from what it learns.
 struct RandomGuest {
-  /// The code that the guest starts in. Not 16-bit code, which runs past the end of its segment unhindered as long as
-  /// fetches are not checked against the limit.
-  enum Mode: UInt8, CaseIterable { case bits64, compatibility, bits32 }
+  /// The code that the guest starts in.
+  enum Mode: UInt8, CaseIterable {
+    case bits64, compatibility, bits32, real
+
+    var isLong: Bool { self == .bits64 || self == .compatibility }
+  }
+
+  /// How the guest's memory is virtualised.
+  enum Kind: String, CaseIterable { case native, nested, shadow }
 
   var mode: Mode
+  /// Whether pointers and ports of devices are among the registers' values.
+  var touchesDevices: Bool
   /// How its memory is paged: with five levels instead of four in long mode, not at all or in one of two ways in 32-bit
   /// code.
   var paging: PagingMode
@@ -47,9 +56,16 @@ struct RandomGuest {
   init(_ input: [UInt8]) {
     bytes = Bytes(input)
     let choice = bytes.next()
-    mode = Mode(rawValue: choice & 3) ?? .bits64
+    // Of the fourth kind half is real mode.
+    mode = choice & 3 != 3 ? Mode(rawValue: choice & 3) ?? .bits64 : choice & 0x20 == 0 ? .bits64 : .real
     wildTables = choice & 4 != 0
-    let ways: [PagingMode] = mode == .bits32 ? [.off, .narrow, .pae, .narrow] : [.levels4, .levels5]
+    touchesDevices = choice & 0x80 != 0
+    let ways: [PagingMode] =
+      switch mode {
+      case .real: [.off]
+      case .bits32: [.off, .narrow, .pae, .narrow]
+      case .bits64, .compatibility: [.levels4, .levels5]
+      }
     paging = ways[Int(choice >> 3) % ways.count]
     // The input over and over: a fuzzer's inputs are short.
     let rest = input.isEmpty ? [0x90] : input
@@ -63,6 +79,15 @@ struct RandomGuest {
     var retired: UInt64 = 0
     var ledger: [UInt64] = []
     var memory: UInt64 = 0
+    /// What the hypervisor found wrong with its own tables.
+    var violations: [String] = []
+
+    /// What a guest can see of itself, however its memory is virtualised. Nothing can be said of one that did what
+    /// Penumbra refuses.
+    var architecture: [String]? {
+      guard !ends.contains(where: { $0.hasPrefix("unsupported") }) else { return nil }
+      return ends + registers.map { String($0, radix: 16) } + ["\(retired)", "\(memory)"]
+    }
   }
 
   /// What must not be, whatever the guest does.
@@ -73,19 +98,39 @@ struct RandomGuest {
   /// - Parameters:
   ///   - instructions: how many it may execute in all.
   ///   - blockLength: the greatest number of instructions in a block.
-  func run(instructions: UInt64, blockLength: Int = 64) throws -> Outcome {
+  ///   - kind: how its memory is virtualised.
+  ///   - comparable: whether time is counted in instructions and TLBs are coherent, so that runs under other kinds can
+  ///     be compared.
+  func run(
+    instructions: UInt64, blockLength: Int = 64, kind: Kind = .native, comparable: Bool = false
+  ) throws -> Outcome {
     var bytes = bytes
-    let memory = try HostMemory(low: Place.memory)
+    let memory = try HostMemory(low: kind == .native ? Place.memory : 3 * Place.memory)
     let devices = PCDevices(clockHertz: 1_000_000, memoryBytes: Place.memory, console: BufferConsole())
     let powerOn = devices.state
     var options = ProcessorOptions()
     options.blockLength = blockLength
     options.coherentTLB = bytes.next() & 3 == 0
     options.dataCache = DataCacheModel.allCases[Int(bytes.next()) % DataCacheModel.allCases.count]
+    if comparable {
+      options.coherentTLB = true
+      options.clock = .instructions
+    }
     let processor = Processor(
       memory: memory, bus: devices, decoder: CapstoneDecoder(), profile: try Self.profile,
       features: FeatureSet(rawValue: .max), options: options)
-    guard load(memory, &bytes) else { throw Broken(description: "the guest does not fit its memory") }
+    var hypervisor: Hypervisor?
+    if kind != .native {
+      hypervisor = try Hypervisor(
+        processor: processor, memory: memory, bus: devices, profile: try Self.profile,
+        options: HypervisorOptions(
+          kind: kind == .nested ? .nested : .shadow(.trace), vendor: .intel, ramRanges: [0..<Place.memory]))
+    }
+    let loaded = load(&bytes) { values, address in
+      hypervisor?.writeGuest(values, at: GuestPhysical(address))
+        ?? memory.write(values, at: HostPhysical(address))
+    }
+    guard loaded else { throw Broken(description: "the guest does not fit its memory") }
 
     var outcome = Outcome()
     var starts = 0
@@ -93,10 +138,13 @@ struct RandomGuest {
       start(processor, &bytes)
       // Some runs are short, so that limits fall everywhere.
       let patience = starts % 3 == 0 ? UInt64(bytes.next()) : 2_000
-      let result = processor.run(
-        clockLimit: processor.clock + 10_000,
-        retiredLimit: min(instructions, processor.instructionsRetired + patience + 1))
+      let clockLimit = comparable ? .max : processor.clock + 10_000
+      let retiredLimit = min(instructions, processor.instructionsRetired + patience + 1)
+      let result =
+        hypervisor?.run(clockLimit: clockLimit, retiredLimit: retiredLimit)
+        ?? processor.run(clockLimit: clockLimit, retiredLimit: retiredLimit)
       outcome.ends.append("\(result) at \(processor.state.rip)")
+      outcome.violations += hypervisor?.checkInvariants() ?? []
       if case .shutdown = result { devices.state = powerOn }
       starts += 1
     }
@@ -106,7 +154,11 @@ struct RandomGuest {
     outcome.registers += [state.cr0, state.cr2, state.cr3, state.cr4, state.efer]
     outcome.retired = state.retired
     outcome.ledger = Cause.all.map { processor.ledger[$0] }
-    outcome.memory = Self.hash(memory)
+    outcome.memory = Self.hash(memory) { frame in
+      guard let hypervisor else { return frame }
+      return hypervisor.hostAddress(of: GuestPhysical(frame << 12)).map { $0.rawValue >> 12 }
+    }
+    guard outcome.violations.isEmpty else { throw Broken(description: outcome.violations[0]) }
     guard processor.ledger.total == processor.clock else {
       throw Broken(description: "the causes add up to \(processor.ledger.total) cycles, not \(processor.clock)")
     }
@@ -124,12 +176,23 @@ struct RandomGuest {
     return "memory"
   }
 
+  /// What the outcomes under two kinds of virtualisation first differ in; nil where nothing does, or nothing can be
+  /// said.
+  static func difference(_ one: Outcome, _ other: Outcome) -> String? {
+    guard let first = one.architecture, let second = other.architecture, first != second else { return nil }
+    for (index, pair) in zip(first, second).enumerated() where pair.0 != pair.1 {
+      return index < one.ends.count
+        ? "start \(index) ends with \(pair.0), \(pair.1)" : "register or sum \(index - one.ends.count): \(pair)"
+    }
+    return "\(one.ends.count) and \(other.ends.count) starts"
+  }
+
   // MARK: Memory
 
-  private func load(_ memory: HostMemory, _ bytes: inout Bytes) -> Bool {
+  private func load(_ bytes: inout Bytes, _ write: ([UInt8], UInt64) -> Bool) -> Bool {
     var written = true
     func put(_ values: [UInt64], at address: UInt64) {
-      written = memory.write(values.flatMap(Self.little), at: HostPhysical(address)) && written
+      written = write(values.flatMap(Self.little), address) && written
     }
 
     let level = Place.tables
@@ -158,7 +221,12 @@ struct RandomGuest {
     // Stacks of the task: ring 0 and IST 1 in a 64-bit one, ESP0 and SS0 in a 32-bit one lie where these do.
     put([Place.stack << 32, 0, 0, 0, 0, Place.stack], at: task)
 
-    let is64 = mode == .bits64 || mode == .compatibility
+    if mode == .real {
+      put((0..<128).map { _ in Place.handler | Place.handler << 32 }, at: Place.idt)
+      written = write(Self.realHandler, Place.handler) && written
+      return write(code, Place.code) && written
+    }
+    let is64 = mode.isLong
     let gates: [UInt64] = (0..<256).flatMap { vector -> [UInt64] in
       let rights: UInt64 = vector & 7 == 3 ? 0xee : 0x8e
       let selector: UInt64 = is64 ? 0x08 : 0x18
@@ -166,15 +234,17 @@ struct RandomGuest {
       return is64 ? [gate, 0] : [gate]
     }
     put(gates, at: Place.idt)
-    let handler = handler(wide: is64)
-    written = memory.write(handler, at: HostPhysical(Place.handler)) && written
-    written = memory.write(code, at: HostPhysical(Place.code)) && written
-    return written
+    written = write(handler(wide: is64), Place.handler) && written
+    return write(code, Place.code) && written
   }
 
   /// The leaf entry of a page, identity-mapped unless chance wills otherwise.
   private func entry(of page: Int, _ bytes: inout Bytes) -> UInt64 {
     let plain = UInt64(page) << 12 | 0x67
+    // The last pages are windows on devices.
+    if touchesDevices && page >= 512 - Self.deviceRegisters.count {
+      return Self.deviceRegisters[page - (512 - Self.deviceRegisters.count)] | 0x67
+    }
     let isVital = UInt64(page) << 12 < Place.code + UInt64(Place.codeSize) || page == Int(Place.stack >> 12) - 1
     guard wildTables, !isVital || bytes.next() & 15 == 0 else { return plain }
     switch bytes.next() & 7 {
@@ -206,7 +276,35 @@ struct RandomGuest {
     return code + [0xff, 0xe0]
   }
 
+  /// The same in real mode, from segment 0.
+  private static var realHandler: [UInt8] {
+    func half(_ value: UInt64) -> [UInt8] { Array(little(value)[..<2]) }
+    var code: [UInt8] = [0xba] + half(Place.stack >> 4 & 0xf000) + [0x8e, 0xd2, 0xbc] + half(0x7f00)
+    code += [0xba] + half(Place.data >> 4) + [0x8e, 0xda, 0x8e, 0xc2]
+    code += [0xbb] + half(0x800) + [0xbe] + half(0) + [0xbf] + half(0x1000) + [0xb9] + half(3)
+    code += [0x2e, 0xa1] + half(Place.cursor) + [0x83, 0xc0, 37, 0x25] + half(UInt64(Place.codeSize - 1))
+    code += [0x2e, 0xa3] + half(Place.cursor)
+    return code + [0x68] + half(Place.code >> 4) + [0x50, 0xcb]
+  }
+
   // MARK: Registers
+
+  /// Pages of device registers: local APIC, I/O APIC, test device, where the HPET would be.
+  private static let deviceRegisters: [UInt64] = [0xfee0_0000, 0xfec0_0000, 0xff00_0000, 0xfed0_0000]
+  private static let devicePorts: [UInt64] = [
+    0x20, 0x21, 0x40, 0x43, 0x60, 0x61, 0x64, 0x70, 0x71, 0x80, 0xa0, 0xa1, 0xe0, 0xe4, 0xe9, 0x3d4, 0x3d5, 0x3f8,
+    0x3f9, 0x3fb, 0x3fd, 0x4d0, 0x510, 0x511, 0x604, 0x608, 0xcf8, 0xcf9, 0xcfc, 0x2000, 0x200b, 0x8900,
+  ]
+
+  private func touchDevices(_ state: inout ProcessorState, _ bytes: inout Bytes) {
+    let window = Place.memory - UInt64(Self.deviceRegisters.count) << 12
+    for slot in [Slot.rbx, Slot.rsi, Slot.rdi] where bytes.next() & 1 == 0 {
+      let page = Int(bytes.next()) % Self.deviceRegisters.count
+      let base = paging != .off ? window + UInt64(page) << 12 : Self.deviceRegisters[page]
+      state.slots[Int(slot)] = base + UInt64(bytes.next()) << 4
+    }
+    state.slots[Int(Slot.rdx)] = Self.devicePorts[Int(bytes.next()) % Self.devicePorts.count]
+  }
 
   private func start(_ processor: Processor, _ bytes: inout Bytes) {
     let running = processor.state
@@ -219,6 +317,7 @@ struct RandomGuest {
     for slot in 0..<16 {
       state.slots[slot] = choice & 1 == 0 ? Place.data + UInt64(bytes.next()) << 6 : bytes.word()
     }
+    if touchesDevices { touchDevices(&state, &bytes) }
     state.slots[Int(Slot.rsp)] = Place.stack - 0x80
     let offset = (UInt64(bytes.next()) << 6 | UInt64(bytes.next())) & UInt64(Place.codeSize - 1)
     state.rip = Place.code + offset
@@ -226,6 +325,25 @@ struct RandomGuest {
       bytes.word() & (Flag.arithmetic | Flag.direction | Flag.interrupt | Flag.ioPrivilege | Flag.alignmentCheck)
     if choice & 0x1c == 0 { state.rflags |= Flag.trap }
 
+    if mode == .real {
+      // Some segments reach all of memory, as they do after a visit to protected mode.
+      let limit: UInt32 = choice & 2 == 0 ? 0xffff : .max
+      for register in SegmentRegister.allCases {
+        let base = register == .cs ? Place.code : register == .ss ? Place.stack & ~0xffff : Place.data
+        state[register] = Segment(
+          selector: UInt16(base >> 4), base: base, limit: register == .cs ? 0xffff : limit,
+          attributes: register == .cs ? 0x9b : 0x93)
+      }
+      state.rip = offset
+      state.slots[Int(Slot.rsp)] = 0x7f80
+      state.idtr = DescriptorTable(base: Place.idt, limit: 0x3ff)
+      state.gdtr = DescriptorTable(base: Place.gdt, limit: 0x4f)
+      state.cr0 = CR0.extensionType
+      processor.state = state
+      processor.flushAll()
+      processor.refresh()
+      return
+    }
     let isUser = choice & 2 != 0
     let data = Segment(selector: isUser ? 0x2b : 0x10, base: 0, limit: .max, attributes: isUser ? 0xc0f3 : 0xc093)
     for register in SegmentRegister.allCases { state[register] = data }
@@ -233,8 +351,8 @@ struct RandomGuest {
       switch (mode, isUser) {
       case (.bits64, false): Segment(selector: 0x08, base: 0, limit: .max, attributes: 0xa09b)
       case (.bits64, true): Segment(selector: 0x33, base: 0, limit: .max, attributes: 0xa0fb)
-      case (.compatibility, false), (.bits32, false): Segment(selector: 0x18, base: 0, limit: .max, attributes: 0xc09b)
-      case (.compatibility, true), (.bits32, true): Segment(selector: 0x3b, base: 0, limit: .max, attributes: 0xc0fb)
+      case (_, false): Segment(selector: 0x18, base: 0, limit: .max, attributes: 0xc09b)
+      case (_, true): Segment(selector: 0x3b, base: 0, limit: .max, attributes: 0xc0fb)
       }
     state.cpl = isUser ? 3 : 0
     state.tr = Segment(selector: 0x40, base: Place.task, limit: 0x67, attributes: 0x8b)
@@ -303,9 +421,14 @@ struct RandomGuest {
     (0..<8).map { UInt8(truncatingIfNeeded: value >> (8 * $0)) }
   }
 
-  private static func hash(_ memory: HostMemory) -> UInt64 {
+  /// A hash of the guest's memory; pages of zeros count as absent, since some kinds touch more than others.
+  private static func hash(_ memory: HostMemory, _ host: (UInt64) -> UInt64?) -> UInt64 {
     var hash: UInt64 = 0xcbf2_9ce4_8422_2325
-    for frame in 0..<Place.memory >> 12 where memory.isTouched(frame: frame) {
+    for guest in 0..<Place.memory >> 12 {
+      guard let frame = host(guest), memory.isTouched(frame: frame) else { continue }
+      let words = stride(from: frame << 12, to: (frame + 1) << 12, by: 8).lazy.map { memory.word(at: HostPhysical($0)) }
+      guard words.contains(where: { $0 != 0 }) else { continue }
+      hash = (hash ^ guest) &* 0x0000_0100_0000_01b3
       for offset in stride(from: frame << 12, to: (frame + 1) << 12, by: 8) {
         hash = (hash ^ memory.word(at: HostPhysical(offset))) &* 0x0000_0100_0000_01b3
       }

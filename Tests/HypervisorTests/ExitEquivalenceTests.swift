@@ -19,6 +19,25 @@ import Testing
     ) { guest in #expect(guest.bus.registers.count == 6) }
   }
 
+  @Test func `an access across memory and a device reaches each with its part`() throws {
+    // The device's page begins at 2 MiB, behind the last page of memory.
+    try expectSame(
+      Code {
+        $0.store(0x1f_fff8, 0x8877_6655_4433_2211)
+        $0.load(0x1f_fffc)
+        $0.raw(0x48, 0x89, 0xc6)
+        $0.store(0x1f_fffc, 0x1122_3344_5566_7788)
+      }
+    ) { guest in
+      #expect(guest.processor.state.slots[Int(Slot.rsi)] == 0x5566_7788_8877_6655)
+      #expect(guest.word(0x1f_fff8) == 0x5566_7788_4433_2211)
+      #expect(
+        guest.bus.registers == [
+          .init(address: Place.device, width: 4), .init(address: Place.device, width: 4, written: 0x1122_3344),
+        ])
+    }
+  }
+
   @Test func `vectors reach device registers and page tables in halves`() throws {
     try expectSame(
       Code {

@@ -32,6 +32,22 @@ struct SingleStepTests {
     #expect(Self.traps(machine) == [0x1000 + UInt64(interrupt.count) + 1])
   }
 
+  @Test(arguments: [[0xf1], [0x2e, 0xf1], [0x2e, 0x2e, 0xf1]] as [[UInt8]])
+  func `INT1 takes a trap that MOV SS has held off with it, whatever its prefixes and its gate`(interrupt: [UInt8]) {
+    // mov ss, [0x1100], watched by DR0; then INT1 from ring 3, whose gate is for ring 0.
+    let machine = Self.machine([0x8e, 0x14, 0x25, 0x00, 0x11, 0, 0] + interrupt + [0x90], flags: 0, cpl: 3)
+    machine.guest.write([0x1b, 0], atPhysical: 0x1100)
+    machine.setHandler(1, [0x90, 0x90])
+    machine.update { state in
+      state.debugRegisters[0] = 0x1100
+      state.debugRegisters[7] = 0x400 | 1 | 3 << 16
+    }
+    machine.run(3)
+    #expect(machine.processor.recentlyDelivered.map(\.event) == [.privilegedSoftware(length: UInt8(interrupt.count))])
+    #expect(machine.processor.state.debugRegisters[6] == 0xffff_0ff1)
+    #expect(machine.stackWords(1) == [0x1007 + UInt64(interrupt.count)])
+  }
+
   @Test func `SYSCALL traps by the TF that SFMASK leaves`() {
     for mask in [0, Flag.trap] {
       let machine = Self.machine([0x0f, 0x05])

@@ -110,7 +110,8 @@ final class BlockCache {
     var ended = false
     // How far the decoder looked.
     var end = start
-    let mask: UInt64 = size == .bits64 ? .max : size == .bits32 ? 0xffff_ffff : 0xffff
+    // EIP has 32 bits in 16-bit code too: what lies behind offset 0xffff is for the limit to refuse.
+    let mask: UInt64 = size == .bits64 ? .max : 0xffff_ffff
 
     while instructions < limit && !ended && offset < 4096 {
       let at = scratch + operations
@@ -126,6 +127,7 @@ final class BlockCache {
       case .decoded(let bytes, let count):
         length = bytes
         operations += count
+        if size != .bits64 && count > 1 { describeAccess(scratch + operations - 2, of: scratch[operations - 1]) }
         scratch[operations - 1].trustVector(vectors, features)
       case .truncated, .invalid, .tooLong:
         // Any of the bytes may make it another instruction when it changes.
@@ -217,6 +219,19 @@ final class BlockCache {
       if t.writesAllFlags { live = false }
       if t.readsFlags || t.mayStop || t.endsBlock { live = true }
     }
+  }
+
+  /// Tells an `address` operation what the instruction behind it does there, so that a segment's limit and type can be
+  /// checked: the bytes in `dst`, whether it writes in `src`.
+  private func describeAccess(_ address: UnsafeMutablePointer<Operation>, of user: Operation) {
+    guard address.pointee.handler == .address else { return }
+    let t = traits[Int(user.handler.rawValue)]
+    var access = (width: t.width, writes: t.writesMemory)
+    if user.handler == .callout || user.handler == .calloutTerminal, let callout = Callout(rawValue: user.n) {
+      access = callout.memoryAccess(OperandForm(rawValue: user.link))
+    }
+    address.pointee.dst = access.width
+    address.pointee.src = access.writes ? 1 : 0
   }
 
   /// Replaces an operation whose flags nobody reads by one that does not make them.

@@ -110,9 +110,10 @@ extension Processor {
   func probeWrite(_ address: UInt64, width: Int, privilege: Privilege, stack: Bool = true) throws(Stopped) {
     let access = Access(.write, privilege)
     try checkCanonical(address, width: width, stack: stack)
-    _ = try translate(address, access, width: width)
+    if !hasGrantedStore(address, width: width) { _ = try translate(address, access, width: width) }
     let last = address &+ UInt64(max(width, 1)) &- 1
-    if last & ~0xfff != address & ~0xfff { _ = try translate(last & ~0xfff, access, width: width) }
+    guard last & ~0xfff != address & ~0xfff, !hasGrantedStore(last & ~0xfff, width: width) else { return }
+    _ = try translate(last & ~0xfff, access, width: width)
   }
 
   /// Sixteen bytes, lower half first. Nothing of a store is done unless all of it can be.
@@ -151,7 +152,7 @@ extension Processor {
   ) throws(Stopped) -> UInt64 {
     if !hasVerdicts {
       if watchesAccesses { try watch(address, access, width: width) }
-      if !controls.grants.isEmpty, let value = grantedLoad(address) { return value }
+      if !controls.grants.isEmpty, let value = grantedLoad(address, width: width) { return value }
     }
     let value: UInt64
     if Int(address & 0xfff) + width <= 4096 {
@@ -169,10 +170,28 @@ extension Processor {
     try checkCanonical(address, width: width, stack: stack)
     let room = 4096 - Int(address & 0xfff)
     s.pointee.accesses &+= 1
-    let first = try translate(address, access, width: room)
-    let second = try translate(secondPage(address, after: room, access), access, width: width - room)
-    let low = readHost(first, width: room)
-    return low | readHost(second, width: width - room) &<< UInt64(8 * room)
+    let first = try part(address, access, width: room)
+    let second = try part(secondPage(address, after: room, access), access, width: width - room)
+    let low = readPart(first, width: room)
+    return low | readPart(second, width: width - room) &<< UInt64(8 * room)
+  }
+
+  /// One page's part of an access across two: in memory or a device's register, or what the hypervisor has resolved.
+  private enum Part {
+    case host(HostPhysical)
+    case granted(UInt64)
+  }
+
+  private func part(_ address: UInt64, _ access: Access, width: Int) throws(Stopped) -> Part {
+    if !controls.grants.isEmpty, let value = grantedLoad(address, width: width) { return .granted(value) }
+    return .host(try translate(address, access, width: width))
+  }
+
+  private func readPart(_ part: Part, width: Int) -> UInt64 {
+    switch part {
+    case .host(let host): readHost(host, width: width)
+    case .granted(let value): value.truncated(to: width)
+    }
   }
 
   /// A store that is not a hit.
@@ -201,10 +220,20 @@ extension Processor {
     try checkCanonical(address, width: width, stack: stack)
     let room = 4096 - Int(address & 0xfff)
     s.pointee.accesses &+= 1
-    let first = try translate(address, access, width: room)
-    let second = try translate(secondPage(address, after: room, access), access, width: width - room)
-    writeHost(first, width: room, value: value)
-    writeHost(second, width: width - room, value: value >> UInt64(8 * room))
+    let next = secondPage(address, after: room, access)
+    // Nil: the hypervisor wants to hear of it.
+    let first = hasGrantedStore(address, width: room) ? nil : try translate(address, access, width: room)
+    let second = hasGrantedStore(next, width: width - room) ? nil : try translate(next, access, width: width - room)
+    writePart(first, address, width: room, value: value)
+    writePart(second, next, width: width - room, value: value >> UInt64(8 * room))
+  }
+
+  private func writePart(_ host: HostPhysical?, _ address: UInt64, width: Int, value: UInt64) {
+    if let host {
+      writeHost(host, width: width, value: value)
+    } else {
+      _ = grantedStore(address, width: width, value: value.truncated(to: width))
+    }
   }
 
   /// The linear address of the second page of an access that crosses into it. Those of a program have 32 bits outside
@@ -324,19 +353,24 @@ extension Processor {
     return nil
   }
 
-  private func grantedLoad(_ address: UInt64) -> UInt64? {
-    for grant in controls.grants where grant.address.rawValue == address {
+  private func grantedLoad(_ address: UInt64, width: Int) -> UInt64? {
+    for grant in controls.grants where grant.address.rawValue == address && Int(grant.width) == width {
       if case .deviceRead(let value) = grant.target { return value }
     }
     return nil
   }
 
-  private func grantedStore(_ address: UInt64, width: Int, value: UInt64) -> Bool {
-    for grant in controls.grants where grant.address.rawValue == address && grant.target == .deviceWrite {
-      grantedStores.append(
-        VMExit.Stored(address: grant.address, width: UInt8(truncatingIfNeeded: width), value: value))
-      return true
+  /// Whether the hypervisor has resolved a store to a device's register.
+  private func hasGrantedStore(_ address: UInt64, width: Int) -> Bool {
+    controls.grants.contains {
+      $0.target == .deviceWrite && $0.address.rawValue == address && Int($0.width) == width
     }
-    return false
+  }
+
+  private func grantedStore(_ address: UInt64, width: Int, value: UInt64) -> Bool {
+    guard hasGrantedStore(address, width: width) else { return false }
+    grantedStores.append(
+      VMExit.Stored(address: GuestVirtual(address), width: UInt8(truncatingIfNeeded: width), value: value))
+    return true
   }
 }

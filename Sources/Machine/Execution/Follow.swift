@@ -47,8 +47,11 @@ extension Processor {
     _ current: UnsafeMutablePointer<Block>, to rip: UInt64, from branch: UnsafeMutablePointer<Operation>?
   ) -> UnsafeMutablePointer<Block>? {
     s.pointee.rip = rip
-    // An interrupt comes before whatever fetching the next instruction may bring.
-    if s.pointee.executed >= s.pointee.executedDeadline || s.pointee.retired >= s.pointee.retiredDeadline {
+    // An interrupt comes before whatever fetching the next instruction may bring. At its segment's end code goes one by
+    // one.
+    if s.pointee.executed >= s.pointee.executedDeadline || s.pointee.retired >= s.pointee.retiredDeadline
+      || isNearLimit(rip)
+    {
       leave = .due
       return nil
     }
@@ -72,6 +75,8 @@ extension Processor {
   func block(at rip: UInt64, single: Bool) throws(Stopped) -> UnsafeMutablePointer<Block> {
     let size = codeSize
     let linear = size == .bits64 ? rip : (rip &+ s.pointee[.cs].base) & 0xffff_ffff
+    let nearLimit = isNearLimit(rip)
+    if nearLimit && rip > UInt64(s.pointee[.cs].limit) { throw raise(.generalProtection(0)) }
     if linear >> 12 != fetchPage {
       guard size != .bits64 || isCanonical(linear) else { throw raise(.generalProtection(0)) }
       stamp = s.pointee.retired &+ 1
@@ -81,15 +86,44 @@ extension Processor {
       fetchSecondPage = .max
     }
     let frame = fetchFrame
-    if let known = blocks.find(rip, BlockKey(page: frame, size: size, vectors: vectorMode, single: single)) {
+    let next = try block(at: rip, linear, frame, single: single)
+    if nearLimit || size != .bits64 && next.pointee.secondPage != .max { try checkLimit(of: next) }
+    return next
+  }
+
+  private func block(
+    at rip: UInt64, _ linear: UInt64, _ frame: UInt64, single: Bool
+  ) throws(Stopped) -> UnsafeMutablePointer<Block> {
+    if let known = blocks.find(rip, BlockKey(page: frame, size: codeSize, vectors: vectorMode, single: single)) {
       if known.pointee.secondPage == .max { return known }
       // The instruction's other page may have been mapped elsewhere since.
       if try secondPage(of: linear) == known.pointee.secondPage { return known }
       memory.dropCode(ofFrame: frame >> 12)
     }
     return try blocks.build(
-      rip: rip, linear: linear, page: frame, size: size, vectors: vectorMode, single: single
+      rip: rip, linear: linear, page: frame, size: codeSize, vectors: vectorMode, single: single
     ) { () throws(Stopped) -> UInt64 in try secondPage(of: linear) }
+  }
+
+  /// Whether the code segment ends within the page of an instruction. Blocks know no limit: code of such a page is
+  /// executed one by one.
+  @inline(__always) func isNearLimit(_ rip: UInt64) -> Bool {
+    guard codeSize != .bits64 else { return false }
+    let code = s.pointee.segments[Int(SegmentRegister.cs.rawValue)]
+    guard code.limit != .max else { return false }
+    return rip &+ (0xfff &- (rip &+ code.base) & 0xfff) > UInt64(code.limit)
+  }
+
+  /// Raises #GP(0) for an instruction, alone in its block, that reaches beyond the code segment's limit (SDM vol. 3,
+  /// 5.3).
+  private func checkLimit(of block: UnsafeMutablePointer<Block>) throws(Stopped) {
+    var length: UInt64 = 1
+    for index in 0..<block.pointee.length where block.operations[index].endsInstruction {
+      length = block.operations[index].instructionLength
+      break
+    }
+    let last = block.pointee.rip &+ length &- 1
+    guard last <= UInt64(s.pointee[.cs].limit) else { throw raise(.generalProtection(0)) }
   }
 
   /// The frame of the page after an address, which an instruction crosses into. It is looked up once, however often the
@@ -98,6 +132,11 @@ extension Processor {
     let next = (linear & ~0xfff) &+ 4096
     if next >> 12 == fetchSecondPage { return fetchSecondFrame }
     guard codeSize != .bits64 || isCanonical(next) else { throw raise(.generalProtection(0)) }
+    // Where the segment ends before that page, it is not looked at.
+    if codeSize != .bits64 {
+      let code = s.pointee[.cs]
+      guard (next &- code.base) & 0xffff_ffff <= UInt64(code.limit) else { throw raise(.generalProtection(0)) }
+    }
     let host = try translateFetch(next)
     fetchSecondPage = next >> 12
     fetchSecondFrame = host.rawValue & ~0xfff
@@ -202,8 +241,13 @@ extension Processor {
       s.pointee.slots[Int(Slot.address)] = offset
       return true
     }
+    if op.pointee.dst == 0 && codeSize != .bits64 {
+      s.pointee.slots[Int(Slot.address)] = (offset &+ s.pointee[segment].base) & 0xffff_ffff
+      return true
+    }
     do {
-      s.pointee.slots[Int(Slot.address)] = try linear(segment, offset, width: 1, write: false)
+      s.pointee.slots[Int(Slot.address)] = try linear(
+        segment, offset, width: Int(op.pointee.dst), write: op.pointee.src != 0)
       return true
     } catch {
       return false
@@ -221,7 +265,10 @@ extension Processor {
     guard segment.isPresent, s.pointee.cr0 & CR0.protectionEnable == 0 || segment.isCodeOrData else {
       throw raise(fault)
     }
-    if write && !segment.isWritable { throw raise(fault) }
+    // Code may be written in real mode, where segments have no type.
+    if write && !segment.isWritable && isProtected { throw raise(fault) }
+    // What can be executed only cannot be read, except that 64-bit code has no such thing.
+    if !write && !segment.isReadable && isProtected { throw raise(fault) }
     let last = offset &+ UInt64(max(width, 1)) &- 1
     if segment.expandsDown {
       let top: UInt64 = segment.isBig ? 0xffff_ffff : 0xffff

@@ -5,7 +5,7 @@
 @frozen public enum Handler: UInt16, CaseIterable, Sendable {
   /// A prepared memory address: `slots[address] = ((slots[base] + slots[index] << scale + disp) & imm) + base of
   /// segment n`, n = 7: no segment. `imm` is the mask of the address size. In 16- and 32-bit code the segment's limit
-  /// is checked too.
+  /// and type are checked too; the block builder puts the bytes of the access into `dst`, and 1 for a write into `src`.
   case address
   /// Nothing: NOP, hints, prefetches.
   case nop

@@ -4,6 +4,9 @@ struct HandlerTraits {
   var endsBlock = false
   /// Data accesses through the hit path.
   var accesses: UInt8 = 0
+  /// Bytes of its memory operand, and whether it writes there.
+  var width: UInt8 = 1
+  var writesMemory = false
   /// It may leave the block before it is done: everything that can be seen must stand by then.
   var mayStop = false
   var readsFlags = false
@@ -25,6 +28,7 @@ struct HandlerTraits {
   private static func traits(of handler: Handler, _ name: String) -> HandlerTraits {
     var traits = HandlerTraits()
     traits.producer = .none
+    let updates = ["add", "or", "and", "sub", "xor"]
     let form = name.drop { $0.isLowercase }
     let verb = name.prefix { $0.isLowercase }
 
@@ -95,11 +99,13 @@ struct HandlerTraits {
       }
     }
 
+    if let bits = UInt8(form.drop { !$0.isNumber }.prefix { $0.isNumber }) { traits.width = bits / 8 }
+    traits.writesMemory =
+      name.hasPrefix("store") || updates.contains(String(verb)) && (form.hasPrefix("MR") || form.hasPrefix("MI"))
     if name.hasPrefix("load") || name.hasPrefix("store") {
       traits.mayStop = true
       traits.accesses = 1
     }
-    let updates = ["add", "or", "and", "sub", "xor"]
     let compares = ["cmp", "test"]
     if updates.contains(String(verb)) || compares.contains(String(verb)) {
       let inMemory = form.hasPrefix("RM") || form.hasPrefix("MR") || form.hasPrefix("MI")

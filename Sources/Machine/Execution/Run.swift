@@ -167,10 +167,12 @@ extension Processor {
   private func runStretch() -> RunResult? {
     setDeadlines()
     if hasBreakpoints, let fault = instructionBreakpoint() { return deliverEvent(fault) }
-    // One instruction alone: after STI or MOV SS, with TF or breakpoints set, for the hypervisor, or because a deadline
-    // is near.
+    // One instruction alone: at the end of the code segment, after STI or MOV SS, with TF or breakpoints set, for the
+    // hypervisor, or because a deadline is near.
+    codeSize = s.pointee.codeSize
     let alone =
-      s.pointee.interruptShadow == s.pointee.retired || s.pointee.systemFlags & Flag.trap != 0 || hasBreakpoints
+      isNearLimit(s.pointee.rip)
+      || s.pointee.interruptShadow == s.pointee.retired || s.pointee.systemFlags & Flag.trap != 0 || hasBreakpoints
       || !controls.grants.isEmpty
     // RF is cleared as the instruction begins (SDM vol. 3, 17.3.1.1).
     let resume = s.pointee.systemFlags & Flag.resume
@@ -181,7 +183,6 @@ extension Processor {
     leave = .completed
     let retiredBefore = s.pointee.retired
     do {
-      codeSize = s.pointee.codeSize
       vectorMode = currentVectorMode
       let wasDue = s.pointee.executed >= s.pointee.executedDeadline
       var next = try block(at: s.pointee.rip, single: alone)

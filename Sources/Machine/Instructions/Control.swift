@@ -72,13 +72,16 @@ extension Processor {
   }
 
   func overflow(_ op: UnsafePointer<Operation>) throws(Stopped) {
-    if s.pointee.flags.holds(.o) {
-      try softwareInterrupt(.software(vector: 4, length: op.pointee.length), op)
-    }
+    guard s.pointee.flags.holds(.o) else { return }
+    try softwareInterrupt(.software(vector: 4, length: op.pointee.length), op)
   }
 
+  /// INT1. A debug trap that MOV SS has held off comes with it, not after it: there is one exception for both.
   func debugTrap(_ op: UnsafePointer<Operation>) throws(Stopped) {
     try softwareInterrupt(.privilegedSoftware(length: op.pointee.length), op)
+    guard s.pointee.pendingDebug != 0 else { return }
+    report(s.pointee.pendingDebug)
+    s.pointee.pendingDebug = 0
   }
 
   func undefined(_ op: UnsafePointer<Operation>) throws(Stopped) { throw raise(.invalidOpcode) }

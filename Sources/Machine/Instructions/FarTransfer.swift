@@ -63,7 +63,7 @@ extension Processor {
     let named = selector & 0xfffc
     guard s.pointee.isLongMode else {
       switch system.type {
-      case 0x4, 0xc: throw unsupported("call gate in protected mode")
+      case 0x4, 0xc: return try transferThroughLegacyGate(selector, system, isCall: isCall)
       case 0x5: throw unsupported("task gate")
       case 0x1, 0x9: throw unsupported("task switch")
       default: throw raise(.generalProtection(named))
@@ -113,6 +113,52 @@ extension Processor {
     s.pointee.cpl = cpl
     s.pointee.rip = offset
     if changesPrivilege { updatePaging() }
+  }
+
+  /// A call gate of 16 or 32 bits, of protected mode (SDM vol. 3, 5.8.3 to 5.8.5).
+  private func transferThroughLegacyGate(_ selector: UInt16, _ system: Segment, isCall: Bool) throws(Stopped) {
+    let named = selector & 0xfffc
+    let cpl = s.pointee.cpl
+    let (gate, _) = try readSystemDescriptor(selector, otherwise: .generalProtection(named))
+    guard system.privilegeLevel >= cpl, system.privilegeLevel >= UInt8(selector & 3) else {
+      throw raise(.generalProtection(named))
+    }
+    guard system.isPresent else { throw raise(.segmentNotPresent(named)) }
+    let width = system.type == 0xc ? 4 : 2
+    let target = UInt16(truncatingIfNeeded: gate.low >> 16)
+    let targetNamed = target & 0xfffc
+    guard targetNamed != 0 else { throw raise(.generalProtection(0)) }
+    var (code, address) = try readDescriptor(target, otherwise: .generalProtection(targetNamed))
+    guard code.isCode, code.privilegeLevel <= cpl, isCall || code.isConforming || code.privilegeLevel == cpl
+    else { throw raise(.generalProtection(targetNamed)) }
+    guard code.isPresent else { throw raise(.segmentNotPresent(targetNamed)) }
+    let offset = gate.low & 0xffff | (width == 4 ? (gate.low >> 32) & 0xffff_0000 : 0)
+    let newCPL = code.isConforming ? cpl : code.privilegeLevel
+    code.selector = targetNamed | UInt16(newCPL)
+    guard isCall && newCPL != cpl else {
+      try checkTarget(offset, in: code)
+      try markAccessed(&code, at: address)
+      return try enterCode(code, offset, width: width, isCall: isCall)
+    }
+    // The parameters are copied from the caller's stack to the inner one, behind its SS:ESP.
+    var stack = try innerStack(cpl: newCPL)
+    try checkTarget(offset, in: code)
+    let count = Int((gate.low >> 32) & 0x1f)
+    var caller = currentStack()
+    var parameters: [UInt64] = []
+    for _ in 0..<count { parameters.append(try popValue(width: width, from: &caller)) }
+    try pushValue(UInt64(s.pointee[.ss].selector), width: width, on: &stack)
+    try pushValue(s.pointee.slots[Int(Slot.rsp)], width: width, on: &stack)
+    for parameter in parameters.reversed() { try pushValue(parameter, width: width, on: &stack) }
+    try pushValue(UInt64(s.pointee[.cs].selector), width: width, on: &stack)
+    try pushValue(s.pointee.rip, width: width, on: &stack)
+    try markAccessed(&code, at: address)
+    s.pointee[.ss] = stack.segment
+    commit(stack)
+    s.pointee[.cs] = code
+    s.pointee.cpl = newCPL
+    s.pointee.rip = offset
+    updatePaging()
   }
 
   // MARK: RET

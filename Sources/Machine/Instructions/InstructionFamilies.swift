@@ -132,7 +132,7 @@ public struct InstructionFamily: Sendable {
         .overflow, .debugTrap, .undefined,
       ], note: "with 66 in 64-bit code near branches follow the profile's vendor; INTO: not in 64-bit code"),
     InstructionFamily(
-      "Far transfers", "FarTransfer", "far JMP, CALL, RET, through call gates in long mode; IRET",
+      "Far transfers", "FarTransfer", "far JMP, CALL, RET, through call gates too; IRET",
       [.callFar, .jumpFar, .retFar, .interruptReturn], note: "task switches and task gates are named and refused"),
     InstructionFamily(
       "System calls", "SystemCall",

@@ -21,8 +21,8 @@ extension Processor {
     if !is64BitMode {
       // Intel has it in 64-bit mode alone; AMD in compatibility mode too, with an entry point of its own, and in legacy
       // mode.
-      guard profile.vendor == .amd else { throw raise(.invalidOpcode) }
-      guard s.pointee.isLongMode else { throw unsupported("SYSCALL in legacy mode") }
+      guard profile.vendor == .amd, isProtected else { throw raise(.invalidOpcode) }
+      guard s.pointee.isLongMode else { return sysCallLegacy() }
     }
     let target = is64BitMode ? s.pointee.lstar : s.pointee.cstar
     let selector = UInt16(truncatingIfNeeded: s.pointee.star >> 32) & 0xfffc
@@ -37,13 +37,32 @@ extension Processor {
     updatePaging()
   }
 
+  /// SYSCALL of legacy mode (APM vol. 3): the target stands in STAR itself, and of the flags IF and VM are cleared.
+  private func sysCallLegacy() {
+    let selector = UInt16(truncatingIfNeeded: s.pointee.star >> 32) & 0xfffc
+    setRegister(Slot.rcx, width: 4, s.pointee.rip)
+    s.pointee.systemFlags &= ~(Flag.interrupt | Flag.virtual8086 | Flag.resume)
+    loadFlatSegments(code: selector, stack: selector &+ 8, cpl: 0, isLong: false)
+    s.pointee.rip = s.pointee.star & 0xffff_ffff
+    updatePaging()
+  }
+
+  /// SYSRET of legacy mode: the flags stay, but for IF, which is set.
+  private func sysReturnLegacy() {
+    let base = UInt16(truncatingIfNeeded: s.pointee.star >> 48)
+    s.pointee.systemFlags |= Flag.interrupt
+    loadFlatSegments(code: base | 3, stack: (base &+ 8) | 3, cpl: 3, isLong: false)
+    s.pointee.rip = register(Slot.rcx, width: 4)
+    updatePaging()
+  }
+
   func sysReturn(_ op: UnsafePointer<Operation>) throws(Stopped) {
     guard s.pointee.efer & EFER.systemCall != 0 else { throw raise(.invalidOpcode) }
     if !is64BitMode {
-      guard profile.vendor == .amd else { throw raise(.invalidOpcode) }
-      guard s.pointee.isLongMode else { throw unsupported("SYSRET in legacy mode") }
+      guard profile.vendor == .amd, isProtected else { throw raise(.invalidOpcode) }
     }
     try requireRing0()
+    guard s.pointee.isLongMode else { return sysReturnLegacy() }
     let isLong = OperandForm(op).width == 8
     let rcx = s.pointee.slots[Int(Slot.rcx)]
     // Intel faults here, in ring 0 on the user's stack; AMD returns first and faults at the fetch, in ring 3.

@@ -8,7 +8,11 @@ struct CPUIDLeaf: Equatable, Sendable {
 
 extension Processor {
   /// Leaf 0xd tells about XSAVE, leaf 0xb about the topology.
-  private var highestBasicLeaf: UInt32 { features.contains(.xsave) ? 0xd : features.contains(.x2apic) ? 0xb : 7 }
+  private var highestBasicLeaf: UInt32 {
+    // What limits it is there for operating systems that read no further (SDM vol. 4, IA32_MISC_ENABLE, bit 22).
+    if s.pointee.miscEnable & MiscEnable.limitCPUID != 0 { return 2 }
+    return features.contains(.xsave) ? 0xd : features.contains(.x2apic) ? 0xb : 7
+  }
   private static let highestExtendedLeaf: UInt32 = 0x8000_0008
 
   /// One leaf.
@@ -83,6 +87,7 @@ extension Processor {
         // Intel has SYSCALL, and shows it, in 64-bit mode only.
         result.edx &= ~(1 << 11)
       }
+      if s.pointee.miscEnable & MiscEnable.executeDisableOff != 0 { result.edx &= ~(1 << 20) }
       return result
     case 0x8000_0002...0x8000_0004:
       return brandString(leaf &- 0x8000_0002)

@@ -11,8 +11,15 @@ extension Processor {
 
   // MARK: Instructions
 
-  func movFromControl(_ op: UnsafePointer<Operation>) throws(Stopped) {
+  /// A register that does not exist is undefined at every privilege: #UD of decoding comes before #GP of execution (SDM
+  /// vol. 3, table 6-2).
+  private func checkControlNumber(_ number: UInt16) throws(Stopped) {
+    guard [0, 2, 3, 4, 8].contains(number) else { throw raise(.invalidOpcode) }
     try requireRing0()
+  }
+
+  func movFromControl(_ op: UnsafePointer<Operation>) throws(Stopped) {
+    try checkControlNumber(OperandForm(rawValue: op.pointee.link).extra)
     let form = OperandForm(rawValue: op.pointee.link)
     let value: UInt64
     switch form.extra {
@@ -27,7 +34,7 @@ extension Processor {
   }
 
   func movToControl(_ op: UnsafePointer<Operation>) throws(Stopped) {
-    try requireRing0()
+    try checkControlNumber(OperandForm(rawValue: op.pointee.link).extra)
     let form = OperandForm(rawValue: op.pointee.link)
     try writeControlRegister(Int(form.extra), register(op.pointee.dst, width: form.width), op)
   }

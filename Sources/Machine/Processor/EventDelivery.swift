@@ -82,7 +82,7 @@ extension Processor {
   }
 
   private func prepareEntry(_ event: Event) throws(Stopped) -> HandlerEntry {
-    guard isProtected else { throw unsupported("vector \(event.vector) in real mode") }
+    guard isProtected else { return try prepareRealModeEntry(event) }
     if s.pointee.systemFlags & Flag.virtual8086 != 0 { throw unsupported("virtual-8086 mode") }
     let gate = try readGate(event)
     let code = try handlerSegment(gate)
@@ -126,13 +126,35 @@ extension Processor {
       clearsInterruptFlag: gate.isInterruptGate, switchesStack: changesPrivilege || gate.stackIndex != 0)
   }
 
+  /// Through the interrupt vector table of real mode, which has four bytes a vector: an offset and a selector (SDM vol.
+  /// 3, 21.1.4). Nothing has an error code there.
+  private func prepareRealModeEntry(_ event: Event) throws(Stopped) -> HandlerEntry {
+    let offset = UInt64(event.vector) &* 4
+    guard offset &+ 3 <= UInt64(s.pointee.idtr.limit) else { throw raise(.generalProtection(0)) }
+    let entry = try loadSystem((s.pointee.idtr.base &+ offset) & addressLimit, width: 4)
+    var code = s.pointee[.cs]
+    code.selector = UInt16(truncatingIfNeeded: entry >> 16)
+    code.base = UInt64(code.selector) << 4
+    let target = entry & 0xffff
+    try checkTarget(target, in: code)
+    var stack = currentStack()
+    try pushValue(flagsImage(event), width: 2, on: &stack)
+    try pushValue(UInt64(s.pointee[.cs].selector), width: 2, on: &stack)
+    try pushValue(returnAddress(event), width: 2, on: &stack)
+    return HandlerEntry(
+      code: code, target: target, stackSegment: nil, stack: stack, clearsInterruptFlag: true, switchesStack: false)
+  }
+
   private func commit(_ entry: HandlerEntry) {
+    let isProtected = self.isProtected
     if let segment = entry.stackSegment { s.pointee[.ss] = segment }
     commit(entry.stack)
     s.pointee[.cs] = entry.code
-    s.pointee.cpl = UInt8(entry.code.selector & 3)
+    // In real mode a selector has no privilege, and EFLAGS.AC is cleared instead of NT (SDM vol. 2, INT n).
+    if isProtected { s.pointee.cpl = UInt8(entry.code.selector & 3) }
     s.pointee.rip = entry.target
-    s.pointee.systemFlags &= ~(Flag.trap | Flag.nestedTask | Flag.resume | Flag.virtual8086)
+    s.pointee.systemFlags &=
+      ~(Flag.trap | Flag.resume | Flag.virtual8086 | (isProtected ? Flag.nestedTask : Flag.alignmentCheck))
     if entry.clearsInterruptFlag { s.pointee.systemFlags &= ~Flag.interrupt }
     s.pointee.isHalted = false
   }
@@ -197,11 +219,7 @@ extension Processor {
   private func returnAddress(_ event: Event) -> UInt64 {
     guard let length = event.instructionLength else { return s.pointee.rip }
     let next = s.pointee.rip &+ UInt64(length)
-    switch s.pointee.codeSize {
-    case .bits16: return next & 0xffff
-    case .bits32: return next & 0xffff_ffff
-    case .bits64: return next
-    }
+    return s.pointee.codeSize == .bits64 ? next : next & 0xffff_ffff
   }
 
   /// RFLAGS as pushed. RF is set for faults, so that an instruction breakpoint does not hit again; debug exceptions and

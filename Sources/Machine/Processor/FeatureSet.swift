@@ -98,6 +98,11 @@
   public static let x2apic = FeatureSet(rawValue: 1 << 73)
   public static let tscDeadlineTimer = FeatureSet(rawValue: 1 << 74)
 
+  // Registers that are kept and checked, from bit 112.
+  public static let mtrr = FeatureSet(rawValue: 1 << 112)
+  public static let mce = FeatureSet(rawValue: 1 << 113)
+  public static let mca = FeatureSet(rawValue: 1 << 114)
+
   // What instructions ask.
   var bmi1: Bool { contains(.bmi1) }
   var lzcnt: Bool { contains(.abm) }
@@ -139,10 +144,13 @@
     Row("tsc", .tsc, 1, .edx, 4, "RDTSC"),
     Row("msr", .msr, 1, .edx, 5, "RDMSR and WRMSR"),
     Row("pae", .pae, 1, .edx, 6, "physical addresses beyond 32 bits"),
+    Row("mce", .mce, 1, .edx, 7, "machine-check exception, which nothing raises"),
     Row("cx8", .cx8, 1, .edx, 8, "CMPXCHG8B"),
     Row("apic", .apic, 1, .edx, 9, "local APIC"),
     Row("sep", .sep, 1, .edx, 11, "SYSENTER and SYSEXIT"),
+    Row("mtrr", .mtrr, 1, .edx, 12, "memory-type range registers"),
     Row("pge", .pge, 1, .edx, 13, "global pages"),
+    Row("mca", .mca, 1, .edx, 14, "machine-check registers"),
     Row("cmov", .cmov, 1, .edx, 15, "CMOVcc"),
     Row("pat", .pat, 1, .edx, 16, "page attribute table"),
     Row("pse36", .pse36, 1, .edx, 17, "pages of 4 MiB beyond 4 GiB of physical memory"),

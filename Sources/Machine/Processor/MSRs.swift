@@ -47,7 +47,8 @@ extension Processor {
     case MSR.sysEnterCS: return features.contains(.sep) ? state.sysEnterCS : nil
     case MSR.sysEnterESP: return features.contains(.sep) ? state.sysEnterESP : nil
     case MSR.sysEnterEIP: return features.contains(.sep) ? state.sysEnterEIP : nil
-    case MSR.miscEnable: return state.miscEnable
+    // AMD has no such register.
+    case MSR.miscEnable: return profile.vendor == .intel ? state.miscEnable | MiscEnable.unavailable : nil
     case MSR.pat: return state.pat
     case MSR.xss: return features.contains(.xsaves) ? state.xss : nil
     case MSR.efer: return features.contains(.lm) || features.contains(.nx) ? state.efer : nil
@@ -60,7 +61,10 @@ extension Processor {
     case MSR.kernelGSBase: return features.contains(.lm) ? state.kernelGSBase : nil
     case MSR.tscAux: return hasTSCAux ? state.tscAux : nil
     case MSR.supervisorKeys: return features.contains(.pks) ? UInt64(state.pkrs) : nil
-    default: return readsZero(number) ? 0 : nil
+    default:
+      if features.contains(.mtrr), let value = state.memoryTypes[number] { return value }
+      if features.contains(.mca), let value = state.machineCheck[number] { return value }
+      return readsZero(number) ? 0 : nil
     }
   }
 
@@ -68,9 +72,7 @@ extension Processor {
   /// guests touch them at boot without asking CPUID.
   private func readsZero(_ number: UInt32) -> Bool {
     switch number {
-    case MSR.microcode, MSR.mtrrCapability, MSR.mtrrDefault: return true
-    // Variable and fixed memory-type ranges: there are none.
-    case 0x200...0x20f, 0x250, 0x258, 0x259, 0x268...0x26f: return true
+    case MSR.microcode: return true
     default: break
     }
     switch profile.vendor {
@@ -101,6 +103,9 @@ extension Processor {
     case MSR.fsBase, MSR.gsBase, MSR.kernelGSBase, MSR.lstar, MSR.cstar, MSR.sysEnterESP, MSR.sysEnterEIP:
       isValid = isCanonicalBase(value)
     case MSR.efer: isValid = isValidEFER(value)
+    case MSR.miscEnable:
+      // What is read-only may be written as it is.
+      isValid = (value ^ MiscEnable.unavailable) & ~MiscEnable.writable == 0
     case MSR.pat:
       // Eight memory types of 0, 1, 4 to 7 (SDM vol. 3, 11.12.2).
       isValid = (0..<8).allSatisfy { [0, 1, 4, 5, 6, 7].contains((value >> (8 * $0)) & 0xff) }
@@ -109,7 +114,14 @@ extension Processor {
     case MSR.tscAux:
       // AMD ignores the upper half, Intel reserves it.
       isValid = profile.vendor == .amd || value >> 32 == 0
-    default: isValid = true
+    default:
+      if s.pointee.memoryTypes[number] != nil {
+        isValid = MemoryTypeRegisters.allows(value, in: number, physicalBits: costs.physicalBits)
+      } else if s.pointee.machineCheck[number] != nil {
+        isValid = MachineCheckRegisters.allows(value, in: number)
+      } else {
+        isValid = true
+      }
     }
     return isValid ? .valid : .invalid
   }
@@ -119,7 +131,9 @@ extension Processor {
     var allowed = EFER.longModeActive
     if features.contains(.syscall) { allowed |= EFER.systemCall }
     if features.contains(.lm) { allowed |= EFER.longModeEnable }
-    if features.contains(.nx) { allowed |= EFER.noExecute }
+    if features.contains(.nx) && s.pointee.miscEnable & MiscEnable.executeDisableOff == 0 {
+      allowed |= EFER.noExecute
+    }
     guard value & ~allowed == 0 else { return false }
     return s.pointee.cr0 & CR0.paging == 0 || (value ^ s.pointee.efer) & EFER.longModeEnable == 0
   }
@@ -139,7 +153,7 @@ extension Processor {
     case MSR.sysEnterCS: s.pointee.sysEnterCS = value
     case MSR.sysEnterESP: s.pointee.sysEnterESP = value
     case MSR.sysEnterEIP: s.pointee.sysEnterEIP = value
-    case MSR.miscEnable: s.pointee.miscEnable = value
+    case MSR.miscEnable: s.pointee.miscEnable = value & MiscEnable.writable
     case MSR.pat: s.pointee.pat = value
     case MSR.xss: s.pointee.xss = value
     case MSR.efer:
@@ -157,7 +171,12 @@ extension Processor {
     case MSR.supervisorKeys:
       s.pointee.pkrs = UInt32(truncatingIfNeeded: value)
       updatePaging()
-    default: break
+    default:
+      if s.pointee.memoryTypes[number] != nil {
+        s.pointee.memoryTypes[number] = value
+      } else if s.pointee.machineCheck[number] != nil {
+        s.pointee.machineCheck[number] = value
+      }
     }
   }
 

@@ -79,6 +79,8 @@
   public var sysEnterEIP: UInt64
   public var pat: UInt64
   public var miscEnable: UInt64
+  public var memoryTypes: MemoryTypeRegisters
+  public var machineCheck: MachineCheckRegisters
   /// What protection keys deny, two bits a key: PKRU, and IA32_PKRS.
   public var pkru: UInt32
   public var pkrs: UInt32
@@ -138,7 +140,9 @@
     sysEnterESP = 0
     sysEnterEIP = 0
     pat = 0x0007_0406_0007_0406
-    miscEnable = 1
+    miscEnable = MiscEnable.fastStrings
+    memoryTypes = MemoryTypeRegisters()
+    machineCheck = MachineCheckRegisters()
     pkru = 0
     pkrs = 0
     randomDraws = 0

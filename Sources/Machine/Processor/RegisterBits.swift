@@ -78,12 +78,34 @@ public enum EFER {
   public static let noExecute: UInt64 = 1 << 11
 }
 
+/// IA32_MISC_ENABLE (SDM vol. 4, table 2-2).
+public enum MiscEnable {
+  public static let fastStrings: UInt64 = 1 << 0
+  public static let automaticThermalControl: UInt64 = 1 << 3
+  /// Read-only: neither branch trace storage nor precise events.
+  public static let unavailable: UInt64 = 1 << 11 | 1 << 12
+  public static let enhancedSpeedStep: UInt64 = 1 << 16
+  /// CPUID has no leaf above 2.
+  public static let limitCPUID: UInt64 = 1 << 22
+  public static let xTPRDisable: UInt64 = 1 << 23
+  /// NX does not exist.
+  public static let executeDisableOff: UInt64 = 1 << 34
+  /// MONITOR is another, but there is none; kept all the same.
+  public static let monitor: UInt64 = 1 << 18
+  public static let writable =
+    fastStrings | automaticThermalControl | enhancedSpeedStep | monitor | limitCPUID | xTPRDisable | executeDisableOff
+}
+
 /// Numbers of the model-specific registers that exist here.
 public enum MSR {
   public static let timeStamp: UInt32 = 0x10
   public static let apicBase: UInt32 = 0x1b
   public static let tscAdjust: UInt32 = 0x3b
   public static let microcode: UInt32 = 0x8b
+  public static let machineCheckCapability: UInt32 = 0x179
+  public static let machineCheckStatus: UInt32 = 0x17a
+  /// IA32_MC0_CTL, the first of four registers a bank.
+  public static let machineCheckBanks: UInt32 = 0x400
   public static let mtrrCapability: UInt32 = 0xfe
   public static let sysEnterCS: UInt32 = 0x174
   public static let sysEnterESP: UInt32 = 0x175

@@ -97,9 +97,12 @@ public struct Grant: Equatable, Sendable {
   /// The linear address: for memory any address in the page, for a device the first byte exactly.
   public var address: GuestVirtual
   public var target: Target
+  /// Bytes of a device's register: an access across two pages has a grant for each part.
+  public var width: UInt8
 
-  public init(address: GuestVirtual, target: Target) {
+  public init(address: GuestVirtual, target: Target, width: UInt8) {
     self.address = address
     self.target = target
+    self.width = width
   }
 }

@@ -102,7 +102,7 @@ extension Data {
   static let unknownVerbs: [([String], String)] = [
     (
       ["verify", "hello"],
-      "penumbra: there is no verb verify; there are run, compare, bench, trace, guests, profiles\n"
+      "penumbra: there is no verb verify; there are run, compare, bench, vectors, trace, guests, profiles\n"
     ),
     (["comapre"], "penumbra: there is no verb comapre; did you mean compare?\n"),
     (["bench", "nope", "--quiet"], "penumbra: there is no verb bench nope; there is context-switch\n"),

@@ -28,7 +28,7 @@ import Testing
     (0...0xff as ClosedRange<UInt8>).flatMap { opcode -> [[UInt8]] in
       if escape.isEmpty && isPrefixOrEscape(opcode) { return [] }
       if escape == [0x0f] && (opcode == 0x38 || opcode == 0x3a) { return [] }
-      return modRMs.map { prefix + escape + [opcode, $0] + [0x11, 0x02, 0x03, 0x04, 0x05, 0x06, 0x07, 0x08] }
+      return modRMs.map { prefix + escape + [opcode, $0, 0x11] + (0x02...0x0a) }
     }
   }
 
@@ -70,6 +70,8 @@ enum SweepDifference {
   static func between(_ bytes: [UInt8], _ size: CodeSize, _ other: Disassembler.Reading, by decoder: CapstoneDecoder)
     -> String?
   {
+    // Objdump reads the operands of MPX, which Penumbra does not have, as of 32-bit addresses in code of every size.
+    if other.mnemonic?.hasPrefix("bnd") == true { return nil }
     let decoded = Decoded(bytes, size, rip: 0, by: decoder)
     switch (decoded.result, other.mnemonic) {
     case (.truncated, let name?): return "truncated, not \(name)"

@@ -45,6 +45,7 @@ import Testing
     ("max-instructions=1_000", "max-instructions", .number(1000)),
     ("max-cycles=none", "max-cycles", ConfigurationValue.none),
     ("cpu-features=-smap,+la57", "cpu-features", .text("-smap,+la57")),
+    ("cpu.vendor=amd", "cpu.vendor", .text("amd")),
     ("cache.data=l2l3", "cache.data", .text("l2l3")),
     ("tlb=coherent", "tlb", .text("coherent")),
     ("block.length=1", "block.length", .number(1)),
@@ -144,7 +145,10 @@ import Testing
   func inputErrors() throws {
     var configuration = try Configuration()
     for (assignment, message) in [
-      ("profile=nope", "profile nope: neither a file nor a built-in profile (skylake, zen4, nehalem, opteron-bh08)"),
+      (
+        "profile=nope",
+        "profile nope: neither a file nor a built-in profile (skylake, zen4, nehalem, opteron-bh08, max)"
+      ),
       ("initrd=/no/such/file", "initrd /no/such/file: no such file"),
       ("initrd=/", "initrd /: it is a folder"),
       ("initrd=/dev/null", "initrd /dev/null: it is not a regular file"),

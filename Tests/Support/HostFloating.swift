@@ -40,7 +40,9 @@
       func operand(_ opcode: [UInt8], _ register: UInt8, _ offset: Int) -> [UInt8] {
         opcode + [0x87 | register << 3] + word(offset)
       }
-      var program: [UInt8] = [0x53, 0x48, 0x89, 0xf3]  // push %rbx; mov %rsi, %rbx
+      // push %rbx; sub $8, %rsp; stmxcsr (%rsp); mov %rsi, %rbx. The caller's MXCSR comes back at the end: whoever runs on
+      // the thread next relies on it.
+      var program: [UInt8] = [0x53, 0x48, 0x83, 0xec, 0x08, 0x0f, 0xae, 0x1c, 0x24, 0x48, 0x89, 0xf3]
       let top = program.count
       program += operand([0x48, 0x0f, 0xae], 1, 0)  // fxrstor64
       program += operand([0x48, 0x8b], 0, Offset.rax)
@@ -53,7 +55,8 @@
       program += [0x48, 0x81, 0xc7] + word(Offset.stride)  // add, %rdi
       program += [0x48, 0xff, 0xcb, 0x0f, 0x85]  // dec %rbx; jne
       program += word(top - program.count - 4)
-      return program + [0xdb, 0xe3, 0xfc, 0x5b, 0xc3]  // fninit; cld; pop %rbx; ret
+      // fninit; cld; ldmxcsr (%rsp); add $8, %rsp; pop %rbx; ret
+      return program + [0xdb, 0xe3, 0xfc, 0x0f, 0xae, 0x14, 0x24, 0x48, 0x83, 0xc4, 0x08, 0x5b, 0xc3]
     }
 
     /// Executes the instruction on each record.

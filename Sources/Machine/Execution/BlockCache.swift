@@ -34,6 +34,8 @@ final class BlockCache {
 
   /// The greatest `cycles` of any block: how far the clock can run before the loop looks at it again.
   private(set) var greatestCycles: UInt64 = 0
+  /// Links of chains that were followed to drop blocks: what changes of code cost.
+  private(set) var visited: UInt64 = 0
 
   init(
     memory: HostMemory, decoder: any InstructionDecoder, costs: HotCosts, features: FeatureSet, greatestLength: Int
@@ -314,12 +316,14 @@ final class BlockCache {
   func dropFrame(_ frame: UInt64) {
     var next = frames.removeValue(forKey: frame)
     while let block = next {
+      visited &+= 1
       poison(block)
       next = block.pointee.nextInFrame
     }
     // Blocks that begin on another page and end on this one.
     next = secondFrames.removeValue(forKey: frame)
     while let block = next {
+      visited &+= 1
       poison(block)
       next = block.pointee.nextInSecondFrame
     }
@@ -338,6 +342,7 @@ final class BlockCache {
     }
     var before = head
     while let next = before.pointee.nextInBucket {
+      visited &+= 1
       if next == block {
         before.pointee.nextInBucket = block.pointee.nextInBucket
         return

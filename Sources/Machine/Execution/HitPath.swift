@@ -79,9 +79,9 @@ extension Processor {
     var tried = Refill.untried
     if hasVerdicts && address & 0xfff &+ UInt64(truncatingIfNeeded: width) <= 4096 && isCanonical(address) {
       tried = refill(address, Access(.read, privilege))
-      if case .done(let host) = tried, memory.contains(host) {
+      if case .done(_, let place?) = tried {
         leaveIfDue()
-        return UnsafeRawPointer(memory.base) + Int(truncatingIfNeeded: host.rawValue)
+        return place
       }
     }
     do {

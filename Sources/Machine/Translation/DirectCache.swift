@@ -14,6 +14,11 @@ struct DirectEntry {
   /// The LRU stamp of the TLB way that it mirrors.
   var stamp: UnsafeMutablePointer<UInt64>
 
+  /// Where the byte at an address of the page is.
+  @inline(__always) func place(of address: UInt64) -> UnsafeRawPointer? {
+    UnsafeRawPointer(bitPattern: UInt(addend &+ address))
+  }
+
   /// No page-aligned address equals it.
   static let never: UInt64 = 1
 }

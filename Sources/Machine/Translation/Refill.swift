@@ -2,8 +2,8 @@
 enum Refill {
   /// Nobody has looked.
   case untried
-  /// The page is in the first level now; the byte is here in the host.
-  case done(HostPhysical)
+  /// The page is in the first level now; the byte is here in the host, and where that is memory, here for a pointer.
+  case done(HostPhysical, UnsafeRawPointer?)
   /// Neither level holds the page.
   case absent
   /// It takes more than a look.
@@ -54,7 +54,8 @@ extension Processor {
       if evicted != AssociativeArray.empty { dropVerdicts(of: first.pointee, way) }
       first.pointee.put(kept, entry.rawValue, stamp: stamp, at: way)
     }
-    if isMemory { fillVerdict(address, host, entry, first.pointee.stamps + way, privilege) }
-    return .done(host)
+    guard isMemory else { return .done(host, nil) }
+    fillVerdict(address, host, entry, first.pointee.stamps + way, privilege)
+    return .done(host, direct[DirectCache.index(address)].place(of: address))
   }
 }

@@ -11,7 +11,7 @@ extension Processor {
     var tried = tried
     if case .untried = tried, hasVerdicts { tried = refill(address, access) }
     switch tried {
-    case .done(let host): return host
+    case .done(let host, _): return host
     case .absent: return try translateAny(address, access, width: width, isAbsent: true)
     case .unclear, .untried: return try translateAny(address, access, width: width)
     }

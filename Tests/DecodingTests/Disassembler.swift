@@ -44,7 +44,9 @@ struct Disassembler {
     try Data().write(to: output)
     let process = Process()
     process.executableURL = URL(fileURLWithPath: Self.program ?? "")
-    process.arguments = ["-D", "-b", "binary", "-m", machine, "-M", "intel", "--no-show-raw-insn", "-z", input.path]
+    // Near branches with an operand-size prefix are read as Intel's processors do, like the decoder here.
+    let dialect = size == .bits64 ? "intel,intel64" : "intel"
+    process.arguments = ["-D", "-b", "binary", "-m", machine, "-M", dialect, "--no-show-raw-insn", "-z", input.path]
     process.standardOutput = try FileHandle(forWritingTo: output)
     try process.run()
     process.waitUntilExit()

@@ -28,6 +28,8 @@ import Testing
     (0...0xff as ClosedRange<UInt8>).flatMap { opcode -> [[UInt8]] in
       if escape.isEmpty && isPrefixOrEscape(opcode) { return [] }
       if escape == [0x0f] && (opcode == 0x38 || opcode == 0x3a) { return [] }
+      // Of two REX prefixes the second counts (SDM vol. 2, 2.2.1); objdump takes the first one's W.
+      if escape.isEmpty && prefix.last == 0x48 && 0x40...0x4f ~= opcode { return [] }
       return modRMs.map { prefix + escape + [opcode, $0, 0x11] + (0x02...0x0a) }
     }
   }

@@ -148,7 +148,7 @@ extension Processor {
   /// - Parameter tried: what `refill` has said of the access already.
   @inline(__always)
   func loadSlow(
-    _ address: UInt64, _ access: Access, width: Int, stack: @autoclosure () -> Bool, tried: Refill = .untried
+    _ address: UInt64, _ access: Access, width: Int, stack: Bool, tried: Refill = .untried
   ) throws(Stopped) -> UInt64 {
     if !hasVerdicts {
       if watchesAccesses { try watch(address, access, width: width) }
@@ -156,10 +156,10 @@ extension Processor {
     }
     let value: UInt64
     if Int(address & 0xfff) + width <= 4096 {
-      guard isCanonical(address) else { throw raise(stack() ? .stack(0) : .generalProtection(0)) }
+      guard isCanonical(address) else { throw raise(stack ? .stack(0) : .generalProtection(0)) }
       value = readHost(try translate(address, access, width: width, tried: tried), width: width)
     } else {
-      value = try loadAcross(address, access, width: width, stack: stack())
+      value = try loadAcross(address, access, width: width, stack: stack)
     }
     leaveIfDue()
     return value
@@ -197,17 +197,17 @@ extension Processor {
   /// A store that is not a hit.
   @inline(__always)
   func storeSlow(
-    _ address: UInt64, _ access: Access, width: Int, value: UInt64, stack: @autoclosure () -> Bool
+    _ address: UInt64, _ access: Access, width: Int, value: UInt64, stack: Bool
   ) throws(Stopped) {
     if !hasVerdicts {
       if watchesAccesses { try watch(address, access, width: width) }
       if !controls.grants.isEmpty, grantedStore(address, width: width, value: value) { return }
     }
     if Int(address & 0xfff) + width <= 4096 {
-      guard isCanonical(address) else { throw raise(stack() ? .stack(0) : .generalProtection(0)) }
+      guard isCanonical(address) else { throw raise(stack ? .stack(0) : .generalProtection(0)) }
       writeHost(try translate(address, access, width: width), width: width, value: value)
     } else {
-      try storeAcross(address, access, width: width, value: value, stack: stack())
+      try storeAcross(address, access, width: width, value: value, stack: stack)
     }
     leaveIfDue()
   }

@@ -47,7 +47,7 @@ extension Processor {
       let entry = splinter(found, of: size, at: address, as: held)
       let place = unit.data.fill(
         address, held, entry, tag: entry.isGlobal ? globalTag : tag, stamp: stamp
-      ) { dropVerdicts(of: $0.pointee, $1) }
+      ) { [unowned(unsafe) self] in dropVerdicts(of: $0.pointee, $1) }
       fillDirect(address, host, entry, place)
     }
     return host

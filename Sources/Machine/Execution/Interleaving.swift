@@ -7,7 +7,8 @@
 /// - at PAUSE, since what a loop waits for must come from somebody else;
 /// - when the processor waits, in HLT or to be started;
 /// - at a device's deadline. Devices are told of it only when the processor furthest behind has come there: their time is
-///   that of the latest access or deadline, and an interrupt of a timer is early by nobody's clock.
+///   that of the latest access or deadline. An access at the end of a long handler may take their time past another
+///   processor's clock: a timer is early for that one by as much.
 ///
 /// A processor that waits has no clock: when something wakes it, it has been idle until then.
 ///

@@ -81,11 +81,11 @@ import Testing
   func processors() throws {
     let table = try Comparison([shared, three[2]]).text(.table)
     for line in [
-      "instructions                1,000                  1,000           1.00",
-      "cycles, processor 0           800                      0           0.00",
-      "instructions, processor 0     700                      0           0.00",
-      "cycles, processor 1           700                      0           0.00",
-      "instructions, processor 1     300                      0           0.00",
+      "instructions                1,000           1,000           1.00",
+      "cycles, processor 0           800               0           0.00",
+      "instructions, processor 0     700               0           0.00",
+      "cycles, processor 1           700               0           0.00",
+      "instructions, processor 1     300               0           0.00",
     ] { #expect(table.contains(line), "\(table)") }
     let summary = RunSummary.text(shared, TextStyle(coloured: false))
     #expect(summary.contains("\n  processor 0: 700 instructions, 800 cycles; execute 100.0%\n"))

@@ -71,10 +71,11 @@ let package = Package(
     .systemLibrary(name: "Zlib", path: "Sources/Tracing/Zlib", pkgConfig: "zlib", providers: [.apt(["zlib1g-dev"])]),
     library("Tracing", ["Emulator", "Devices", "Machine", "OpenSSL", "Zlib"], exclude: ["Zlib"]),
     library("Vectors", ["Emulator", "Decoding", "Machine", "Zlib"]),
+    library("Debugger", ["Emulator", "Hypervisor", "Devices", "Boot", "Machine"]),
     .executableTarget(
       name: "penumbra",
       dependencies: [
-        "Emulator", "Reports", "Tracing", "Vectors", "Devices", "Machine", "Guests",
+        "Debugger", "Emulator", "Reports", "Tracing", "Vectors", "Devices", "Machine", "Guests",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ], swiftSettings: strict),
 

@@ -99,6 +99,9 @@ let package = Package(
       name: "VectorsTests", dependencies: ["Vectors", "Emulator", "Machine", "VectorGenerator"], exclude: ["Kept"],
       swiftSettings: strict),
     tests("CommandLine", of: "penumbra", ["Emulator", "Support"]),
+    .testTarget(
+      name: "DebuggerTests", dependencies: ["Debugger", "Emulator", "Hypervisor", "Devices", "Machine", "Support"],
+      exclude: ["Guest", "Dialogues"], swiftSettings: strict),
     tests("Fuzz", of: "Support", ["Decoding", "Devices", "Hypervisor", "Machine"]),
     .testTarget(name: "ArchitectureTests", swiftSettings: strict),
   ]

@@ -90,7 +90,7 @@ public final class Timeline {
   /// The machine has come to the end of a stretch.
   private func arrive() {
     let now = machine.moment
-    if let index = checkpoints.firstIndex(where: { $0.moment.instructions == now.instructions }) {
+    if let index = checkpoints.lastIndex(where: { $0.moment.instructions == now.instructions }) {
       if checkpoints[index].isEdited {
         restore(index)
       } else if checkpoints[index].moment == now {
@@ -117,6 +117,11 @@ public final class Timeline {
     thin()
     lastMade = .now
     lastCost = start.duration(to: lastMade)
+  }
+
+  /// Keeps the present state, if it is later than what is kept already.
+  public func keep() {
+    if checkpoints[checkpoints.count - 1].moment < machine.moment { append(isEdited: false) }
   }
 
   /// Follows a change of the machine's state by hand: what had come after it is forgotten.

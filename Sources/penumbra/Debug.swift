@@ -62,18 +62,22 @@ struct Debug: ParsableCommand {
 
   /// Does all commands, and gives the exit status.
   private func converse(_ prompt: Prompt) -> Int32 {
+    let reader = batch ? nil : PromptReader(prompt)
+    // Somebody at a terminal goes on after Control-C; a script ends.
+    Interruption.isPatient = reader?.isTerminal ?? false
+    prompt.isInterrupted = { Interruption.wasRequested && !Interruption.isPatient }
     for script in scripts where !prompt.isDone { prompt.execute("source \(script)") }
     for command in commands where !prompt.isDone { prompt.execute(command) }
-    if !batch && !prompt.isDone {
-      let reader = PromptReader(prompt)
-      prompt.run { reader.line() }
-    }
+    if let reader, !prompt.isDone { prompt.run { reader.line() } }
+    reader?.end()
+    if prompt.isInterrupted() { return 130 }
     return prompt.failures > 0 ? 6 : 0
   }
 
   private func source() throws -> any Console {
     if let input { return BufferConsole(input: try InputFile.read(input, what: "input").bytes) }
-    if batch { return CapturedConsole(input: HostInput()) }
+    // A terminal's keys are the guest's while it runs; a script's lines are not.
+    if batch || isatty(STDIN_FILENO) == 1 { return CapturedConsole(input: HostInput()) }
     return BufferConsole()
   }
 
@@ -84,7 +88,9 @@ struct Debug: ParsableCommand {
 
   private static func symbols(_ path: String) throws -> Symbols {
     let file = try InputFile.read(path, what: "symbols")
-    guard let symbols = Symbols(elf: file.bytes) else { throw SetupError.input("symbols", path, "no ELF file with symbols") }
+    guard let symbols = Symbols(elf: file.bytes) else {
+      throw SetupError.input("symbols", path, "no ELF file with symbols")
+    }
     return symbols
   }
 
@@ -93,17 +99,5 @@ struct Debug: ParsableCommand {
     let bytes = Array(text.utf8)
     let written = fwrite(bytes, 1, bytes.count, file)
     return fclose(file) == 0 && written == bytes.count
-  }
-}
-
-/// Lines for the prompt.
-final class PromptReader {
-  private let prompt: Prompt
-
-  init(_ prompt: Prompt) { self.prompt = prompt }
-
-  func line() -> String? {
-    if isatty(STDIN_FILENO) == 1 { Diagnostics.show("(penumbra) ") }
-    return readLine()
   }
 }

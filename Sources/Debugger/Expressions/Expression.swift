@@ -52,7 +52,8 @@ public indirect enum Expression: Sendable {
       return value
     case .call(let name, let arguments):
       guard let function = ExpressionFunction.all.first(where: { $0.name == name }) else {
-        throw Failure(description: "no function \(name); there are \(ExpressionFunction.all.map(\.name).joined(separator: ", "))")
+        throw Failure(
+          description: "no function \(name); there are \(ExpressionFunction.all.map(\.name).joined(separator: ", "))")
       }
       return try function.value(session, arguments)
     }

@@ -23,7 +23,9 @@ public enum RegisterName {
 
   /// Every name, for completion.
   public static let all: [String] =
-    general + words + bytes + ["eax", "ecx", "edx", "ebx", "esp", "ebp", "esi", "edi", "eip", "eflags", "pc", "sp", "fp"]
+    general + words + bytes + [
+      "eax", "ecx", "edx", "ebx", "esp", "ebp", "esi", "edi", "eip", "eflags", "pc", "sp", "fp",
+    ]
     + plain.map(\.0) + segments.map(\.0) + segments.map { $0.0 + "_base" } + flags.map(\.name)
     + ["cpl", "cr8", "gdt", "idt", "tr", "ldtr", "instructions", "cycles", "cpu"] + (0..<8).map { "dr\($0)" }
 
@@ -102,7 +104,9 @@ public enum RegisterName {
     }
     if name == "fp" { return Place(number: 5) }
     if let number = bytes.firstIndex(of: name) { return Place(number: number, mask: 0xff) }
-    if let number = ["ah", "ch", "dh", "bh"].firstIndex(of: name) { return Place(number: number, shift: 8, mask: 0xff) }
+    if let number = ["ah", "ch", "dh", "bh"].firstIndex(of: name) {
+      return Place(number: number, shift: 8, mask: 0xff)
+    }
     if name.hasPrefix("e"), let number = words.firstIndex(of: String(name.dropFirst())) {
       return Place(number: number, mask: 0xffff_ffff, clearsUpper: true)
     }

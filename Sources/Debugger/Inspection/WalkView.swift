@@ -101,7 +101,8 @@ extension Session {
   /// What of it serves a linear address in the running context.
   public func cached(_ address: UInt64) -> [CachedView] {
     cached().filter {
-      !$0.entry.holder.isNested && $0.isCurrent != nil && $0.entry.address >> $0.entry.shift == address >> $0.entry.shift
+      !$0.entry.holder.isNested && $0.isCurrent != nil
+        && $0.entry.address >> $0.entry.shift == address >> $0.entry.shift
     }
   }
 }

@@ -65,7 +65,8 @@ extension Session {
       return guestWalk(view.entry.address).references.contains { $0.address.rawValue & ~7 == place?.rawValue }
     }
     return WriteRecord(
-      moment: moment, pc: programCounter, instruction: "", processor: machine.runningProcessor.index, old: old, new: new,
+      moment: moment, pc: programCounter, instruction: "", processor: machine.runningProcessor.index, old: old,
+      new: new,
       stale: stale)
   }
 }

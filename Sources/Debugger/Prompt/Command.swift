@@ -69,7 +69,8 @@ public enum CommandTable {
     guard !starts.isEmpty || !groupStarts.isEmpty else {
       throw PromptError("no command \"\(name)\"; try help")
     }
-    throw PromptError("\"\(name)\" may be \((starts.map(\.name) + groupStarts.sorted()).sorted().joined(separator: ", "))")
+    throw PromptError(
+      "\"\(name)\" may be \((starts.map(\.name) + groupStarts.sorted()).sorted().joined(separator: ", "))")
   }
 
   private static func second(_ group: String, _ rest: Substring) throws(PromptError) -> (Command, String) {
@@ -77,7 +78,7 @@ public enum CommandTable {
     let members = all.filter { $0.name.hasPrefix(group + " ") }
     let after = String(rest.dropFirst(word.count).drop(while: \.isWhitespace))
     let full = "\(group) \(word)"
-    if let exact = members.first(where: { $0.name == full || $0.aliases.contains(full) }) { return (exact, after) }
+    if let exact = all.first(where: { $0.name == full || $0.aliases.contains(full) }) { return (exact, after) }
     let starts = word.isEmpty ? [] : members.filter { $0.name.hasPrefix(full) }
     if starts.count == 1 { return (starts[0], after) }
     let names = (starts.isEmpty ? members : starts).map { String($0.name.dropFirst(group.count + 1)) }

@@ -5,7 +5,8 @@ extension CommandTable {
     Command(
       "set", ["set var"], "REGISTER|{TYPE} ADDRESS = EXPRESSION", .changing,
       "change a register or memory; what the history held of the time after now is forgotten",
-      detail: "`set $rax = 5`, `set {u32} 0x1000 = 1`, `set {p64} 0x2000 = 0` for guest-physical memory, `set *0x1000 = 7`.",
+      detail:
+        "`set $rax = 5`, `set {u32} 0x1000 = 1`, `set {p64} 0x2000 = 0` for guest-physical memory, `set *0x1000 = 7`.",
       completion: .expression
     ) { prompt, rest throws(PromptError) in
       try prompt.change(rest)

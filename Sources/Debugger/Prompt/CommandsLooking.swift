@@ -2,14 +2,19 @@ import Machine
 
 extension CommandTable {
   static let looking: [Command] = [
-    Command("info registers", ["info r", "regs", "r"], "[NAME...]", .looking, "general registers, RIP and flags; or the ones named", completion: .expression) {
+    Command(
+      "info registers", ["info r", "regs", "r"], "[NAME...]", .looking,
+      "general registers, RIP and flags; or the ones named", completion: .expression
+    ) {
       prompt, rest throws(PromptError) in try prompt.showRegisters(rest)
     },
     Command("info cr", ["creg"], .looking, "control registers, EFER and what their bits mean") {
       prompt, _ throws(PromptError) in prompt.showControlRegisters()
     },
-    Command("info msr", [], .looking, "model-specific registers") { prompt, _ throws(PromptError) in prompt.showMSRs() },
-    Command("info segments", ["sreg"], .looking, "segment registers with their hidden parts, and the descriptor tables") {
+    Command("info msr", [], .looking, "model-specific registers") { prompt, _ throws(PromptError) in prompt.showMSRs()
+    },
+    Command("info segments", ["sreg"], .looking, "segment registers with their hidden parts, and the descriptor tables")
+    {
       prompt, _ throws(PromptError) in prompt.showSegments()
     },
     Command("info flags", [], .looking, "RFLAGS in words") { prompt, _ throws(PromptError) in
@@ -19,14 +24,18 @@ extension CommandTable {
       let registers = prompt.session.processor.state.debugRegisters
       for number in [0, 1, 2, 3, 6, 7] { prompt.say("DR\(number)  \(hex(registers[number], digits: 16))") }
     },
-    Command("info apic", ["info lapic"], .looking, "the local APIC") { prompt, _ throws(PromptError) in prompt.showAPIC() },
-    Command("info devices", ["info irq", "info pic"], .looking, "the devices' state in short") { prompt, _ throws(PromptError) in
+    Command("info apic", ["info lapic"], .looking, "the local APIC") { prompt, _ throws(PromptError) in
+      prompt.showAPIC()
+    },
+    Command("info devices", ["info irq", "info pic"], .looking, "the devices' state in short") {
+      prompt, _ throws(PromptError) in
       prompt.showDevices()
     },
     Command("info symbol", [], "ADDRESS", .looking, "the symbol that an address belongs to", completion: .expression) {
       prompt, rest throws(PromptError) in
       let address = try prompt.value(rest)
-      prompt.say(prompt.session.symbols.name(of: address).map { "\(hex(address)) is \($0)" } ?? "no symbol at \(hex(address))")
+      prompt.say(
+        prompt.session.symbols.name(of: address).map { "\(hex(address)) is \($0)" } ?? "no symbol at \(hex(address))")
     },
     Command("info functions", ["info symbols"], "[PART]", .looking, "symbols whose names contain a text") {
       prompt, rest throws(PromptError) in
@@ -37,17 +46,21 @@ extension CommandTable {
     },
     Command(
       "x", [], "[/COUNT FORMAT SIZE] [ADDRESS]", .looking, "memory at a linear address",
-      detail: "FORMAT is x (hexadecimal), d, u, o, t (binary), c, s (text), a (address with its symbol) or i (instructions); SIZE b, h, w or g. As gdb, without an address it goes on behind what was shown last.",
+      detail:
+        "FORMAT is x (hexadecimal), d, u, o, t (binary), c, s (text), a (address with its symbol) or i (instructions); SIZE b, h, w or g. As gdb, without an address it goes on behind what was shown last.",
       completion: .expression
     ) { prompt, rest throws(PromptError) in
       try prompt.examine(rest, isPhysical: false)
     },
-    Command("xp", [], "[/COUNT FORMAT SIZE] [ADDRESS]", .looking, "the same of guest-physical memory", completion: .expression) {
+    Command(
+      "xp", [], "[/COUNT FORMAT SIZE] [ADDRESS]", .looking, "the same of guest-physical memory", completion: .expression
+    ) {
       prompt, rest throws(PromptError) in try prompt.examine(rest, isPhysical: true)
     },
     Command(
       "print", ["p", "inspect"], "[/FORMAT] EXPRESSION", .looking, "the value of an expression",
-      detail: "Registers are $rax or rax, flags $zf, symbols their addresses; *ADDRESS reads eight bytes, {u8} to {u64} ADDRESS so many, {p8} to {p64} ADDRESS guest-physical ones. C's operators. Functions: see the reference.",
+      detail:
+        "Registers are $rax or rax, flags $zf, symbols their addresses; *ADDRESS reads eight bytes, {u8} to {u64} ADDRESS so many, {p8} to {p64} ADDRESS guest-physical ones. C's operators. Functions: see the reference.",
       completion: .expression
     ) { prompt, rest throws(PromptError) in
       try prompt.printValue(rest)
@@ -137,7 +150,10 @@ extension Prompt {
       (MSR.pat, "PAT", state.pat), (MSR.miscEnable, "MISC_ENABLE", state.miscEnable),
     ]
     let lines = rows.map { number, name, value in
-      [hex(UInt64(number), digits: 8), name, hex(value, digits: 16), session.symbols.name(of: value).map { "<\($0)>" } ?? ""]
+      [
+        hex(UInt64(number), digits: 8), name, hex(value, digits: 16),
+        session.symbols.name(of: value).map { "<\($0)>" } ?? "",
+      ]
     }
     for line in columns(lines) { say(line) }
   }
@@ -164,7 +180,9 @@ extension Prompt {
     guard segment.attributes & 0x80 != 0 else { return "unusable" }
     var words: [String] = []
     if segment.isCodeOrData {
-      words.append(segment.isCode ? (segment.isReadable ? "code" : "code, execute only") : (segment.isWritable ? "data" : "data, read only"))
+      words.append(
+        segment.isCode
+          ? (segment.isReadable ? "code" : "code, execute only") : (segment.isWritable ? "data" : "data, read only"))
       words.append(segment.isLong && segment.isCode ? "64-bit" : segment.isBig ? "32-bit" : "16-bit")
     } else {
       words.append("system type \(segment.type)")
@@ -189,8 +207,12 @@ extension Prompt {
     for (name, value) in [("pic", state.interrupts.pic as Any), ("pit", state.timer), ("serial", state.serial)] {
       say("\(name): " + Dump.lines(of: value).joined(separator: ", "))
     }
-    say("next deadline: \(devices.nextDeadline == .max ? "none" : "tick \(devices.nextDeadline)"), now tick \(state.time)")
-    for entry in devices.unclaimed { say("unclaimed: \(entry.description), read \(entry.reads), written \(entry.writes) times") }
+    say(
+      "next deadline: \(devices.nextDeadline == .max ? "none" : "tick \(devices.nextDeadline)"), now tick \(state.time)"
+    )
+    for entry in devices.unclaimed {
+      say("unclaimed: \(entry.description), read \(entry.reads), written \(entry.writes) times")
+    }
   }
 
   // MARK: Memory
@@ -256,7 +278,8 @@ extension Prompt {
         at = end
       }
     default:
-      let perLine = format.letter == "t" ? 2 : format.letter == "a" ? 1 : format.size == 1 ? 8 : format.size == 8 ? 2 : 4
+      let perLine =
+        format.letter == "t" ? 2 : format.letter == "a" ? 1 : format.size == 1 ? 8 : format.size == 8 ? 2 : 4
       var remaining = format.count
       while remaining > 0 {
         let count = min(perLine, remaining)
@@ -373,7 +396,8 @@ enum Dump {
       let mirror = Mirror(reflecting: value)
       guard mirror.displayStyle == .struct || mirror.displayStyle == .collection else { return "\(value)" }
       if mirror.displayStyle == .collection && mirror.children.count > 16 { return "(\(mirror.children.count))" }
-      return "(" + mirror.children.map { ($0.label.map { $0 + " " } ?? "") + text($0.value) }.joined(separator: ", ") + ")"
+      return "(" + mirror.children.map { ($0.label.map { $0 + " " } ?? "") + text($0.value) }.joined(separator: ", ")
+        + ")"
     }
   }
 }

@@ -6,7 +6,8 @@ extension CommandTable {
     Command(
       "walk", ["page", "gva2gpa"], "[ADDRESS]", .model,
       "the walk of a linear address in both dimensions, with every entry, cache and price, and what each access comes to",
-      detail: "Without an address, that of the last page fault (CR2). Nothing is charged and no A or D bit is set: what is shown is what the hardware would do from the root; above it stands what its caches would spare it.",
+      detail:
+        "Without an address, that of the last page fault (CR2). Nothing is charged and no A or D bit is set: what is shown is what the hardware would do from the root; above it stands what its caches would spare it.",
       completion: .expression
     ) { prompt, rest throws(PromptError) in
       prompt.showWalk(rest.isEmpty ? prompt.session.processor.state.cr2 : try prompt.value(rest))
@@ -17,7 +18,8 @@ extension CommandTable {
     Command(
       "info tlb", [], "[ADDRESS|stale]", .model,
       "every TLB and paging-structure cache: address, page, permissions, tags, age; STALE where the tables say otherwise",
-      detail: "With an address only what translates it, with `stale` only what is stale. The age is the rank of use in the array, 0 the last one used. Entries of other contexts cannot be compared: their tables are not known."
+      detail:
+        "With an address only what translates it, with `stale` only what is stale. The age is the rank of use in the array, 0 the last one used. Entries of other contexts cannot be compared: their tables are not known."
     ) { prompt, rest throws(PromptError) in
       try prompt.showTranslations(rest)
     },
@@ -41,7 +43,9 @@ extension Prompt {
 
   func showWalk(_ address: UInt64) {
     say("Walk of \(place(address))")
-    guard session.isCanonical(address) else { return say("The address is not canonical: any access raises #GP or #SS.") }
+    guard session.isCanonical(address) else {
+      return say("The address is not canonical: any access raises #GP or #SS.")
+    }
     let cached = session.cached(address)
     for view in cached { say("cached: \(describe(view))") }
     let guest = session.guestWalkView(address)
@@ -125,7 +129,9 @@ extension Prompt {
       let reserved = fault.errorCode & PageFault.Code.reserved != 0
       say("=> the level-\(fault.level) entry \(reserved ? "has reserved bits set" : "is not present")")
     case .nestedFault(let fault):
-      say("=> guest-physical \(fault.address), \(fault.duringWalk ? "a table outside memory" : "which the host has not populated, or which is a device's")")
+      say(
+        "=> guest-physical \(fault.address), \(fault.duringWalk ? "a table outside memory" : "which the host has not populated, or which is a device's")"
+      )
     }
   }
 
@@ -151,7 +157,9 @@ extension Prompt {
 
   func showMappings() {
     let ranges = session.mappings()
-    guard !ranges.isEmpty else { return say(session.processor.guestWalkPlan.levels == 0 ? "Paging is off." : "Nothing is mapped.") }
+    guard !ranges.isEmpty else {
+      return say(session.processor.guestWalkPlan.levels == 0 ? "Paging is off." : "Nothing is mapped.")
+    }
     let rows = ranges.map { range in
       let permissions =
         (range.permissions.user ? "u" : "s") + "r" + (range.permissions.writable ? "w" : "-")
@@ -188,7 +196,8 @@ extension Prompt {
     default: state = ""
     }
     let target = entry.holder.holdsPages ? "" : "table "
-    return "\(entry.holder.rawValue) \(hex(entry.address)) \(Self.size(entry.shift)) -> \(target)\(entry.host) \(permissions)"
+    return
+      "\(entry.holder.rawValue) \(hex(entry.address)) \(Self.size(entry.shift)) -> \(target)\(entry.host) \(permissions)"
       + ", PCID \(entry.pcid)\(state)"
   }
 
@@ -251,7 +260,9 @@ extension Prompt {
     guard let hypervisor = session.machine.hypervisor, let plan = hypervisor.nestedPlan else {
       return say("There are no nested tables.")
     }
-    say("\(plan.format == .extended ? "Extended page tables" : "Nested page tables"), \(plan.levels) levels, root \(plan.root)")
+    say(
+      "\(plan.format == .extended ? "Extended page tables" : "Nested page tables"), \(plan.levels) levels, root \(plan.root)"
+    )
     say("\(hypervisor.guestFrames) guest frames populated, \(hypervisor.tableFrames) frames hold tables")
   }
 

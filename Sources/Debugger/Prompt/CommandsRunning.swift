@@ -41,14 +41,18 @@ extension CommandTable {
       let (sum, overflow) = prompt.session.moment.instructions.addingReportingOverflow(try prompt.value(rest))
       try prompt.report(prompt.session.resume(until: .init(instructions: overflow ? nil : sum)))
     },
-    Command("cpu", ["thread", "processor"], "[N]", .running, "look at processor N from now on; without N tell which there are") {
+    Command(
+      "cpu", ["thread", "processor", "info cpus", "info threads"], "[N]", .running,
+      "look at processor N from now on; without N tell which there are"
+    ) {
       prompt, rest throws(PromptError) in
       let processors = prompt.session.machine.processors
       guard !rest.isEmpty else {
         for processor in processors {
           let mark = processor.index == prompt.session.selected ? "*" : " "
           let what =
-            processor.awaitsStartUp ? "waits to be started" : processor.state.isHalted ? "halted" : "RIP \(hex(processor.state.rip))"
+            processor.awaitsStartUp
+            ? "waits to be started" : processor.state.isHalted ? "halted" : "RIP \(hex(processor.state.rip))"
           prompt.say("\(mark) \(processor.index)  \(what)")
         }
         return

@@ -2,7 +2,8 @@ import Machine
 
 extension CommandTable {
   static let scripts: [Command] = [
-    Command("source", [], "FILE", .scripts, "do a file's commands", completion: .file) { prompt, rest throws(PromptError) in
+    Command("source", [], "FILE", .scripts, "do a file's commands", completion: .file) {
+      prompt, rest throws(PromptError) in
       try prompt.source(rest)
     },
     Command(
@@ -20,12 +21,16 @@ extension CommandTable {
       prompt.failures += 1
       prompt.say("Assertion failed: \(rest)")
     },
-    Command("define", [], "NAME", .scripts, "make a command of the lines that follow, up to `end`; $arg0, $arg1 are its words") {
+    Command(
+      "define", [], "NAME", .scripts, "make a command of the lines that follow, up to `end`; $arg0, $arg1 are its words"
+    ) {
       prompt, rest throws(PromptError) in
       guard !rest.isEmpty, !rest.contains(where: \.isWhitespace) else { throw PromptError("define NAME") }
       prompt.definitions[rest] = prompt.block()
     },
-    Command("display", [], "[COMMAND]", .scripts, "do a command after every stop, such as `info flags`; without one list them") {
+    Command(
+      "display", [], "[COMMAND]", .scripts, "do a command after every stop, such as `info flags`; without one list them"
+    ) {
       prompt, rest throws(PromptError) in
       guard !rest.isEmpty else {
         for display in prompt.displays { prompt.say("\(display.number)  \(display.command)") }
@@ -33,7 +38,11 @@ extension CommandTable {
       }
       var command = rest
       // gdb's own form: an expression, or a format.
-      if rest.hasPrefix("/") { command = "x" + rest } else if (try? Expression(rest)) != nil { command = "print " + rest }
+      if rest.hasPrefix("/") {
+        command = "x" + rest
+      } else if (try? Expression(rest)) != nil {
+        command = "print " + rest
+      }
       _ = try CommandTable.find(Substring(command))
       prompt.displays.append((prompt.nextDisplay, command))
       prompt.nextDisplay += 1
@@ -45,7 +54,10 @@ extension CommandTable {
       prompt.displays.removeAll { rest.isEmpty || numbers.contains($0.number) }
     },
     Command("echo", [], "TEXT", .scripts, "say something") { prompt, rest throws(PromptError) in prompt.say(rest) },
-    Command("log", ["logfile"], "[FILE]", .scripts, "write all that is shown to a file, too; without one stop that", completion: .file) {
+    Command(
+      "log", ["logfile"], "[FILE]", .scripts, "write all that is shown to a file, too; without one stop that",
+      completion: .file
+    ) {
       prompt, rest throws(PromptError) in
       guard !rest.isEmpty else {
         prompt.logPath = nil
@@ -54,7 +66,9 @@ extension CommandTable {
       guard prompt.writeFile(rest, "", false) else { throw PromptError("cannot write \(rest)") }
       prompt.logPath = rest
     },
-    Command("help", ["h", "?"], "[COMMAND]", .scripts, "what commands there are, or what one does", completion: .command) {
+    Command(
+      "help", ["h", "?"], "[COMMAND]", .scripts, "what commands there are, or what one does", completion: .command
+    ) {
       prompt, rest throws(PromptError) in try prompt.help(rest)
     },
   ]

@@ -3,7 +3,7 @@ import Machine
 extension CommandTable {
   static let stops: [Command] = [
     Command(
-      "break", ["b", "br", "hbreak"], "[PLACE] [if CONDITION]", .stops,
+      "break", ["b", "br", "hbreak", "lb", "vb"], "[PLACE] [if CONDITION]", .stops,
       "stop before an instruction: a symbol, an address, *address; without a place this one", completion: .symbol
     ) { prompt, rest throws(PromptError) in
       try prompt.addBreakpoint(rest, isTemporary: false)
@@ -21,10 +21,15 @@ extension CommandTable {
     ) { prompt, rest throws(PromptError) in
       try prompt.addWatchpoint(rest, .write)
     },
-    Command("rwatch", [], "[phys] ADDRESS[, LENGTH] [if CONDITION]", .stops, "stop after a read", completion: .expression) {
+    Command(
+      "rwatch", [], "[phys] ADDRESS[, LENGTH] [if CONDITION]", .stops, "stop after a read", completion: .expression
+    ) {
       prompt, rest throws(PromptError) in try prompt.addWatchpoint(rest, .read)
     },
-    Command("awatch", [], "[phys] ADDRESS[, LENGTH] [if CONDITION]", .stops, "stop after a read or a write", completion: .expression) {
+    Command(
+      "awatch", [], "[phys] ADDRESS[, LENGTH] [if CONDITION]", .stops, "stop after a read or a write",
+      completion: .expression
+    ) {
       prompt, rest throws(PromptError) in try prompt.addWatchpoint(rest, .access)
     },
     Command(
@@ -53,7 +58,10 @@ extension CommandTable {
     Command("enable", [], "[NUMBER...]", .stops, "let them stop again") { prompt, rest throws(PromptError) in
       try prompt.enable(rest, true)
     },
-    Command("condition", [], "NUMBER [CONDITION]", .stops, "stop at a breakpoint only where a condition holds; without one always") {
+    Command(
+      "condition", [], "NUMBER [CONDITION]", .stops,
+      "stop at a breakpoint only where a condition holds; without one always"
+    ) {
       prompt, rest throws(PromptError) in
       let number = rest.prefix { !$0.isWhitespace }
       let text = String(rest.dropFirst(number.count).drop(while: \.isWhitespace))
@@ -74,14 +82,17 @@ extension CommandTable {
       }
     },
     Command(
-      "commands", [], "[NUMBER]", .stops, "do the lines that follow, up to `end`, after every stop at a breakpoint; without a number the last one"
+      "commands", [], "[NUMBER]", .stops,
+      "do the lines that follow, up to `end`, after every stop at a breakpoint; without a number the last one"
     ) { prompt, rest throws(PromptError) in
       let lines = prompt.block()
       guard let number = rest.isEmpty ? prompt.session.breakpoints.last?.number : Int(clamping: try prompt.value(rest)),
         prompt.session.change(number, { $0.commands = lines })
       else { throw PromptError("no such breakpoint") }
     },
-    Command("info breakpoints", ["info b", "info watchpoints"], .stops, "the breakpoints, and how often each has stopped") {
+    Command(
+      "info breakpoints", ["info b", "info watchpoints"], .stops, "the breakpoints, and how often each has stopped"
+    ) {
       prompt, _ throws(PromptError) in prompt.listBreakpoints()
     },
   ]
@@ -146,7 +157,8 @@ extension Prompt {
     let name = isPhysical ? "guest-physical \(hex(address))" : self.place(address)
     let number = session.add(.watch(watch), text: "\(name), \(length) byte\(length == 1 ? "" : "s")")
     try finish(number, condition)
-    say("Watchpoint \(number): \(access == .write ? "changes of" : access == .read ? "reads of" : "accesses to") \(name)")
+    say(
+      "Watchpoint \(number): \(access == .write ? "changes of" : access == .read ? "reads of" : "accesses to") \(name)")
   }
 
   func addCatchpoint(_ text: String) throws(PromptError) {
@@ -174,7 +186,8 @@ extension Prompt {
         break
       }
       guard let reason = ExitReason.allCases.first(where: { $0.name == argument }) else {
-        throw PromptError("no exit reason \(argument); there are \(ExitReason.allCases.map(\.name).joined(separator: ", "))")
+        throw PromptError(
+          "no exit reason \(argument); there are \(ExitReason.allCases.map(\.name).joined(separator: ", "))")
       }
       point = .exit(reason)
     case "cr": point = .controlRegister(try number().map { Int(clamping: $0) })
@@ -195,7 +208,8 @@ extension Prompt {
   /// `#PF`, `pf`, `14`.
   private static func vectorNamed(_ text: String) -> UInt8? {
     let names = [
-      "de", "db", "nmi", "bp", "of", "br", "ud", "nm", "df", "", "ts", "np", "ss", "gp", "pf", "", "mf", "ac", "mc", "xm",
+      "de", "db", "nmi", "bp", "of", "br", "ud", "nm", "df", "", "ts", "np", "ss", "gp", "pf", "", "mf", "ac", "mc",
+      "xm",
     ]
     let bare = text.lowercased().drop { $0 == "#" }
     return names.firstIndex { $0 != "" && $0 == bare }.map { UInt8($0) }

@@ -13,6 +13,9 @@ public final class Prompt {
   /// Writes a file's new contents, or appends to it; false if it cannot.
   public var writeFile: (_ path: String, _ text: String, _ append: Bool) -> Bool = { _, _, _ in false }
 
+  /// Whether somebody wants the script in progress to end.
+  public var isInterrupted: () -> Bool = { false }
+
   /// Assertions of scripts that did not hold.
   public internal(set) var failures = 0
   /// `quit` was given.
@@ -110,7 +113,7 @@ public final class Prompt {
       depth -= 1
       nextLine = outer
     }
-    while !isDone, let line = nextLine() {
+    while !isDone, !isInterrupted(), let line = nextLine() {
       if line.allSatisfy(\.isWhitespace) { continue }
       execute(line)
     }
@@ -119,7 +122,7 @@ public final class Prompt {
   /// Does lines until there are no more, or `quit`.
   public func run(reading lines: @escaping () -> String?) {
     nextLine = lines
-    while !isDone, let line = nextLine() { execute(line) }
+    while !isDone, !isInterrupted(), let line = nextLine() { execute(line) }
     session.console.endLine()
   }
 

@@ -36,7 +36,9 @@ extension Prompt {
     }
     guard isEntry, let hypervisor = session.machine.hypervisor else { return }
     for entry in hypervisor.shadowEntries(ofGuestEntryAt: address) {
-      say("shadow entry at \(entry.address): \(hex(entry.rawValue, digits: 16)) [\(EntryText.ordinary(entry.rawValue, level: entry.level))]")
+      say(
+        "shadow entry at \(entry.address): \(hex(entry.rawValue, digits: 16)) [\(EntryText.ordinary(entry.rawValue, level: entry.level))]"
+      )
     }
   }
 
@@ -49,7 +51,9 @@ extension Prompt {
       throw PromptError("no checkpoint \(number); see info checkpoints")
     }
     let what = words.first ?? "all"
-    guard ["all", "registers", "tables", "memory"].contains(what) else { throw PromptError("no \"\(what)\"; see help diff") }
+    guard ["all", "registers", "tables", "memory"].contains(what) else {
+      throw PromptError("no \"\(what)\"; see help diff")
+    }
     let now = Sight(session)
     let present = session.moment
     guard case .arrived = session.go(to: checkpoint.moment) else { throw PromptError("the checkpoint is out of reach") }
@@ -96,7 +100,8 @@ extension Prompt {
       let permissions =
         (range.permissions.user ? "u" : "s") + "r" + (range.permissions.writable ? "w" : "-")
         + (range.permissions.executable ? "x" : "-")
-      return "\(hex(range.start))-\(hex(range.end &- 1)) -> \(hex(range.physical)) \(permissions) \(Prompt.size(range.shift))"
+      return
+        "\(hex(range.start))-\(hex(range.end &- 1)) -> \(hex(range.physical)) \(permissions) \(Prompt.size(range.shift))"
     }
   }
 }

@@ -132,7 +132,8 @@ extension Session {
       switch watch.access {
       case .write: return old == new ? nil : "\(number(old)) -> \(number(new))"
       case .read: return "value \(number(new))"
-      case .access: return old == new ? "\(hit.isWrite ? "written" : "value") \(number(new))" : "\(number(old)) -> \(number(new))"
+      case .access:
+        return old == new ? "\(hit.isWrite ? "written" : "value") \(number(new))" : "\(number(old)) -> \(number(new))"
       }
     case .catching(.tableWrite):
       let place = guestAddress(of: HostPhysical(hit.address & ~7))
@@ -144,7 +145,9 @@ extension Session {
 
   private func number(_ bytes: [UInt8]?) -> String {
     guard let bytes else { return "unreadable" }
-    guard bytes.count <= 8 else { return bytes.map { ($0 < 16 ? "0" : "") + String($0, radix: 16) }.joined(separator: " ") }
+    guard bytes.count <= 8 else {
+      return bytes.map { ($0 < 16 ? "0" : "") + String($0, radix: 16) }.joined(separator: " ")
+    }
     return "0x" + String(bytes.reversed().reduce(0) { $0 << 8 | UInt64($1) }, radix: 16)
   }
 }

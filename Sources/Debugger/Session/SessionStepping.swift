@@ -95,7 +95,9 @@ extension Session {
 
   /// Where the function in execution returns; nothing where its bounds are not known.
   private func returnsOfFunction() -> [UInt64] {
-    guard let (symbol, _) = symbols.symbol(at: programCounter), symbol.size != 0, symbol.size < 1 << 20 else { return [] }
+    guard let (symbol, _) = symbols.symbol(at: programCounter), symbol.size != 0, symbol.size < 1 << 20 else {
+      return []
+    }
     var places: [UInt64] = []
     var at = symbol.address.rawValue
     let end = at &+ symbol.size

@@ -9,18 +9,30 @@ extension Session {
   ///
   /// - Returns: `.arrived`, or how the guest ended before.
   public func go(to moment: Moment) -> Stop {
-    back { $0 <= moment } unless: { $0 <= moment }
+    back {
+      $0 <= moment
+    } unless: {
+      $0 <= moment
+    }
     return runForward(to: moment)
   }
 
   /// Goes to where so many instructions have retired, or to the first boundary after so many cycles.
   public func go(instructions: UInt64) -> Stop {
-    back { $0.instructions <= instructions } unless: { $0.instructions < instructions }
+    back {
+      $0.instructions <= instructions
+    } unless: {
+      $0.instructions < instructions
+    }
     return settle(proceedUnlessThere(.init(instructions: instructions)) { $0.instructions >= instructions })
   }
 
   public func go(cycles: UInt64) -> Stop {
-    back { $0.cycles <= cycles } unless: { $0.cycles < cycles }
+    back {
+      $0.cycles <= cycles
+    } unless: {
+      $0.cycles < cycles
+    }
     return settle(proceedUnlessThere(.init(cycles: cycles)) { $0.cycles >= cycles })
   }
 
@@ -154,7 +166,7 @@ extension Session {
           guard moment < end || moment == end && end < now else { break }
           found = (moment, stop)
           continue
-        case .stepped, .delivered: break
+        case .stepped, .delivered, .ended: break
         default: return stop
         }
         break

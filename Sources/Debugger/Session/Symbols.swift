@@ -24,7 +24,7 @@ public struct Symbols: Sendable {
   public subscript(name: String) -> Symbol? { byName[name] }
 
   /// The symbol that an address belongs to, and how far behind its start it is. One whose size is known ends there; one
-  /// without a size reaches to the next, but no further than a megabyte.
+  /// without a size reaches to the next, but no further than a page.
   public func symbol(at address: UInt64) -> (symbol: Symbol, offset: UInt64)? {
     var low = 0
     var high = all.count
@@ -37,7 +37,7 @@ public struct Symbols: Sendable {
     while index >= 0, low - index <= 8 {
       let candidate = all[index]
       let offset = address &- candidate.address.rawValue
-      if candidate.size == 0 ? offset < 1 << 20 : offset < candidate.size {
+      if candidate.size == 0 ? offset < 4096 : offset < candidate.size {
         // Functions and objects before bare labels; of equals the first by name.
         if let known = best {
           if candidate.address == known.address && rank(candidate) <= rank(known) { best = candidate }

@@ -69,6 +69,7 @@ extension Processor {
       if blocks.isFull { blocks.dropAll() }
 
       if let result = takeEvents() { return result }
+      if isPauseRequested && pausesNow() { return .paused }
       if s.pointee.isHalted || s.pointee.awaitsStartUp {
         if let result = idle() { return result }
         continue

@@ -2,9 +2,15 @@
 public struct CachedTranslation: Equatable, Sendable {
   /// The array that holds it.
   public enum Holder: String, Sendable, CaseIterable {
-    case data = "L1 data", code = "L1 code", second = "L2"
-    case pde = "PDE cache", pdpte = "PDPTE cache", pml4e = "PML4E cache"
-    case nestedTLB = "nested TLB", nestedPDE = "nested PDE cache", nestedPDPTE = "nested PDPTE cache"
+    case data = "L1 data"
+    case code = "L1 code"
+    case second = "L2"
+    case pde = "PDE cache"
+    case pdpte = "PDPTE cache"
+    case pml4e = "PML4E cache"
+    case nestedTLB = "nested TLB"
+    case nestedPDE = "nested PDE cache"
+    case nestedPDPTE = "nested PDPTE cache"
 
     /// Whether it translates guest-physical addresses.
     public var isNested: Bool { self == .nestedTLB || self == .nestedPDE || self == .nestedPDPTE }
@@ -95,9 +101,9 @@ extension Processor {
   /// Whether an entry still says what the tables say that the running context walks. An entry of another context is not
   /// looked at: nil.
   public func isCurrent(_ entry: CachedTranslation) -> Bool? {
-    guard entry.vpid == UInt16(tag >> 12 & 7), entry.isGlobal || entry.holder.isNested || entry.pcid == tag & 0xfff else {
-      return nil
-    }
+    guard entry.vpid == UInt16(tag >> 12 & 7),
+      entry.isGlobal || entry.holder.isNested || entry.pcid == UInt16(tag & 0xfff)
+    else { return nil }
     if entry.holder.isNested { return isNestedCurrent(entry) }
     let address = GuestVirtual(entry.address)
     guard isCanonical(entry.address) else { return nil }
@@ -105,7 +111,9 @@ extension Processor {
     guard entry.holder.holdsPages else {
       // The table is where the walk reads the entry of its level.
       let level = Int(entry.shift - 12) / 9
-      guard let read = walk.references.last(where: { $0.dimension == .first && $0.level == level }) else { return false }
+      guard let read = walk.references.last(where: { $0.dimension == .first && $0.level == level }) else {
+        return false
+      }
       return read.address.rawValue & ~0xfff == entry.host.rawValue & ~0xfff
     }
     guard case .mapped(let mapping) = walk.result else { return false }

@@ -29,7 +29,7 @@ import Testing
     let console = BufferConsole()
     let machine = try VirtualMachine(configuration, guest: guest, console: console)
     let outcome = machine.run()
-    return Ending(outcome: outcome, statistics: machine.statistics, output: console.text)
+    return Ending(outcome: outcome, statistics: machine.statistics, output: Self.joined(console.text))
   }
 
   private static let looks = [
@@ -48,8 +48,11 @@ import Testing
     for command in commands { prompt.execute(command) }
     session.breakpoints = []
     while session.outcome == nil { _ = session.resume() }
-    return Ending(outcome: session.outcome, statistics: session.machine.statistics, output: text)
+    return Ending(outcome: session.outcome, statistics: session.machine.statistics, output: Self.joined(text))
   }
+
+  /// Without the ends of lines: the prompt ends one where a stop is in the middle of it.
+  private static func joined(_ text: String) -> String { text.filter { !$0.isNewline } }
 
   @Test(arguments: PagingKind.all)
   func `looking at everything every thousand instructions changes no cycle`(paging: PagingKind) throws {

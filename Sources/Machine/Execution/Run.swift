@@ -62,6 +62,8 @@ extension Processor {
         bus.advance(to: now)
       }
       if s.pointee.yields && controls.grants.isEmpty {
+        // What waits at this boundary is taken before others go on: they may send another NMI, which is one more.
+        if let result = takeEvents() { return result }
         s.pointee.yields = false
         return .sliceEnded
       }
@@ -69,6 +71,8 @@ extension Processor {
       if blocks.isFull { blocks.dropAll() }
 
       if let result = takeEvents() { return result }
+      // An event that could not be delivered has ended the guest: it executes nothing any more (SDM vol. 3, 6.15).
+      if s.pointee.isShutDown { return .tripleFault }
       if isPauseRequested && pausesNow() { return .paused }
       if s.pointee.isHalted || s.pointee.awaitsStartUp {
         if let result = idle() { return result }
@@ -230,7 +234,10 @@ extension Processor {
           return deliverDebugTrap()
         }
       }
-      if case .exit = stop, s.pointee.retired == retiredBefore { s.pointee.systemFlags |= resume }
+      switch stop {
+      case .exit where s.pointee.retired == retiredBefore, .frozen: s.pointee.systemFlags |= resume
+      default: break
+      }
       return handleStop()
     }
   }
@@ -240,7 +247,7 @@ extension Processor {
     let reason = stop
     stop = .none
     switch reason {
-    case .none, .again:
+    case .none, .again, .frozen:
       return controls.grants.isEmpty ? nil : finishAssisted()
     case .exception(let exception):
       s.pointee.isHalted = false

@@ -47,6 +47,9 @@ record: build ## write the golden records in Traces anew
 instructions: build ## write Docs/Instructions.md anew
 	$(PENUMBRA) instructions > Docs/Instructions.md
 
+dialogues: setup ## hold the debugger's conversations; DIALOGUES=write writes transcripts and reference anew
+	DIALOGUES=$(DIALOGUES) $(TEST) --filter DebuggerTests
+
 guests: ## build the guest images anew
 	$(MAKE) -C Sources/Guests
 	@git --no-pager diff --stat -- Sources/Guests/Images || true
@@ -80,4 +83,4 @@ clean: ## remove what was built
 	rm -rf .build .build-tests
 	$(MAKE) -C Sources/Guests clean
 
-.PHONY: help setup build run test check record instructions guests peers conformance vectors sweep fuzz bench clean
+.PHONY: help setup build run test check record instructions dialogues guests peers conformance vectors sweep fuzz bench clean

@@ -53,6 +53,8 @@ extension Lowering {
     case 0x00...0x0b where encoding.repeatPrefix != 0, 0x1c...0x1e where encoding.repeatPrefix != 0: return .invalid
     // INVEPT, INVVPID: no VMX.
     case 0x80, 0x81: return .invalid
+    // SHA takes no prefix.
+    case 0xc8...0xcd: return encoding.repeatPrefix != 0 || encoding.hasOperandSizePrefix ? .invalid : nil
     case 0xf0, 0xf1: return byteOrderOrChecksum()
     case 0xf6: return addThroughOneFlag()
     case 0xf9: return storeDirect()
@@ -63,7 +65,8 @@ extension Lowering {
   private func correctedMap3A() -> Outcome? {
     switch encoding.opcode {
     // PALIGNR is MMX's or, with 66, SSSE3's; SHA1RNDS4 takes no prefix.
-    case 0x0f, 0xcc: return encoding.repeatPrefix != 0 ? .invalid : nil
+    case 0x0f: return encoding.repeatPrefix != 0 ? .invalid : nil
+    case 0xcc: return encoding.repeatPrefix != 0 || encoding.hasOperandSizePrefix ? .invalid : nil
     // Everything else has the mandatory prefix 66, which Capstone does not ask for where REX.W is set.
     default: return encoding.repeatPrefix != 0 || !encoding.hasOperandSizePrefix ? .invalid : nil
     }

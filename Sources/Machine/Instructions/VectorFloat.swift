@@ -42,7 +42,7 @@ extension Processor {
   @inline(never) private func raiseFloat(_ unit: FloatUnit) throws(Stopped) {
     let ofOperands = MXCSR.invalid | MXCSR.denormal | MXCSR.zeroDivide
     let stopsBefore = unit.pending & ofOperands != 0
-    s.pointee.vector.mxcsr |= stopsBefore ? unit.raised & ofOperands : unit.raised
+    s.pointee.vector.mxcsr |= stopsBefore ? unit.raised & ofOperands | unit.settled : unit.raised
     guard unit.pending != 0 else { return }
     throw raise(s.pointee.cr4 & CR4.osXMMExceptions != 0 ? .vectorFloat : .invalidOpcode)
   }
@@ -147,16 +147,33 @@ extension FloatUnit {
     return unit.converted(rounded, from: .double, to: .single)
   }
 
+  /// A step of an instruction that has several: exceptions are determined for each of them (SDM vol. 2, DPPS).
+  private mutating func settle<Result>(_ step: (inout FloatUnit) -> Result) -> Result {
+    let before = raised
+    raised = 0
+    let result = step(&self)
+    if pending == 0 { settled |= raised }
+    raised |= before
+    return result
+  }
+
   fileprivate mutating func dotSingle(_ a: Vector128, _ b: Vector128, _ control: UInt8) -> Vector128 {
     let x = a.lanes(SIMD4<UInt32>.self)
     let y = b.lanes(SIMD4<UInt32>.self)
-    var products = SIMD4<UInt64>()
-    for lane in 0..<4 where control >> UInt8(4 &+ lane) & 1 != 0 {
-      products[lane] = product(UInt64(x[lane]), UInt64(y[lane]), .single)
+    let products = settle { unit in
+      var products = SIMD4<UInt64>()
+      for lane in 0..<4 where control >> UInt8(4 &+ lane) & 1 != 0 {
+        products[lane] = unit.product(UInt64(x[lane]), UInt64(y[lane]), .single)
+      }
+      return products
     }
     guard pending == 0 else { return a }
-    let low = sum(products[0], products[1], subtracts: false, .single)
-    let high = sum(products[2], products[3], subtracts: false, .single)
+    let (low, high) = settle { unit in
+      (
+        unit.sum(products[0], products[1], subtracts: false, .single),
+        unit.sum(products[2], products[3], subtracts: false, .single)
+      )
+    }
     guard pending == 0 else { return a }
     let total = UInt32(truncatingIfNeeded: sum(low, high, subtracts: false, .single))
     var result = SIMD4<UInt32>()
@@ -165,8 +182,12 @@ extension FloatUnit {
   }
 
   fileprivate mutating func dotDouble(_ a: Vector128, _ b: Vector128, _ control: UInt8) -> Vector128 {
-    let low = control & 0x10 != 0 ? product(a.x, b.x, .double) : 0
-    let high = control & 0x20 != 0 ? product(a.y, b.y, .double) : 0
+    let (low, high) = settle { unit in
+      (
+        control & 0x10 != 0 ? unit.product(a.x, b.x, .double) : 0,
+        control & 0x20 != 0 ? unit.product(a.y, b.y, .double) : 0
+      )
+    }
     guard pending == 0 else { return a }
     let total = sum(low, high, subtracts: false, .double)
     return Vector128(control & 1 != 0 ? total : 0, control & 2 != 0 ? total : 0)

@@ -51,7 +51,8 @@
         for family in VectorFamily.allCases {
           let missing = HostVendor.missing(family.needs)
           guard missing.isEmpty else {
-            print("\(family.rawValue): left out, because this host's processor lacks \(missing.joined(separator: ", "))")
+            let names = missing.joined(separator: ", ")
+            print("\(family.rawValue): left out, because this host's processor lacks \(names)")
             continue
           }
           try write(family, only: only, to: "\(folder)/\(family.rawValue).json.gz") {

@@ -49,7 +49,9 @@
       let isByte = random.once(in: 2)
       let displacement = random.next() & 0x3f
       state.general[Int(base)] = target &- displacement
-      for address in stride(from: target - 0x80, to: target + 0x80, by: 8) { list(Vector128(random.next(), 0), address, 8) }
+      for address in stride(from: target - 0x80, to: target + 0x80, by: 8) {
+        list(Vector128(random.next(), 0), address, 8)
+      }
       gather = (index, form.opcode & 1 == 0)
       return (
         [(isByte ? 0x40 : 0x80) | 4, UInt8(random.below(3)) << 6 | (index & 7) << 3 | base & 7]

@@ -96,7 +96,7 @@ void case_gate(void) {
     struct registers registers = registers_of(ring);
     registers.rbx = 0x800000000000;
     registers.rflags |= random_below(4) << 12;
-    print("type=%lu dpl=%lu p=%lu ist=%lu high=%lx %x[%lx] ", type, privilege, present, ist, gate[1], selector, descriptor_of(selector) >> 40 & 0xf0ff);
+    print("type=%lu dpl=%lu p=%lu ist=%lu high=%lx %x[%lx] ", type, privilege, present, ist, gate[1], selector, descriptor_of(selector) >> 40 & 0xf0fe);
     struct outcome outcome = run_code(ring, &codes[which], &registers);
     gate[0] = old[0];
     gate[1] = old[1];

@@ -56,6 +56,9 @@ static const struct {
 static void access(void) {
     unsigned ring = random_once(2) ? 0 : RUN_RING3;
     unsigned which = (unsigned)random_below(sizeof accesses / sizeof accesses[0]);
+    /* What a fetch finds; writes go there, too. */
+    static const uint8_t done[] = {0xcd, DONE};
+    memcpy((void *)frame, done, sizeof done);
     struct registers registers = registers_of(ring);
     registers.rcx = address;
     registers.rflags |= random_once(2) ? FLAG_ALIGNMENT : 0;
@@ -79,8 +82,6 @@ void case_page(void) {
         frame = frame_allocate();
         for (unsigned level = 1; level < LEVELS; level++)
             tables[level] = frame_allocate();
-        static const uint8_t done[] = {0xcd, DONE};
-        memcpy((void *)frame, done, sizeof done);
         address = REGION | (frame & (PAGE_1G - 1));
     }
     uint64_t cr0 = read_cr0(), cr4 = read_cr4(), efer = read_msr(MSR_EFER);

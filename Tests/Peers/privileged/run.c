@@ -90,9 +90,16 @@ void run_initialize(void) {
     /* On a stack that is good, whatever the code does to its own. */
     for (unsigned vector = 0; vector < 256; vector++)
         interrupts_set_stack(vector, INTERRUPT_STACK);
+    /* Caching on, whatever the firmware has left. */
+    write_cr0(read_cr0() & ~(3ul << 29));
     current_root()[0] |= PAGE_USER;
+    /* No LDT, which boot loaders leave open. */
+    asm volatile("lldt %w0" : : "r"(0));
     place_kernel = pages(0x40000000, 0);
     place_user = pages(0x50000000, PAGE_USER);
+    /* IRETW comes to the first 64 KiB. */
+    uint8_t *volatile low = 0;
+    memcpy(low + TARGET, done, sizeof done);
     memcpy(code_of(0) + TARGET, done, sizeof done);
     memcpy(code_of(RUN_RING3) + TARGET, done, sizeof done);
 }

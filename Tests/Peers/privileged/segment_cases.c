@@ -15,7 +15,7 @@ static void put(uint64_t address, uint64_t value, unsigned bytes) {
 }
 
 static void print_selector(uint16_t selector) {
-    print("%x[%lx] ", selector, descriptor_of(selector) >> 40 & 0xf0ff);
+    print("%x[%lx] ", selector, descriptor_of(selector) >> 40 & 0xf0fe);
 }
 
 static void print_accessed(uint16_t selector) {
@@ -94,7 +94,8 @@ static void print_transfer(const struct outcome *outcome, unsigned ring) {
     else if (outcome->rsp - place_of(0)->stack < FRAME_SIZE)
         print("rsp=%lx ", outcome->rsp - place_of(0)->stack);
     else
-        print("other-rsp=%lx ", outcome->rsp);
+        /* In compatibility mode the upper half is undefined. */
+        print("other-rsp=%lx ", outcome->rsp & 0xffffffff);
     if (outcome->vector == DONE)
         print("rip=%lx ", outcome->rip);
 }

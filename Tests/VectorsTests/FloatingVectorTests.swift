@@ -87,7 +87,7 @@ import Testing
 
   @Test(
     arguments: [
-      (#""ymm16": "0""#, "there is no register \"ymm16\""), (#""mm8": "0""#, "there is no register \"mm8\""),
+      (#""ymm16": "0""#, "there is no register ymm16"), (#""mm8": "0""#, "there is no register mm8"),
       (#""fpr0": "123456789012345678901""#, "the register has more than 80 bits"),
       (#""mxcsr": "100000000""#, "the register is greater than 4294967295"),
     ])

@@ -54,7 +54,7 @@ guests: ## build the guest images anew
 	$(MAKE) -C Sources/Guests
 	@git --no-pager diff --stat -- Sources/Guests/Images || true
 
-peers: build ## compare output and speed with QEMU and Bochs (installs both)
+peers: build ## compare output and speed with QEMU and Bochs (installs both); SEED, COUNT of privileged cases
 	@.ci/install-packages qemu-system-x86_64:qemu-system-x86 bochs:bochs
 	Tests/Peers/run $(PEERS)
 

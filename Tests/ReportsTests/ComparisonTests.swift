@@ -67,6 +67,15 @@ import Testing
         """)
   }
 
+  @Test("more than three kinds are compared without shares, and fit a line")
+  func many() throws {
+    let text = try Comparison(three + three.dropFirst()).text(.table)
+    let heading = "cause                       native  shadow:trace  ratio  nested  ratio  shadow:trace  ratio  nested  ratio"
+    #expect(text.contains("\n" + heading + "\n"))
+    #expect(text.contains("\nexit                             0         8,000      -       0      -         8,000      -"))
+    #expect(!text.contains("%"))
+  }
+
   @Test("a region is compared alone, without counts that regions do not have")
   func region() throws {
     let text = try Comparison(three, region: "1").text(.table)

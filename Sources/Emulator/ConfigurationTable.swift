@@ -111,7 +111,8 @@ extension ConfigurationKey {
     },
     count(
       "shadow.pool", \.shadowPool, in: 32...1 << 20,
-      "shadow paging: the most shadow pages, those used longest ago make room; none: 20 per mille of the guest's frames"),
+      "shadow paging: the most shadow pages, those used longest ago make room; none: 20 per mille of the guest's frames"
+    ),
     flag(
       "shadow.zap-reused", \.shadowZapReused, "shadow paging: drop the shadows of a frame that is written like data"),
     count(

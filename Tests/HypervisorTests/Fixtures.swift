@@ -167,15 +167,17 @@ final class TinyGuest {
 
   init(
     _ kind: Kind, _ code: [UInt8], handler: [UInt8] = [0xf4], mode: PagingMode = .levels4,
-    figures changes: [CostKey: UInt64] = [:]
+    figures changes: [CostKey: UInt64] = [:], isCoherent: Bool = false
   ) throws {
     self.kind = kind
     self.mode = mode
     profile = testProfile(kind == .nestedAMD ? .amd : .intel, changes)
     memory = try HostMemory(low: kind == .native ? TinyGuest.memorySize : 2 * TinyGuest.memorySize)
+    var options = ProcessorOptions()
+    options.coherentTLB = isCoherent
     processor = Processor(
       memory: memory, bus: bus, decoder: CapstoneDecoder(), profile: profile,
-      features: FeatureSet(names: profile.features), options: ProcessorOptions())
+      features: FeatureSet(names: profile.features), options: options)
     if kind == .native {
       hypervisor = nil
     } else {

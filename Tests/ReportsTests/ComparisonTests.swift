@@ -70,9 +70,10 @@ import Testing
   @Test("more than three kinds are compared without shares, and fit a line")
   func many() throws {
     let text = try Comparison(three + three.dropFirst()).text(.table)
-    let heading = "cause                       native  shadow:trace  ratio  nested  ratio  shadow:trace  ratio  nested  ratio"
-    #expect(text.contains("\n" + heading + "\n"))
-    #expect(text.contains("\nexit                             0         8,000      -       0      -         8,000      -"))
+    let lines = text.split(separator: "\n")
+    let pair = "shadow:trace  ratio  nested  ratio"
+    #expect(lines[1] == "cause                       native  \(pair)  \(pair)")
+    #expect(lines.contains { $0.hasPrefix("exit                             0         8,000      -       0      -") })
     #expect(!text.contains("%"))
   }
 

@@ -54,6 +54,8 @@ extension Hypervisor {
       // A large page of the guest goes whole, and one of 4 MiB has two entries. Traces keep those in step.
       if !policy.sharesPages && role.isNarrow && isPartOfLargePage(entry(slot ^ 1), role.level) {
         change(slot ^ 1, to: .none, for: .shadowReclaim)
+        // To the hardware it is a page of its own, which the INVLPG does not name.
+        roots.flushAll()
       }
       guard present.isPresent else { return }
       if isPartOfLargePage(present, role.level) {

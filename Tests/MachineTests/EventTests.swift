@@ -428,6 +428,19 @@ struct EventTests {
     #expect(machine.run() == .tripleFault)
   }
 
+  @Test(arguments: [1, 64])
+  func `nothing is executed after an interrupt whose delivery ends in a triple fault`(blockLength: Int) {
+    // inc eax; mov ebx, 0x400000; mov [rbx], eax; jmp here
+    let machine = Self.machine(
+      [0xff, 0xc0, 0xbb, 0x00, 0x00, 0x40, 0x00, 0x89, 0x03, 0xeb, 0xfe], blockLength: blockLength)
+    machine.update { $0.idtr.limit = 0 }
+    machine.bus.timetable = [(0, 0x20)]
+    #expect(machine.run() == .tripleFault)
+    #expect(machine.processor.state.retired == 0)
+    #expect(machine[Slot.rax] == 0)
+    #expect(machine.processor.counters.walks == 0)
+  }
+
   @Test func `a fault in the delivery of an interrupt is just that fault`() {
     let machine = Self.machine([0x90, 0xeb, 0xfe])
     machine.bus.timetable = [(0, 0x20)]

@@ -66,6 +66,8 @@ extension Processor {
       if blocks.isFull { blocks.dropAll() }
 
       if let result = takeEvents() { return result }
+      // An event that could not be delivered has ended the guest: it executes nothing any more (SDM vol. 3, 6.15).
+      if s.pointee.isShutDown { return .tripleFault }
       if s.pointee.isHalted || s.pointee.awaitsStartUp {
         if let result = idle() { return result }
         continue

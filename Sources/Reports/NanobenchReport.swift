@@ -7,7 +7,8 @@ import Machine
 public struct NanobenchReport {
   /// The operations of the guest; the raw value is the mark of its region.
   public enum Operation: Int, CaseIterable, Sendable {
-    case call = 2, systemCall, portRead, writeCR8, divideError, pageFault, writeEntry, invalidate, loadCR3
+    case call = 2
+    case systemCall, portRead, writeCR8, divideError, pageFault, writeEntry, invalidate, loadCR3
 
     /// As tables and results name it; those that AA06 measured have its names.
     public var name: String {

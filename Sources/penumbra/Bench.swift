@@ -81,7 +81,7 @@ struct ContextSwitch: ParsableCommand {
 /// `penumbra bench nanobench`
 struct Nanobench: ParsableCommand {
   static let configuration = CommandConfiguration(
-    abstract: "The price of single operations: calls, system calls, faults, ports, control registers, page-table writes.",
+    abstract: "The price of single operations: calls, faults, ports, control registers, page-table writes.",
     discussion: """
       Runs the guest nanobench under each kind of paging: each operation in a loop of its own, less the loop without an \
       operation, divided by the turns. The operations that Adams and Agesen measured (ASPLOS 2006, 6.3) have their names.

@@ -28,10 +28,10 @@ struct Validate: ParsableCommand {
     var status: Int32 = 0
     try Diagnostics.report {
       let file = try StatisticsFile(stats)
-      var runs = ExperimentRuns(quiet: quiet)
+      let runs = ExperimentRuns(quiet: quiet)
       do {
         let rows =
-          try WalkReferences.rows(&runs) + Nanobenchmarks.rows(&runs) + RoundTrips.rows(&runs) + PageWalkCosts.rows(&runs)
+          try WalkReferences.rows(runs) + Nanobenchmarks.rows(runs) + RoundTrips.rows(runs) + PageWalkCosts.rows(runs)
         let report = ValidationReport(rows, remarks: Nanobenchmarks.remarks + PageWalkCosts.remarks)
         Diagnostics.show(try report.text(format, Diagnostics.style(STDOUT_FILENO)))
         try file?.write(try report.text(.json))

@@ -8,15 +8,14 @@ struct ExperimentRuns {
   /// No progress lines.
   let quiet: Bool
 
-  init(quiet: Bool) { self.quiet = quiet }
-
   /// A run that did not come to its end; what there is to say has been said.
   struct Stopped: Error { var status: Int32 }
 
   /// The statistics of one run that ends by the guest's own success.
   /// - Parameter settings: `KEY=VALUE`, applied in their order.
-  func statistics(_ guest: String, _ parameters: String, _ paging: PagingKind, _ settings: [String]) throws -> Statistics
-  {
+  func statistics(
+    _ guest: String, _ parameters: String, _ paging: PagingKind, _ settings: [String]
+  ) throws -> Statistics {
     var configuration = try Configuration(pagings: [paging])
     for setting in settings { try ConfigurationKey.apply(setting, to: &configuration) }
     configuration.append = parameters

@@ -11,12 +11,12 @@ enum Nanobenchmarks {
     "AA06, forkwait and the compile: the papers do not say how many entries a fork of theirs writes.",
   ]
 
-  static func rows(_ runs: inout ExperimentRuns) throws -> [ValidationReport.Row] {
+  static func rows(_ runs: ExperimentRuns) throws -> [ValidationReport.Row] {
     // VMware's traces stay in place however often a table is written.
     let traces = ["shadow.zap-reused=false"]
-    let native = try costs(&runs, .native, ["profile=p4-hardware-vmm"])
-    let hardware = try costs(&runs, .shadow(.trace), ["profile=p4-hardware-vmm"] + traces)
-    let software = try costs(&runs, .shadow(.trace), ["profile=p4-software-vmm"] + traces)
+    let native = try costs(runs, .native, ["profile=p4-hardware-vmm"])
+    let hardware = try costs(runs, .shadow(.trace), ["profile=p4-hardware-vmm"] + traces)
+    let software = try costs(runs, .shadow(.trace), ["profile=p4-software-vmm"] + traces)
 
     func row(
       _ kind: String, _ operation: NanobenchReport.Operation, _ published: Int128,
@@ -37,7 +37,9 @@ enum Nanobenchmarks {
       row("native", .writeCR8, 140, native, .input),
       row("native", .pageFault, 1093, native, .input),
       row("native", .divideError, 889, native),
-      row("native", .call, 11, native, known: "the model charges an instruction a cycle, and no return that waits for its address"),
+      row(
+        "native", .call, 11, native,
+        known: "the model charges an instruction a cycle, and no return that waits for its address"),
       row("hardware VMM", .pageFault, 11242, hardware, .input),
       row("hardware VMM", .writeEntry, 12733, hardware),
       row(
@@ -50,7 +52,7 @@ enum Nanobenchmarks {
   }
 
   /// Cycles of each operation, in hundredths.
-  private static func costs(_ runs: inout ExperimentRuns, _ paging: PagingKind, _ settings: [String]) throws
+  private static func costs(_ runs: ExperimentRuns, _ paging: PagingKind, _ settings: [String]) throws
     -> [NanobenchReport.Operation: Int128]
   {
     let measurements = NanobenchReport.measurements(

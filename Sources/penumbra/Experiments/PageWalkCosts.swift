@@ -28,16 +28,16 @@ enum PageWalkCosts {
     }
   }
 
-  static func rows(_ runs: inout ExperimentRuns) throws -> [ValidationReport.Row] {
+  static func rows(_ runs: ExperimentRuns) throws -> [ValidationReport.Row] {
     let noNestedTLB = ["profile.nested-tlb.entries=0"]
     let noCaches =
       noNestedTLB
       + ["psc.pml4e", "psc.pdpte", "psc.pde", "psc.nested.pdpte", "psc.nested.pde"].map { "profile.\($0).entries=0" }
-    let native = try sample(&runs, .native)
-    let uncached = try sample(&runs, .nested, noCaches)
-    let withoutNestedTLB = try sample(&runs, .nested, noNestedTLB)
-    let cached = try sample(&runs, .nested)
-    let large = try sample(&runs, .nested, ["host-page=2M"])
+    let native = try sample(runs, .native)
+    let uncached = try sample(runs, .nested, noCaches)
+    let withoutNestedTLB = try sample(runs, .nested, noNestedTLB)
+    let cached = try sample(runs, .nested)
+    let large = try sample(runs, .nested, ["host-page=2M"])
 
     func row(
       _ quantity: String, _ unit: String, _ published: ClosedRange<Int128>, _ modelled: Int128,
@@ -59,8 +59,8 @@ enum PageWalkCosts {
       row("caches of both dimensions gain", "%", 1800...4500, uncached.excess(over: cached)),
       row(
         "of which the nested TLB", "%", 320...730, withoutNestedTLB.excess(over: cached),
-        known: "the model's nested paging-structure caches, a few entries a level, already serve what the paper's nested TLB"
-          + " does; its one cache of 24 entries is overrun"),
+        known: "the model's nested paging-structure caches, a few entries a level, already serve what the paper's"
+          + " nested TLB does; its one cache of 24 entries is overrun"),
       row("native ahead of both caches by", "%", 500...2800, cached.excess(over: native)),
       row(
         "2M host pages: fewer TLB misses", "%", 2100...4300,
@@ -70,7 +70,7 @@ enum PageWalkCosts {
   }
 
   /// The difference of a long run and a short one.
-  private static func sample(_ runs: inout ExperimentRuns, _ paging: PagingKind, _ settings: [String] = []) throws
+  private static func sample(_ runs: ExperimentRuns, _ paging: PagingKind, _ settings: [String] = []) throws
     -> Sample
   {
     func run(_ requests: Int) throws -> Statistics {

@@ -11,9 +11,10 @@ enum WalkReferences {
     let caches = ["psc.pml4e", "psc.pdpte", "psc.pde", "psc.nested.pdpte", "psc.nested.pde", "nested-tlb"]
     let small = ["data.4K.entries=4", "data.2M.entries=4", "l2.entries=0", "l2.ways=0"].map { "profile.tlb.\($0)" }
     let settings = caches.map { "profile.\($0).entries=0" } + small
+    let chases = ["4K": "page=4K pages=64", "2M": "page=2M size=96M stride=2M"]
     return try cases.map { one in
       let statistics = try runs.statistics(
-        "pointer-chase", "page=\(one.guest) pages=64 steps=4000", one.host == nil ? .native : .nested,
+        "pointer-chase", chases[one.guest, default: ""] + " steps=4000", one.host == nil ? .native : .nested,
         settings + (one.host.map { ["host-page=\($0)"] } ?? []))
       // Nearly all walks are those of the chase.
       let commonest = statistics.walks.byReferences.max { ($0.value, $1.key) < ($1.value, $0.key) }

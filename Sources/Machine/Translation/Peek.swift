@@ -60,7 +60,7 @@ extension Processor {
   /// Walks as the hardware would now, recording every reference; no TLB, no A or D bit and no cycle changes.
   public func peek(_ address: GuestVirtual, _ access: Access) -> RecordedWalk {
     var walk = PageWalk(
-      plan: plan, controls: pagingControls,
+      plan: planned, controls: pagingControls,
       port: PeekPort(
         memory: memory, frames: nil, directoryPointers: directoryPointers, setsBits: false, wrote: { _ in }))
     let result = walk.translate(address, for: access)
@@ -76,13 +76,15 @@ extension Processor {
   public func walkGuest(
     _ address: GuestVirtual, _ access: Access, frames: FrameMap, settingBits: Bool, readingOnes: Bool = false
   ) -> RecordedWalk {
-    var walk = PageWalk(
-      plan: softwarePlan, controls: guestControls,
-      port: PeekPort(
-        memory: memory, frames: frames, directoryPointers: s.pointee.directoryPointers, readsOnes: readingOnes,
-        setsBits: settingBits,
-        wrote: { [unowned self] in self.noteWrite(to: $0, width: 8) }))
-    let result = walk.translate(address, for: access)
-    return RecordedWalk(result: result, references: walk.port.references)
+    withUnsafePointer(to: softwarePlan) { plan in
+      var walk = PageWalk(
+        plan: plan, controls: guestControls,
+        port: PeekPort(
+          memory: memory, frames: frames, directoryPointers: s.pointee.directoryPointers, readsOnes: readingOnes,
+          setsBits: settingBits,
+          wrote: { [unowned self] in self.noteWrite(to: $0, width: 8) }))
+      let result = walk.translate(address, for: access)
+      return RecordedWalk(result: result, references: walk.port.references)
+    }
   }
 }

@@ -12,7 +12,7 @@ extension Processor {
       case .exit(var exit):
         exit.unblocksNonMaskable = true
         stop = .exit(exit)
-      case .none, .again, .unsupported: break
+      case .none, .again, .frozen, .unsupported: break
       }
       throw error
     }
@@ -47,7 +47,7 @@ extension Processor {
       let stackSelector = UInt16(truncatingIfNeeded: try popValue(width: width, from: &stack))
       let segment = try returnStackSegment(stackSelector, for: code)
       try checkTarget(offset, in: code)
-      returnOutward(to: code, offset, stack: segment, pointer, width: width)
+      returnOutward(to: code, offset, stack: segment, pointer)
     } else {
       try checkTarget(offset, in: code)
       commit(stack)

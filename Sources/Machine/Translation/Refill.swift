@@ -192,7 +192,7 @@ extension Processor {
     let entry = TLBEntry(rawValue: second.values[found])
     let host = HostPhysical(entry.base | (address & 0xfff))
     guard mask &>> (entry.rawValue & 63) & 1 != 0, memory.contains(host),
-      !hasKeys || !isDeniedByKey(entry, writes: writes)
+      !hasKeys || !isDeniedByKey(entry, writes: writes), !isWatched(address, host)
     else { return .unclear }
     let isPlain = memory.isPlain(host)
     guard isPlain || !writes else { return .unclear }

@@ -193,7 +193,7 @@ extension Processor {
   func fillDirect(
     _ address: UInt64, _ host: HostPhysical, _ entry: TLBEntry, _ stamp: UnsafeMutablePointer<UInt64>
   ) {
-    guard hasVerdicts, memory.contains(host) else { return }
+    guard hasVerdicts, memory.contains(host), !isWatched(address, host) else { return }
     fillVerdict(address, host, entry, stamp, isPlain: memory.isPlain(host))
   }
 

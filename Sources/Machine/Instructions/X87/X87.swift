@@ -32,6 +32,10 @@ extension Processor {
       } else {
         try store(effectiveAddress(op), width: form.width, value: execution.low, stack: form.usesStack)
       }
+    } else if isMemory && operation.storesResult && controls.grants.isEmpty {
+      // An exception that is not masked keeps the result back, and a fault of the store comes before it all the same
+      // (SDM vol. 3, table 6-2).
+      try probeWrite(effectiveAddress(op), width: form.width, privilege: privilege, stack: form.usesStack)
     }
     if operation.usesFlags { s.pointee.flags = LazyFlags(execution.flags) }
     s.pointee.vector.x87 = execution.state
@@ -54,11 +58,21 @@ extension Processor {
     if operation.waits { try checkPendingX87() }
   }
 
-  /// Raises what is pending in the x87. With CR0.NE clear a processor asks for an interrupt by its FERR# pin and waits for
-  /// it, unless IGNNE# is asserted. Nothing is wired to FERR# here and IGNNE# always is, so that the exception stays
-  /// pending and the instruction is executed (SDM vol. 1, 8.7.2).
+  /// Raises what is pending in the x87, before an instruction that waits.
   @inline(__always) func checkPendingX87() throws(Stopped) {
-    if s.pointee.vector.x87.hasPending && s.pointee.cr0 & CR0.numericError != 0 { throw raise(.coprocessorError) }
+    if s.pointee.vector.x87.hasPending || s.pointee.reportsCoprocessorError { try reportPendingX87() }
+  }
+
+  /// With CR0.NE set this is #MF. With NE clear the processor asserts FERR# and, unless IGNNE# is asserted, stands still
+  /// before the instruction until an interrupt comes, which FERR# is to bring about (SDM vol. 1, 8.7.2 and appendix D.2).
+  /// The pin goes back when no exception is pending any more; that shows at the next such instruction, before which
+  /// there can be no new one.
+  @inline(never) private func reportPendingX87() throws(Stopped) {
+    let isPending = s.pointee.vector.x87.hasPending
+    if isPending && s.pointee.cr0 & CR0.numericError != 0 { throw raise(.coprocessorError) }
+    s.pointee.reportsCoprocessorError = isPending
+    let isIgnored = bus.reportCoprocessorError(isPending, processor: index, now: now)
+    if isPending && !isIgnored { throw freeze() }
   }
 
   // MARK: Pointers
@@ -180,6 +194,9 @@ extension X87Operation {
     default: true
     }
   }
+
+  /// Whether a memory operand is where the result goes.
+  var storesResult: Bool { self == .store || self == .storeTruncated || self == .storeDecimal }
 
   /// RFLAGS, read by FCMOVcc and written by FCOMI.
   var usesFlags: Bool { self == .moveConditionally || self == .compareFlags || self == .compareFlagsUnordered }

@@ -77,7 +77,7 @@ extension Processor {
     _ address: GuestPhysical, _ kind: AccessKind
   ) -> (result: PageWalk<PeekPort>.Located, references: [WalkReference]) {
     var walk = PageWalk(
-      plan: plan, controls: pagingControls,
+      plan: planned, controls: pagingControls,
       port: PeekPort(
         memory: memory, frames: nil, directoryPointers: directoryPointers, setsBits: false, wrote: { _ in }))
     let result = walk.locate(address, for: kind, duringWalk: false)

@@ -39,7 +39,7 @@ public struct BuiltInGuest: Sendable {
       parameters: "count=1000", image: PackageResources.nanobench_image),
     BuiltInGuest(
       name: "requests", summary: "processes serve requests in turn, and touch some pages far more often than others",
-      parameters: "processes=4 pages=2048 touches=64 work=300 requests=2000 skew=3",
+      parameters: "processes=4 pages=2048 touches=64 work=300 requests=2000 skew=3 kernel=0",
       image: PackageResources.requests_image),
   ]
 

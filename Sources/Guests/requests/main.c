@@ -5,7 +5,8 @@
    Marks: 1 opens the measured requests, 2 closes them.
 
    Parameters: processes=4 pages=2048 (of each process) touches=64 (in a request) work=300 (turns of a loop of two
-   instructions before each touch) requests=2000 skew=3 (a page is the lowest of so many random ones) */
+   instructions before each touch) requests=2000 skew=3 (a page is the lowest of so many random ones) kernel=0 (of 100 touches,
+   those that go through the kernel's own mapping of all memory, in large pages) */
 
 #include "kernel.h"
 
@@ -14,10 +15,10 @@
 enum { LINES = 64, LINE = 64, MOST_PROCESSES = 256, MOST_PAGES = 1 << 18 };
 
 struct load {
-    uint64_t processes, pages, touches, work, requests, skew;
+    uint64_t processes, pages, touches, work, requests, skew, kernel;
 };
 
-static uint64_t root_of[MOST_PROCESSES];
+static uint64_t root_of[MOST_PROCESSES], frame_of[MOST_PAGES];
 static uint64_t state = 1;
 
 /* Knuth's MMIX generator; the upper half is the random part. */
@@ -48,7 +49,10 @@ static void serve(const struct load *load, uint64_t requests) {
         for (uint64_t touch = 0; touch < load->touches; touch++) {
             compute(load->work);
             uint64_t page = choose_page(load);
-            *(uint64_t *)(PAGES_BASE + page * PAGE_4K + next_random() % LINES * LINE) += page;
+            uint64_t base = PAGES_BASE + page * PAGE_4K;
+            if (next_random() % 100 < load->kernel)
+                base = frame_of[page];
+            *(uint64_t *)(base + next_random() % LINES * LINE) += page;
         }
     }
 }
@@ -58,8 +62,11 @@ static void create(const struct load *load) {
     for (uint64_t process = 0; process < load->processes; process++)
         root_of[process] = (uint64_t)root_create();
     for (uint64_t page = 0; page < load->pages; page++)
-        for (uint64_t process = 0; process < load->processes; process++)
-            map_page((entry *)root_of[process], PAGES_BASE + page * 0x9e3779b1 % load->pages * PAGE_4K, frame_allocate(), PAGE_WRITABLE);
+        for (uint64_t process = 0; process < load->processes; process++) {
+            uint64_t scattered = page * 0x9e3779b1 % load->pages;
+            frame_of[scattered] = frame_allocate(); /* the last process's stands for all */
+            map_page((entry *)root_of[process], PAGES_BASE + scattered * PAGE_4K, frame_of[scattered], PAGE_WRITABLE);
+        }
 }
 
 static uint64_t checksum(const struct load *load) {
@@ -74,7 +81,7 @@ static uint64_t checksum(const struct load *load) {
 }
 
 void kernel_main(const char *parameters) {
-    static const char *const names[] = {"processes", "pages", "touches", "work", "requests", "skew", 0};
+    static const char *const names[] = {"processes", "pages", "touches", "work", "requests", "skew", "kernel", 0};
     parameters_expect(parameters, names);
     struct load load = {
         .processes = parameter_number(parameters, "processes", 4),
@@ -83,6 +90,7 @@ void kernel_main(const char *parameters) {
         .work = parameter_number(parameters, "work", 300),
         .requests = parameter_number(parameters, "requests", 2000),
         .skew = parameter_number(parameters, "skew", 3),
+        .kernel = parameter_number(parameters, "kernel", 0),
     };
     if (load.processes < 1 || load.processes > MOST_PROCESSES || load.pages < 1 || load.pages > MOST_PAGES || load.pages & (load.pages - 1)) {
         print("processes must be from 1 to %d, and pages a power of two up to %d\n", MOST_PROCESSES, MOST_PAGES);

@@ -2,7 +2,8 @@ import Emulator
 import Reports
 
 /// BH08: what two-dimensional walks cost, and what caches of the second dimension save. The paper ran servers and SPEC on a
-/// simulator; here the guest `requests` stands for its MiscServer, with as much work as gives its rate of TLB misses.
+/// simulator; here the guest `requests` stands for its MiscServer, with as much work between touches as gives its rate of TLB
+/// misses, and as many touches through the kernel's large pages as give the share that large host pages save.
 enum PageWalkCosts {
   private static let experiment = "BH08, MiscServer"
 
@@ -64,8 +65,12 @@ enum PageWalkCosts {
       row("native ahead of both caches by", "%", 500...2800, cached.excess(over: native)),
       row(
         "2M host pages: fewer TLB misses", "%", 2100...4300,
-        ValidationReport.hundredths(Int128(cached.walks) - Int128(large.walks), over: cached.walks, scale: 100)),
-      row("2M host pages: native ahead by", "%", 700...1400, large.excess(over: native)),
+        ValidationReport.hundredths(Int128(cached.walks) - Int128(large.walks), over: cached.walks, scale: 100),
+        .input),
+      row(
+        "2M host pages: native ahead by", "%", 700...1400, large.excess(over: native),
+        known: "with so few nested tables nearly every reference of the second dimension hits the model's nested"
+          + " paging-structure caches, or L2"),
     ]
   }
 
@@ -75,8 +80,8 @@ enum PageWalkCosts {
   {
     func run(_ requests: Int) throws -> Statistics {
       try runs.statistics(
-        "requests", "processes=2 pages=16384 skew=2 work=130 requests=\(requests)", paging,
-        ["profile=opteron-bh08", "cache.data=l2l3", "memory=512M"] + settings)
+        "requests", "processes=2 pages=32768 skew=1 work=140 kernel=30 requests=\(requests)", paging,
+        ["profile=opteron-bh08", "cache.data=l2l3", "memory=1G"] + settings)
     }
     let short = try run(400)
     let long = try run(1200)

@@ -103,6 +103,10 @@ public final class Processor {
   /// The PDPTEs of the tables that the hardware walks: the guest's own, or those of the hypervisor's shadows.
   var directoryPointers = DirectoryPointers()
 
+  /// Where the guest's frames are, for a hypervisor whose shadow tables may be stale: what coherent TLBs are checked
+  /// against besides those.
+  public var guestFrames: FrameMap?
+
   public weak var observer: (any MachineObserver)? {
     didSet { isObserved = observer != nil }
   }

@@ -137,7 +137,11 @@ extension Processor {
     let result = walk.translate(GuestVirtual(address), for: access)
     counters.referencesPerWalk[min(walk.port.references, 39)] &+= 1
     if isObserved { tellObserver(address, access, result) }
-    if case .mapped(let mapping) = result { return mapping }
+    if case .mapped(let mapping) = result,
+      !options.coherentTLB || guestAgrees(address, access, mapping.host.address)
+    {
+      return mapping
+    }
     throw walkFailed(address, access, width: width, result)
   }
 
@@ -151,7 +155,14 @@ extension Processor {
   private func walkFailed(_ address: UInt64, _ access: Access, width: Int, _ result: WalkResult) -> Stopped {
     switch result {
     case .mapped:
-      return again()
+      // Of coherent TLBs a shadow entry that the guest's own tables contradict counts as none.
+      dropPage(address)
+      var exit = VMExit(.pageFault)
+      exit.address = GuestVirtual(address)
+      exit.access = access
+      exit.errorCode = plan.errorCode(access, present: true, reserved: false)
+      exit.width = UInt8(truncatingIfNeeded: width)
+      return self.exit(exit)
     case .fault(let fault):
       // A page fault drops what the TLBs and paging-structure caches had for the page (SDM vol. 3, 4.10.4.1).
       dropPage(address)
@@ -180,10 +191,22 @@ extension Processor {
 
   /// Whether a TLB entry still says what the tables say (`tlb=coherent`), found without charge or change.
   private func isCurrent(_ hit: TranslationLookaside.Hit, _ address: UInt64, _ access: Access) -> Bool {
-    guard case .mapped(let mapping) = peek(GuestVirtual(address), access).result else { return false }
+    guard case .mapped(let mapping) = peek(GuestVirtual(address), access).result,
+      guestAgrees(address, access, mapping.host.address)
+    else { return false }
     let tables = TLBEntry(mapping)
     return tables.base == hit.entry.base && mapping.effectiveSize == hit.size
       && tables.permissions == hit.entry.permissions && (mapping.dirty || !hit.entry.isDirty)
+  }
+
+  /// Whether shadow tables that may be stale lead where the guest's own tables lead, A and D included.
+  private func guestAgrees(_ address: UInt64, _ access: Access, _ host: HostPhysical) -> Bool {
+    guard let guestFrames, case .shadow = controls.paging else { return true }
+    let walk = walkGuest(GuestVirtual(address), access, frames: guestFrames, settingBits: false)
+    guard case .mapped(let mapping) = walk.result, mapping.host.address == host else { return false }
+    guard walk.references.allSatisfy({ $0.entry & EntryBit.accessed != 0 }) else { return false }
+    guard access.isWrite, let leaf = walk.references.last?.entry else { return true }
+    return leaf & EntryBit.dirty != 0
   }
 
   // MARK: Verdicts

@@ -101,11 +101,13 @@ public final class VirtualMachine {
     switch configuration.paging {
     case .native: return nil
     case .nested: kind = .nested
-    case .shadow: kind = .shadow(.trace)
+    case .shadow(let policy): kind = .shadow(policy)
     }
     let options = HypervisorOptions(
       kind: kind, hostPage: configuration.hostPage, cachedRoots: configuration.shadowRoots,
-      eagerFill: configuration.shadowEager, vendor: profile.vendor,
+      eagerFill: configuration.shadowEager, fillAround: configuration.shadowFillAround,
+      zapOnReuse: configuration.shadowZapReused, shadowPages: configuration.shadowPool,
+      outOfSyncLimit: configuration.shadowOutOfSync, vendor: profile.vendor,
       ramRanges: plan.memoryMap.ram.map { $0.base.rawValue..<$0.base.rawValue + $0.size })
     do {
       return try Hypervisor(

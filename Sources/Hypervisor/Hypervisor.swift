@@ -8,6 +8,8 @@ public final class Hypervisor {
   let options: HypervisorOptions
   let costs: WorkCosts
   let profile: CostProfile
+  /// How shadow tables stay coherent; nobody asks under nested paging.
+  let policy: CoherencePolicy
 
   // State: everything below is in a snapshot.
 
@@ -56,6 +58,7 @@ public final class Hypervisor {
     self.profile = profile
     self.options = options
     costs = WorkCosts(profile)
+    if case .shadow(let policy) = options.kind { self.policy = policy } else { policy = .trace }
     guest = GuestMemory(ranges: options.ramRanges, hostPage: options.hostPage)
     allocator = FrameAllocator(capacity: memory.lowLimit)
 
@@ -79,7 +82,8 @@ public final class Hypervisor {
       nested = tables
       controls.paging = .nested(tables.plan)
     case .shadow:
-      let state = ShadowState(guestFrames: guest.frames, pageLimit: limit, &allocator)
+      let state = ShadowState(
+        guestFrames: guest.frames, pageLimit: limit, policy, options, &allocator)
       shadow = state
       controls.intercepts.formUnion([
         .pageFaults, .controlRegister0, .controlRegister3, .controlRegister4, .extendedFeatures, .invalidations,
@@ -91,7 +95,10 @@ public final class Hypervisor {
     }
     guard let first = virtualProcessors.first else { throw .noProcessor }
     running = first
-    for processor in processors { processor.enter(controls) }
+    for processor in processors {
+      if shadow != nil && policy.mayBeStale { processor.guestFrames = guest.map }
+      processor.enter(controls)
+    }
   }
 
   /// A hypervisor for a guest with one processor.
@@ -119,7 +126,7 @@ public final class Hypervisor {
       }
       guard case .exit(let exit) = result else { return result }
       // The hardware has charged its round trip already; it belongs to the exit.
-      let start = processor.clock &- (exit.reason == .assisted ? 0 : profile[.exitRoundTrip])
+      let start = processor.clock &- (exit.reason == .assisted ? 0 : costs.exitRoundTrip)
       let end = handle(exit)
       enter()
       counted.exits[Int(exit.reason.rawValue)].add(processor.clock &- start)
@@ -131,6 +138,7 @@ public final class Hypervisor {
 
   /// Hands the controls to the hardware, with the flushes that have become due.
   func enter() {
+    if shadow != nil && policy.mayBeStale { synchroniseCurrentRoot() }
     flushRemotely()
     unlockTables()
     if shadow != nil { flushCurrentRoot() }
@@ -147,6 +155,7 @@ public final class Hypervisor {
     all.tableBytes = allocator.tables << 12
     all.peakTableBytes = allocator.peakTables << 12
     all.guestBytes = allocator.guestFrames << 12
+    all.mmuUnsync = UInt64(shadow?.pool.staleCount ?? 0)
     return all
   }
 

@@ -4,7 +4,7 @@ import Machine
 public enum Work: Int, CaseIterable, Sendable {
   case exitBase, controlBlockRead, controlBlockWrite
   case port, device, halt, interrupt, control, invalidate
-  case walkStep, lookup, fill, allocate, protect, emulate, zap
+  case walkStep, lookup, fill, allocate, protect, emulate, zap, sync
   case nestedFill, nestedAllocate, populate
   case flushPage, flushAll, shootdown
 
@@ -27,6 +27,7 @@ public enum Work: Int, CaseIterable, Sendable {
     case .protect: .shadowProtect
     case .emulate: .shadowEmulate
     case .zap: .shadowZap
+    case .sync: .shadowSync
     case .nestedFill: .nestedFill
     case .nestedAllocate: .nestedAllocate
     case .populate: .populate
@@ -61,11 +62,18 @@ public struct WorkCounts: Sendable, Equatable {
   public func total(_ work: Work) -> UInt64 { Cause.all.reduce(0) { $0 &+ self[work, $1] } }
 }
 
-/// The profile's figures by `Work`, taken out of its dictionary once.
+/// The profile's figures by `Work`, and what else every exit asks of it, taken out of its dictionary once.
 struct WorkCosts {
   private let cycles: [UInt64]
 
-  init(_ profile: CostProfile) { cycles = Work.allCases.map { profile[$0.key] } }
+  let exitRoundTrip: UInt64
+  let hasTaggedTLB: Bool
+
+  init(_ profile: CostProfile) {
+    cycles = Work.allCases.map { profile[$0.key] }
+    exitRoundTrip = profile[.exitRoundTrip]
+    hasTaggedTLB = profile[.taggedTLB] != 0
+  }
 
   subscript(_ work: Work) -> UInt64 { cycles[work.rawValue] }
 }

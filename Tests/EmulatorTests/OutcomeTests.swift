@@ -58,5 +58,5 @@ import Testing
     #expect(!message.contains("\n"))
   }
 
-  static let pagings: [PagingKind] = [.native, .shadow(.trace), .nested]
+  static let pagings: [PagingKind] = PagingKind.all
 }

@@ -70,11 +70,12 @@ extension Processor {
       if clock >= clockLimit || s.pointee.retired >= retiredLimit { return .limit }
       if blocks.isFull { blocks.dropAll() }
 
+      let switchedTask = s.pointee.taskSwitch.isActive
       if let result = takeEvents() { return result }
       // An event that could not be delivered has ended the guest: it executes nothing any more (SDM vol. 3, 6.15).
       if s.pointee.isShutDown { return .tripleFault }
-      // An event has switched tasks.
-      if s.pointee.taskSwitch.isActive { continue }
+      // An event has switched tasks, or a switch is complete, behind which a trap may wait.
+      if switchedTask || s.pointee.taskSwitch.isActive { continue }
       if isPauseRequested && pausesNow() { return .paused }
       if s.pointee.isHalted || s.pointee.awaitsStartUp {
         if let result = idle() { return result }

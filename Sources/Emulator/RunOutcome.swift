@@ -21,6 +21,8 @@ public enum RunOutcome: Equatable, Sendable {
   case unsupported(String)
   /// Stopped from outside.
   case interrupted
+  /// Something has happened that a debugger wants to see (`Processor.setPauses`, `requestPause`).
+  case paused
 
   /// The process's exit status. A guest's own are odd, Penumbra's are even.
   public var exitStatus: Int32 {
@@ -30,7 +32,7 @@ public enum RunOutcome: Equatable, Sendable {
     case .shutdown(.powerOff), .shutdown(.reset), .haltedForEver: 0
     case .tripleFault, .unsupported: 2
     case .waitsForNothing, .limit: 4
-    case .interrupted: 130
+    case .interrupted, .paused: 130
     }
   }
 
@@ -46,6 +48,7 @@ public enum RunOutcome: Equatable, Sendable {
     case .tripleFault: "triple-fault"
     case .unsupported: "unsupported"
     case .interrupted: "interrupted"
+    case .paused: "paused"
     }
   }
 
@@ -62,6 +65,7 @@ public enum RunOutcome: Equatable, Sendable {
     case .tripleFault(let message): message.isEmpty ? "triple fault" : message
     case .unsupported(let message): message.isEmpty ? "the guest did what is not supported" : message
     case .interrupted: "interrupted"
+    case .paused: "paused"
     }
   }
 }

@@ -104,11 +104,14 @@ extension Processor {
     basis.controls?.alignmentCheckFlag = false
     if basis != verdictBasis {
       verdictBasis = basis
-      translation.direct.clear()
+      translation.forgetVerdicts()
     }
     hasVerdicts =
       !options.coherentTLB && options.dataCache == .off && controls.grants.isEmpty && !watchesAccesses
     directContext = s.pointee.cpl == 3 ? 2 : pagingControls.smap && !pagingControls.alignmentCheckFlag ? 0 : 1
+    translation.known.select(hasVerdicts ? directContext : nil)
+    servedReads = hasVerdicts ? served.mask(Access(.read, privilege)) : 0
+    servedWrites = hasVerdicts ? served.mask(Access(.write, privilege)) : 0
     direct = hasVerdicts ? translation.direct.select(directContext) : translation.direct.nothing
     forgetFetchPage()
   }

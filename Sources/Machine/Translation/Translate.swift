@@ -137,7 +137,9 @@ extension Processor {
     let result = walk.translate(GuestVirtual(address), for: access)
     counters.referencesPerWalk[min(walk.port.references, 39)] &+= 1
     if isObserved { tellObserver(address, access, result) }
-    if case .mapped(let mapping) = result, !options.coherentTLB || guestAgrees(address, access, mapping.host.address) {
+    if case .mapped(let mapping) = result,
+      !options.coherentTLB || guestAgrees(address, access, mapping.host.address)
+    {
       return mapping
     }
     throw walkFailed(address, access, width: width, result)
@@ -153,7 +155,7 @@ extension Processor {
   private func walkFailed(_ address: UInt64, _ access: Access, width: Int, _ result: WalkResult) -> Stopped {
     switch result {
     case .mapped:
-      // The shadow tables map the page and the guest's do not any more, which only coherent TLBs mind.
+      // Of coherent TLBs a shadow entry that the guest's own tables contradict counts as none.
       dropPage(address)
       var exit = VMExit(.pageFault)
       exit.address = GuestVirtual(address)

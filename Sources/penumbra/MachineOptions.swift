@@ -91,9 +91,14 @@ struct MachineOptions: ParsableArguments {
   var verbose = false
 
   /// The configuration that files, options and `--set` make, in this order; a later one has the last word.
-  /// - Parameter pagings: what holds where none of them says.
-  func configuration(default pagings: [PagingKind]) throws(SetupError) -> Configuration {
+  /// - Parameters:
+  ///   - pagings: what holds where none of them says.
+  ///   - prepare: sets whatever else the verb has a default of its own for.
+  func configuration(
+    default pagings: [PagingKind], _ prepare: (inout Configuration) -> Void = { _ in }
+  ) throws(SetupError) -> Configuration {
     var configuration = try Configuration(pagings: pagings)
+    prepare(&configuration)
     for file in files { try ConfigurationFile.apply(path: file, to: &configuration) }
     let options: [(key: String, value: String?)] = [
       ("paging", paging), ("profile", profile), ("memory", memory), ("cpus", cpus), ("host-page", hostPage),

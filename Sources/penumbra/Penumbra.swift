@@ -12,7 +12,7 @@ import ArgumentParser
       """,
     version: "0.1.0",
     subcommands: [
-      Run.self, Compare.self, Bench.self, VectorsVerb.self, TraceVerb.self, Guests.self, Profiles.self,
+      Run.self, Compare.self, Verify.self, Bench.self, VectorsVerb.self, TraceVerb.self, Guests.self, Profiles.self,
       Instructions.self,
     ])
 

@@ -77,7 +77,7 @@ extension Processor {
   ) -> UnsafeRawPointer? {
     begin(op)
     var tried = Refill.untried
-    if hasVerdicts && address & 0xfff &+ UInt64(truncatingIfNeeded: width) <= 4096 && isCanonical(address) {
+    if refills && address & 0xfff &+ UInt64(truncatingIfNeeded: width) <= 4096 && isCanonical(address) {
       tried = refill(address, Access(.read, privilege))
       if case .done(_, let place?) = tried {
         leaveIfDue()
@@ -163,11 +163,16 @@ extension Processor: CodeHolder {
     translation.direct.forbidWrites(toPageAt: UInt64(UInt(bitPattern: memory.base)) &+ page)
   }
 
+  func framesBecameCode() { translation.direct.clear() }
+
   func dropCode(ofFrame frame: UInt64) {
     blocks.dropFrame(frame)
     // A block that is dropped stays poisoned, and with it an operation that was replaced behind the running one.
     if let (operation, _) = patched, operation[-1].handler == .stale { patched = nil }
+    if let tableFrames, tableFrames.remove(frame) { tablesChanged() }
   }
 
-  func holdsCode(ofFrame frame: UInt64) -> Bool { blocks.holdsBlocks(ofFrame: frame) }
+  func holdsCode(ofFrame frame: UInt64) -> Bool {
+    blocks.holdsBlocks(ofFrame: frame) || tableFrames?.contains(frame) ?? false
+  }
 }

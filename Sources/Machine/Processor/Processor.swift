@@ -28,6 +28,10 @@ public final class Processor {
   var directContext = 0
   /// Whether `direct` may be filled: whether any access need not be looked at.
   var hasVerdicts = false
+  /// Whether what the second-level TLB holds needs no check (`refill`).
+  var refills = false
+  /// With coherent TLBs: the frames of the tables that verdicts rest on.
+  let tableFrames: FrameSet?
   /// Which TLB entries serve an access now: follows `pagingControls`.
   var served = ServedAccess.under(
     PagingControls(writeProtect: false, smep: false, smap: false, alignmentCheckFlag: false))
@@ -126,6 +130,7 @@ public final class Processor {
     causes.initialize(repeating: 0, count: Cause.count)
     translation = TranslationUnit(profile: profile, options: options)
     direct = translation.direct.nothing
+    tableFrames = options.coherentTLB ? FrameSet(frames: memory.capacity >> 12) : nil
     blocks = BlockCache(
       memory: memory, decoder: decoder, costs: costs, features: features, greatestLength: options.blockLength)
     plan = WalkPlan(

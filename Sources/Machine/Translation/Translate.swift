@@ -9,7 +9,7 @@ extension Processor {
     _ address: UInt64, _ access: Access, width: Int, tried: Refill = .untried
   ) throws(Stopped) -> HostPhysical {
     var tried = tried
-    if case .untried = tried, hasVerdicts { tried = refill(address, access) }
+    if case .untried = tried, refills { tried = refill(address, access) }
     switch tried {
     case .done(let host, _): return host
     case .absent: return try translateAny(address, access, width: width, isAbsent: true)
@@ -119,6 +119,8 @@ extension Processor {
 
   /// The hardware's walk.
   private func walk(_ address: UInt64, _ access: Access, width: Int) throws(Stopped) -> Mapping {
+    if options.coherentTLB { dropStaleTables(address, access) }
+    let updates = counters.bitUpdates[0] &+ counters.bitUpdates[1]
     var walk = PageWalk(plan: plan, controls: pagingControls, port: hardwarePort)
     counters.walks &+= 1
     charge(walk.port.firstCause, costs.walkStart)
@@ -127,6 +129,9 @@ extension Processor {
     if isObserved { observer?.walked(GuestVirtual(address), access: access, result: result) }
     switch result {
     case .mapped(let mapping):
+      if options.coherentTLB && counters.bitUpdates[0] &+ counters.bitUpdates[1] != updates {
+        watchTables(address, access)
+      }
       return mapping
     case .fault(let fault):
       // A page fault drops what the TLBs and paging-structure caches had for the page (SDM vol. 3, 4.10.4.1).
@@ -152,14 +157,6 @@ extension Processor {
   var hardwarePort: HardwarePort {
     if case .shadow = controls.paging { return HardwarePort(processor: self, firstCause: .walkShadow) }
     return HardwarePort(processor: self, firstCause: .walkGuest)
-  }
-
-  /// Whether a TLB entry still says what the tables say (`tlb=coherent`), found without charge or change.
-  private func isCurrent(_ hit: TranslationLookaside.Hit, _ address: UInt64, _ access: Access) -> Bool {
-    guard case .mapped(let mapping) = peek(GuestVirtual(address), access).result else { return false }
-    let tables = TLBEntry(mapping)
-    return tables.base == hit.entry.base && mapping.effectiveSize == hit.size
-      && tables.permissions == hit.entry.permissions && (mapping.dirty || !hit.entry.isDirty)
   }
 
   // MARK: Verdicts

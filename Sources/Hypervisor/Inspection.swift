@@ -1,0 +1,13 @@
+import Machine
+
+/// What can be seen of a virtual processor between two runs.
+extension Hypervisor {
+  /// Whether one of the guest's processors is in HLT.
+  public func isHalted(_ index: Int) -> Bool { virtualProcessors[index].isWaiting }
+
+  /// Whether the next entry delivers an event to the guest before anything else, or completes an instruction: what the
+  /// guest sees is not yet what it would see on a processor of its own.
+  public func isInBetween(_ index: Int) -> Bool {
+    virtualProcessors[index].controls.injection != nil || virtualProcessors[index].assist != nil
+  }
+}

@@ -58,10 +58,21 @@ public struct Configuration: Equatable, Sendable {
   /// Instructions between automatic snapshots, each of which the run goes back to at once; 0: none. Results must be the
   /// same with and without: that is what it is for.
   public var snapshotEvery: UInt64 = 0
+  /// Whether everything that a hypervisor and its hardware keep is checked after every exit. It changes speed and nothing
+  /// else, and is no key: no result depends on it.
+  public var checksInvariants = false
   /// Shadow paging: how many roots are kept for address spaces that the guest may come back to, 1 to 64.
   public var shadowRoots = 4
   /// Shadow paging: whether an entry is filled as soon as the guest makes it present.
   public var shadowEager = true
+  /// Shadow paging: how many entries around a fault are filled with it, a power of two up to 512; 1: none.
+  public var shadowFillAround = 1
+  /// Shadow paging: the most shadow pages; nil: 20 per mille of the guest's frames, at least 64, as in KVM.
+  public var shadowPool: Int?
+  /// Shadow paging: whether the shadow pages of a frame go that is written like data.
+  public var shadowZapReused = true
+  /// Shadow paging: the most pages out of step, for each processor, under `shadow:unsync`; nil: any number.
+  public var shadowOutOfSync: Int?
   /// What the real-time clock says when the machine starts.
   public var rtcStart = StartDate.standard
 
@@ -109,6 +120,9 @@ public struct Configuration: Equatable, Sendable {
     }
     if hostPage == .page1G && memory < PageSize.page1G.bytes {
       throw .usage("host-page: 1G pages need a memory of 1G or more, not \(NumberParsing.describe(bytes: memory))")
+    }
+    if let shadowPool, shadowPool < 32 * cpus {
+      throw .usage("shadow.pool: \(shadowPool) pages are too few for \(cpus) processors, which need 32 each")
     }
     let reach = UInt64(1) << profile[.physicalBits]
     // Memory above 3 GiB is moved above 4 GiB, which leaves room for devices.

@@ -96,14 +96,28 @@ extension ConfigurationKey {
     } set: {
       $0.shadowRoots = Int(try number("shadow.roots", $1, in: 1...64))
     },
+    flag("shadow.eager", \.shadowEager, "shadow paging: fill an entry as soon as the guest makes it present"),
     ConfigurationKey(
-      "shadow.eager", "true|false", "shadow paging: fill an entry as soon as the guest makes it present"
+      "shadow.fill-around", "1|2|4|...|512",
+      "shadow paging: entries that a fault fills at once, of the aligned group around it and used before; 1: its own"
     ) {
-      .flag($0.shadowEager)
+      .number(UInt64($0.shadowFillAround))
     } set: {
-      guard let value = Bool($1) else { throw refused("shadow.eager", $1, "true, false") }
-      $0.shadowEager = value
+      let value = try number("shadow.fill-around", $1, in: 1...512)
+      guard value & (value - 1) == 0 else {
+        throw SetupError.usage("shadow.fill-around: \(value) is not a power of two")
+      }
+      $0.shadowFillAround = Int(value)
     },
+    count(
+      "shadow.pool", \.shadowPool, in: 32...1 << 20,
+      "shadow paging: the most shadow pages, those used longest ago make room; none: 20 per mille of the guest's frames"
+    ),
+    flag(
+      "shadow.zap-reused", \.shadowZapReused, "shadow paging: drop the shadows of a frame that is written like data"),
+    count(
+      "shadow.out-of-sync", \.shadowOutOfSync, in: 1...1024,
+      "shadow:unsync: the most tables out of step, for each processor; none: any number"),
     ConfigurationKey(
       "rtc.start", "DATE", "what the real-time clock starts with, for example 2024-01-31T12:34:56Z (UTC)"
     ) {
@@ -140,6 +154,29 @@ extension ConfigurationKey {
         throw SetupError.usage("\(name): 0 is no limit that a run can reach; none means no limit")
       }
       $0[keyPath: path] = value
+    }
+  }
+
+  private static func flag(
+    _ name: String, _ path: any WritableKeyPath<Configuration, Bool> & Sendable, _ help: String
+  ) -> ConfigurationKey {
+    ConfigurationKey(name, "true|false", help) {
+      .flag($0[keyPath: path])
+    } set: {
+      guard let value = Bool($1) else { throw refused(name, $1, "true, false") }
+      $0[keyPath: path] = value
+    }
+  }
+
+  /// A count that may be left open.
+  private static func count(
+    _ name: String, _ path: any WritableKeyPath<Configuration, Int?> & Sendable, in range: ClosedRange<UInt64>,
+    _ help: String
+  ) -> ConfigurationKey {
+    ConfigurationKey(name, "N", help) {
+      $0[keyPath: path].map { .number(UInt64($0)) } ?? .none
+    } set: {
+      $0[keyPath: path] = $1 == "none" ? nil : Int(try number(name, $1, in: range))
     }
   }
 

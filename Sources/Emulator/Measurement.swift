@@ -102,6 +102,8 @@ extension VirtualMachine {
     shadow.mmuCacheMiss = counted.mmuCacheMiss
     shadow.mmuShadowZapped = counted.mmuShadowZapped
     shadow.mmuUnsync = counted.mmuUnsync
+    shadow.unsynced = counted.unsynced
+    shadow.synced = counted.synced
     shadow.tlbFlush = counted.tlbFlush
     shadow.invlpg = counted.invlpg
     shadow.remoteTlbFlush = counted.remoteTlbFlush

@@ -1,3 +1,5 @@
+import Hypervisor
+
 /// How a guest's memory is virtualised.
 public enum PagingKind: Hashable, Sendable {
   /// Not at all: the guest runs on the bare machine.
@@ -22,18 +24,18 @@ public enum PagingKind: Hashable, Sendable {
   /// Whether the hardware walks shadow tables, under whichever policy.
   public var isShadow: Bool { if case .shadow = self { true } else { false } }
 
-  /// Reads a list of names, separated by commas; `all` stands for every kind.
+  /// Reads a list of names, separated by commas; `all` stands for every kind, and `shadow` alone for `shadow:unsync`, the
+  /// policy of the hypervisor that most people know.
   /// - Throws: `SetupError` of kind `usage` for a kind that does not exist, or one that is given twice.
   public static func list(_ text: String) throws(SetupError) -> [PagingKind] {
     if text == "all" { return all }
     var kinds: [PagingKind] = []
     for part in text.split(separator: ",", omittingEmptySubsequences: false).map(String.init) {
       let existing = all.map(\.name).joined(separator: ", ")
-      guard let kind = all.first(where: { $0.name == part }) else {
-        let why = part == "shadow" ? "names no policy" : "does not exist"
-        throw .usage("paging: \(printable(part)) \(why); there are \(existing)")
+      guard let kind = part == "shadow" ? .shadow(.unsync) : all.first(where: { $0.name == part }) else {
+        throw .usage("paging: \(printable(part)) does not exist; there are \(existing)")
       }
-      guard !kinds.contains(kind) else { throw .usage("paging: \(part) is given twice") }
+      guard !kinds.contains(kind) else { throw .usage("paging: \(kind.name) is given twice") }
       kinds.append(kind)
     }
     return kinds
@@ -41,7 +43,4 @@ public enum PagingKind: Hashable, Sendable {
 }
 
 /// How a hypervisor keeps shadow page tables coherent with the guest's.
-public enum ShadowPolicy: String, CaseIterable, Sendable {
-  /// Guest page tables are write-protected, and every write to one is emulated.
-  case trace
-}
+public typealias ShadowPolicy = CoherencePolicy

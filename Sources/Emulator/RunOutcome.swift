@@ -19,6 +19,8 @@ public enum RunOutcome: Equatable, Sendable {
   case tripleFault(String)
   /// The guest did what Penumbra does not support; the message names it.
   case unsupported(String)
+  /// `--check-invariants` found one broken: a defect of Penumbra's own; the message names it.
+  case violated(String)
   /// Stopped from outside.
   case interrupted
 
@@ -30,6 +32,7 @@ public enum RunOutcome: Equatable, Sendable {
     case .shutdown(.powerOff), .shutdown(.reset), .haltedForEver: 0
     case .tripleFault, .unsupported: 2
     case .waitsForNothing, .limit: 4
+    case .violated: 70
     case .interrupted: 130
     }
   }
@@ -45,6 +48,7 @@ public enum RunOutcome: Equatable, Sendable {
     case .limit: "limit"
     case .tripleFault: "triple-fault"
     case .unsupported: "unsupported"
+    case .violated: "violated"
     case .interrupted: "interrupted"
     }
   }
@@ -61,6 +65,7 @@ public enum RunOutcome: Equatable, Sendable {
     case .limit(.cycles(let count)): "the limit of \(count) cycles was reached"
     case .tripleFault(let message): message.isEmpty ? "triple fault" : message
     case .unsupported(let message): message.isEmpty ? "the guest did what is not supported" : message
+    case .violated(let message): "invariant broken: \(message)"
     case .interrupted: "interrupted"
     }
   }

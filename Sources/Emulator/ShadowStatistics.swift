@@ -16,8 +16,10 @@ extension Statistics {
     /// Shadow pages made, and shadow pages dropped for whatever reason.
     public var mmuCacheMiss: UInt64 = 0
     public var mmuShadowZapped: UInt64 = 0
-    /// Shadow pages out of step with the guest's.
+    /// Shadow pages out of step with the guest's at the end; how often one left step, and was brought up to date.
     public var mmuUnsync: UInt64 = 0
+    public var unsynced: UInt64 = 0
+    public var synced: UInt64 = 0
     public var tlbFlush: UInt64 = 0
     public var remoteTlbFlush: UInt64 = 0
     public var invlpg: UInt64 = 0
@@ -42,7 +44,7 @@ extension Statistics {
       case mmuUnsync = "mmu_unsync"
       case tlbFlush = "tlb_flush"
       case remoteTlbFlush = "remote_tlb_flush"
-      case invlpg, tableBytes, peakTableBytes
+      case invlpg, unsynced, synced, tableBytes, peakTableBytes
     }
   }
 }

@@ -57,6 +57,7 @@ public final class VirtualMachine {
     interleaving = Interleaving(processors: configuration.cpus, quantum: configuration.quantum)
     hypervisor = try VirtualMachine.hypervisor(configuration, processors, memory, devices, bootPlan, profile)
     try load()
+    if configuration.checksInvariants, let hypervisor { hypervisor.check = InvariantCheck(hypervisor) }
   }
 
   /// The bootstrap processor.
@@ -100,11 +101,13 @@ public final class VirtualMachine {
     switch configuration.paging {
     case .native: return nil
     case .nested: kind = .nested
-    case .shadow: kind = .shadow(.trace)
+    case .shadow(let policy): kind = .shadow(policy)
     }
     let options = HypervisorOptions(
       kind: kind, hostPage: configuration.hostPage, cachedRoots: configuration.shadowRoots,
-      eagerFill: configuration.shadowEager, vendor: profile.vendor,
+      eagerFill: configuration.shadowEager, fillAround: configuration.shadowFillAround,
+      zapOnReuse: configuration.shadowZapReused, shadowPages: configuration.shadowPool,
+      outOfSyncLimit: configuration.shadowOutOfSync, vendor: profile.vendor,
       ramRanges: plan.memoryMap.ram.map { $0.base.rawValue..<$0.base.rawValue + $0.size })
     do {
       return try Hypervisor(
@@ -193,6 +196,7 @@ public final class VirtualMachine {
     case .waitsForNothing: return processor.stopRequest.isRaised ? .interrupted : .waitsForNothing
     case .tripleFault:
       return .tripleFault("triple fault: \(describeShutDown())")
+    case .violated(let what): return .violated(what)
     case .unsupported(let what): return .unsupported("\(what)\(lastExceptions(of: interleaving.last(of: processors)))")
     }
   }
@@ -243,6 +247,7 @@ public final class VirtualMachine {
     memory.restore(snapshot.memory)
     devices.state = snapshot.devices
     if let saved = snapshot.hypervisor { hypervisor?.restore(saved) }
+    hypervisor?.check?.forget()
     for (processor, saved) in zip(processors, snapshot.processors) { processor.restore(saved) }
     interleaving = snapshot.interleaving
   }

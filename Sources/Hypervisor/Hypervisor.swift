@@ -8,6 +8,8 @@ public final class Hypervisor {
   let options: HypervisorOptions
   let costs: WorkCosts
   let profile: CostProfile
+  /// How shadow tables stay coherent; nobody asks under nested paging.
+  let policy: CoherencePolicy
 
   // State: everything below is in a snapshot.
 
@@ -35,6 +37,8 @@ public final class Hypervisor {
   var isCharging = true
   /// Why the guest cannot go on.
   var failure: String?
+  /// Looks at everything after every exit, where somebody has asked for that.
+  public var check: InvariantCheck?
   /// Called after every exit was handled, for tests.
   var afterExit: ((VMExit) -> Void)?
 
@@ -56,6 +60,7 @@ public final class Hypervisor {
     self.profile = profile
     self.options = options
     costs = WorkCosts(profile)
+    if case .shadow(let policy) = options.kind { self.policy = policy } else { policy = .trace }
     guest = GuestMemory(ranges: options.ramRanges, hostPage: options.hostPage)
     allocator = FrameAllocator(capacity: memory.lowLimit)
 
@@ -79,7 +84,8 @@ public final class Hypervisor {
       nested = tables
       controls.paging = .nested(tables.plan)
     case .shadow:
-      let state = ShadowState(guestFrames: guest.frames, pageLimit: limit, &allocator)
+      let state = ShadowState(
+        guestFrames: guest.frames, pageLimit: limit, policy, options, &allocator)
       shadow = state
       controls.intercepts.formUnion([
         .pageFaults, .controlRegister0, .controlRegister3, .controlRegister4, .extendedFeatures, .invalidations,
@@ -91,7 +97,10 @@ public final class Hypervisor {
     }
     guard let first = virtualProcessors.first else { throw .noProcessor }
     running = first
-    for processor in processors { processor.enter(controls) }
+    for processor in processors {
+      if shadow != nil && policy.mayBeStale { processor.guestFrames = guest.map }
+      processor.enter(controls)
+    }
   }
 
   /// A hypervisor for a guest with one processor.
@@ -124,6 +133,7 @@ public final class Hypervisor {
       enter()
       counted.exits[Int(exit.reason.rawValue)].add(processor.clock &- start)
       afterExit?(exit)
+      if let violation = check?.violation(after: exit, self) { return .violated(violation) }
       if let failure { return .unsupported(failure) }
       if let end { return end }
     }
@@ -131,6 +141,7 @@ public final class Hypervisor {
 
   /// Hands the controls to the hardware, with the flushes that have become due.
   func enter() {
+    if shadow != nil && policy.mayBeStale { synchroniseCurrentRoot() }
     flushRemotely()
     unlockTables()
     if shadow != nil { flushCurrentRoot() }
@@ -147,6 +158,7 @@ public final class Hypervisor {
     all.tableBytes = allocator.tables << 12
     all.peakTableBytes = allocator.peakTables << 12
     all.guestBytes = allocator.guestFrames << 12
+    all.mmuUnsync = UInt64(shadow?.pool.staleCount ?? 0)
     return all
   }
 

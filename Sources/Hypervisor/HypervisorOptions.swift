@@ -7,13 +7,7 @@ public struct HypervisorOptions: Sendable {
     /// The hardware walks the guest's tables and the hypervisor's nested tables.
     case nested
     /// The hardware walks tables that the hypervisor makes of the guest's.
-    case shadow(Policy)
-  }
-
-  /// How shadow tables stay coherent with the guest's.
-  public enum Policy: Equatable, Sendable {
-    /// Guest tables are write-protected, and every write to one is emulated.
-    case trace
+    case shadow(CoherencePolicy)
   }
 
   public var kind: Kind
@@ -23,11 +17,16 @@ public struct HypervisorOptions: Sendable {
   public var cachedRoots: Int
   /// Whether a traced write that makes a guest entry present fills the shadow entry at once, where the entry has A set.
   public var eagerFill: Bool
+  /// How many entries of a leaf table a fault fills at once, itself among them: those of the aligned group around it
+  /// that the guest has used before. A power of two; 1: the one alone (KVM: `pte_prefetch`, 8).
+  public var fillAround: Int
   /// Whether shadow pages of a frame are dropped once writes to it look like data and no longer like a table
   /// (`WriteFlooding`).
   public var zapOnReuse: Bool
   /// The most shadow pages at a time; nil: 20 per mille of the guest's frames, and at least 64, as in KVM.
   public var shadowPages: Int?
+  /// Under `unsync`, the most shadow pages out of step at a time, for each processor; nil: any number, as in KVM (Xen: 3).
+  public var outOfSyncLimit: Int?
   /// Whose nested-table format is used.
   public var vendor: Vendor
   /// Guest-physical bytes that are memory, in ascending order; everything else is device space.
@@ -36,15 +35,18 @@ public struct HypervisorOptions: Sendable {
   public var vpid: UInt16 = 1
 
   public init(
-    kind: Kind, hostPage: PageSize = .page4K, cachedRoots: Int = 4, eagerFill: Bool = true, zapOnReuse: Bool = true,
-    shadowPages: Int? = nil, vendor: Vendor, ramRanges: [Range<UInt64>]
+    kind: Kind, hostPage: PageSize = .page4K, cachedRoots: Int = 4, eagerFill: Bool = true, fillAround: Int = 1,
+    zapOnReuse: Bool = true, shadowPages: Int? = nil, outOfSyncLimit: Int? = nil, vendor: Vendor,
+    ramRanges: [Range<UInt64>]
   ) {
     self.kind = kind
     self.hostPage = hostPage
     self.cachedRoots = cachedRoots
     self.eagerFill = eagerFill
+    self.fillAround = fillAround
     self.zapOnReuse = zapOnReuse
     self.shadowPages = shadowPages
+    self.outOfSyncLimit = outOfSyncLimit
     self.vendor = vendor
     self.ramRanges = ramRanges
   }

@@ -39,8 +39,11 @@ public struct HypervisorStatistics: Sendable {
   /// Shadow pages made, and dropped for whatever reason.
   public var mmuCacheMiss: UInt64 = 0
   public var mmuShadowZapped: UInt64 = 0
-  /// Shadow pages out of step with the guest's: none under the policy `trace`.
+  /// Shadow pages out of step with the guest's now: only under the policy `unsync`.
   public var mmuUnsync: UInt64 = 0
+  /// How often a shadow page left step, and how often one was brought up to date.
+  public var unsynced: UInt64 = 0
+  public var synced: UInt64 = 0
   /// Flushes of whole contexts that the hypervisor asked for, and INVLPGs of the guest that exited.
   public var tlbFlush: UInt64 = 0
   public var invlpg: UInt64 = 0

@@ -50,7 +50,8 @@ extension Hypervisor {
 
   /// Takes the lock of the shadow tables, until the end of the exit.
   func lockTables() {
-    guard virtualProcessors.count > 1, lockedSince == nil, isCharging else { return }
+    // Who shares no pages shares no lock.
+    guard policy.sharesPages, virtualProcessors.count > 1, lockedSince == nil, isCharging else { return }
     let wait = lock.wait(of: processor.index, at: processor.clock)
     if wait != 0 {
       counted.lockWaits &+= 1

@@ -4,7 +4,7 @@ import Machine
 public enum Work: Int, CaseIterable, Sendable {
   case exitBase, controlBlockRead, controlBlockWrite
   case port, device, halt, interrupt, control, invalidate
-  case walkStep, lookup, fill, allocate, protect, emulate, zap
+  case walkStep, lookup, fill, allocate, protect, emulate, zap, sync
   case nestedFill, nestedAllocate, populate
   case flushPage, flushAll, shootdown
 
@@ -27,6 +27,7 @@ public enum Work: Int, CaseIterable, Sendable {
     case .protect: .shadowProtect
     case .emulate: .shadowEmulate
     case .zap: .shadowZap
+    case .sync: .shadowSync
     case .nestedFill: .nestedFill
     case .nestedAllocate: .nestedAllocate
     case .populate: .populate

@@ -16,7 +16,8 @@ extension Comparison {
   private func table(_ style: TextStyle) -> String {
     var headings: [(String, TextTable.Alignment)] = [("cause", .left)]
     for (index, column) in columns.enumerated() {
-      headings += [(column.name, .right), ("share", .right)]
+      headings.append((column.name, .right))
+      if showsShares { headings.append(("share", .right)) }
       if index > 0 { headings.append(("ratio", .right)) }
     }
     var table = TextTable(headings)
@@ -41,6 +42,9 @@ extension Comparison {
     return heading + "\n\n" + table.text(style) + "\n" + conclusion + "\n"
   }
 
+  /// Beside many kinds there is no room for what each cause is of the whole; the ratios are what they are compared by.
+  private var showsShares: Bool { columns.count <= 3 }
+
   private var heading: String {
     let place = region.map { ", region \($0)" } ?? ""
     return "\(guest)\(place): cycles by cause, profile \(profile)"
@@ -52,7 +56,8 @@ extension Comparison {
     let base = columns.first.map { cycles($0.ledger) } ?? 0
     for (index, column) in columns.enumerated() {
       let value = cycles(column.ledger)
-      cells += [NumberFormat.grouped(value), NumberFormat.share(value, of: column.ledger.total)]
+      cells.append(NumberFormat.grouped(value))
+      if showsShares { cells.append(NumberFormat.share(value, of: column.ledger.total)) }
       if index > 0 { cells.append(NumberFormat.ratio(value, to: base)) }
     }
     return cells
@@ -62,7 +67,8 @@ extension Comparison {
   private func spread(_ name: String, _ values: [String], ratio: ((Int) -> String)? = nil) -> [String] {
     var cells = [name]
     for (index, value) in values.enumerated() {
-      cells += [value, ""]
+      cells.append(value)
+      if showsShares { cells.append("") }
       if index > 0 { cells.append(ratio?(index) ?? "") }
     }
     return cells

@@ -7,10 +7,13 @@ public enum VerificationReport {
     switch result {
     case .same(let outcome, let instructions, let comparisons):
       return "penumbra: \(guest): no difference between \(list(kinds)) in \(NumberFormat.grouped(instructions)) "
-        + "instructions, \(NumberFormat.grouped(comparisons)) comparisons; \(outcome.message)\n"
+        + "instructions by \(NumberFormat.grouped(comparisons)) comparison\(comparisons == 1 ? "" : "s"); "
+        + "\(outcome.message)\n"
     case .interrupted(let instructions):
       return "penumbra: \(guest): interrupted after \(NumberFormat.grouped(instructions)) instructions without a "
         + "difference\n"
+    case .violated(let paging, let outcome):
+      return "penumbra: \(guest): \(paging): \(outcome.message)\n"
     case .different(let difference):
       return "penumbra: \(guest): \(difference.headline)\n" + style.faint(details(difference))
     }

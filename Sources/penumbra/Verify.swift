@@ -45,7 +45,7 @@ struct Verify: ParsableCommand {
       }
       progress.clear()
       status = Verify.status(result)
-      if !options.quiet || status == 6 {
+      if !options.quiet || status == 6 || status == 70 {
         let kinds = configuration.pagings.map(\.name)
         Diagnostics.say(
           VerificationReport.text(result, guest: image.name, kinds: kinds, Diagnostics.style(STDERR_FILENO)))
@@ -58,6 +58,7 @@ struct Verify: ParsableCommand {
     switch result {
     case .same: 0
     case .different: 6
+    case .violated(_, let outcome): outcome.exitStatus
     case .interrupted: 130
     }
   }

@@ -81,7 +81,7 @@ extension Data {
   static let wrongUsage: [[String]] = [
     ["frobnicate"], [], ["bench"], ["trace"], ["run"], ["run", "hello", "extra"], ["run", "hello", "--nonsense"],
     ["run", "hello", "--memory"],
-    ["run", "hello", "--memory", "lots"], ["run", "hello", "--paging", "shadow"],
+    ["run", "hello", "--memory", "lots"], ["run", "hello", "--paging", "shade"],
     ["run", "hello", "--paging", "native,nested"], ["run", "hello", "--cpus", "65"], ["run", "hello", "--set", "x"],
     ["run", "hello", "--set", "colour=red"], ["run", "hello", "--format", "xml"], ["run", "hello", "--gdb", ":1"],
     ["run", "hello", "--set", "profile.tlb.l2.ways=7"], ["run", "hello", "--cpu-features", "pcid"],
@@ -219,7 +219,7 @@ extension Data {
     let program = try Program("compare", "hello", "--quiet")
     #expect(program.status == 0)
     #expect(program.errors == "")
-    for word in ["native", "shadow:trace", "nested", "execute", "is the cheapest"] {
+    for word in ["native", "shadow:trace", "shadow:unsync", "shadow:vtlb", "nested", "execute", "is the cheapest"] {
       #expect(program.output.contains(word), "\(word)")
     }
   }

@@ -21,6 +21,10 @@ import Testing
     #expect(effective["block.length"] == .number(64))
     #expect(effective["shadow.roots"] == .number(4))
     #expect(effective["shadow.eager"] == .flag(true))
+    #expect(effective["shadow.fill-around"] == .number(1))
+    #expect(effective["shadow.pool"] == ConfigurationValue.none)
+    #expect(effective["shadow.zap-reused"] == .flag(true))
+    #expect(effective["shadow.out-of-sync"] == ConfigurationValue.none)
     #expect(effective["profile.tlb.l2.entries"] == .number(1536))
     try configuration.check()
   }
@@ -30,7 +34,8 @@ import Testing
     ("paging=native", "paging", .text("native")),
     ("paging=shadow:trace", "paging", .text("shadow:trace")),
     ("paging=native,nested", "paging", .text("native,nested")),
-    ("paging=all", "paging", .text("native,shadow:trace,nested")),
+    ("paging=shadow", "paging", .text("shadow:unsync")),
+    ("paging=all", "paging", .text(kinds.replacing(", ", with: ","))),
     ("profile=zen4", "profile", .text("zen4")),
     ("memory=64M", "memory", .number(64 << 20)),
     ("memory=1GiB", "memory", .number(1 << 30)),
@@ -52,6 +57,11 @@ import Testing
     ("snapshot.every=1000000", "snapshot.every", .number(1_000_000)),
     ("shadow.roots=64", "shadow.roots", .number(64)),
     ("shadow.eager=false", "shadow.eager", .flag(false)),
+    ("shadow.fill-around=8", "shadow.fill-around", .number(8)),
+    ("shadow.pool=64", "shadow.pool", .number(64)),
+    ("shadow.pool=none", "shadow.pool", ConfigurationValue.none),
+    ("shadow.zap-reused=false", "shadow.zap-reused", .flag(false)),
+    ("shadow.out-of-sync=3", "shadow.out-of-sync", .number(3)),
     ("rtc.start=2030-12-31", "rtc.start", .text("2030-12-31T00:00:00Z")),
     ("rtc.start=2024-02-29T23:59:58Z", "rtc.start", .text("2024-02-29T23:59:58Z")),
     ("profile.switch.cr3=186", "profile.switch.cr3", .number(186)),
@@ -72,20 +82,21 @@ import Testing
   }
 
   /// A wrong assignment, and the line that says so.
+  /// The kinds of paging as messages list them.
+  static let kinds = "native, shadow:trace, shadow:unsync, shadow:vtlb, nested"
+
   static let refused: [(assignment: String, error: String)] = [
     ("memory", "set: memory is not of the form KEY=VALUE"),
     ("", "set:  is not of the form KEY=VALUE"),
     ("=3", ": no such key"),
     ("memry=64M", "memry: no such key; did you mean memory?"),
     ("profile.tlb.l2.hitt=1", "profile.tlb.l2.hitt: no such key; did you mean profile.tlb.l2.hit?"),
-    ("paging=", "paging:  does not exist; there are native, shadow:trace, nested"),
-    ("paging=shadow", "paging: shadow names no policy; there are native, shadow:trace, nested"),
-    ("paging=shadow:unsync", "paging: shadow:unsync does not exist; there are native, shadow:trace, nested"),
-    ("paging=shadow:vtlb", "paging: shadow:vtlb does not exist; there are native, shadow:trace, nested"),
-    ("paging=agile", "paging: agile does not exist; there are native, shadow:trace, nested"),
-    ("paging=native,", "paging:  does not exist; there are native, shadow:trace, nested"),
+    ("paging=", "paging:  does not exist; there are \(kinds)"),
+    ("paging=shadow:xen", "paging: shadow:xen does not exist; there are \(kinds)"),
+    ("paging=shadow,shadow:unsync", "paging: shadow:unsync is given twice"),
+    ("paging=native,", "paging:  does not exist; there are \(kinds)"),
     ("paging=native,native", "paging: native is given twice"),
-    ("paging=Native", "paging: Native does not exist; there are native, shadow:trace, nested"),
+    ("paging=Native", "paging: Native does not exist; there are \(kinds)"),
     ("memory=0", "memory: 0 is not between 1M and 64G"),
     ("memory=512K", "memory: 512K is not between 1M and 64G"),
     ("memory=65G", "memory: 65G is not between 1M and 64G"),
@@ -116,6 +127,11 @@ import Testing
     ("block.length=65", "block.length: 65 is not between 1 and 64"),
     ("shadow.roots=0", "shadow.roots: 0 is not between 1 and 64"),
     ("shadow.eager=yes", "shadow.eager: yes is none of true, false"),
+    ("shadow.fill-around=0", "shadow.fill-around: 0 is not between 1 and 512"),
+    ("shadow.fill-around=6", "shadow.fill-around: 6 is not a power of two"),
+    ("shadow.pool=31", "shadow.pool: 31 is not between 32 and 1048576"),
+    ("shadow.zap-reused=1", "shadow.zap-reused: 1 is none of true, false"),
+    ("shadow.out-of-sync=0", "shadow.out-of-sync: 0 is not between 1 and 1024"),
     ("rtc.start=today", "rtc.start: today is no date from 1970 to 2099 like 2024-01-31 or 2024-01-31T12:34:56Z"),
     (
       "rtc.start=2023-02-29",
@@ -185,6 +201,9 @@ import Testing
       (["profile.tlb.l2.ways=7"], "profile.tlb.l2.ways: 1536 entries are not a multiple of 7 ways"),
       (["profile.execute.simple=0"], "profile.execute.simple: 0 is not between 1 and 10000"),
       (["profile.frequency=1"], "profile.frequency: 1 is not between 1000000 and 100000000000"),
+      (
+        ["cpus=4", "shadow.pool=100"], "shadow.pool: 100 pages are too few for 4 processors, which need 32 each"
+      ),
       (["host-page=1G"], "host-page: 1G pages need a memory of 1G or more, not 128M"),
       (
         ["profile.physical-bits=36", "memory=64G"], "memory: 64G are more than 36 physical address bits reach"
@@ -208,7 +227,7 @@ import Testing
   @Test("a configuration splits into one for each kind of paging")
   func splits() throws {
     let configuration = try Configuration(pagings: PagingKind.all)
-    #expect(configuration.eachPaging.map(\.paging.name) == ["native", "shadow:trace", "nested"])
+    #expect(configuration.eachPaging.map(\.paging.name).joined(separator: ", ") == ConfigurationTests.kinds)
   }
 
   @Test("the documentation has a row for every key")
@@ -266,8 +285,8 @@ import Testing
       ("memory: [[1]]\n", "configuration c.yaml:1: memory: a single value is expected"),
       ("shadow:\n  colour: red\n", "configuration c.yaml:2: shadow.colour: no such key"),
       (
-        "paging: shadow\n",
-        "configuration c.yaml:1: paging: shadow names no policy; there are native, shadow:trace, nested"
+        "paging: shade\n",
+        "configuration c.yaml:1: paging: shade does not exist; there are \(ConfigurationTests.kinds)"
       ),
       ("? [a]\n: b\n", "configuration c.yaml:1: a key of the file is not a text"),
     ])

@@ -66,5 +66,5 @@ import Testing
     #expect(outcome.exitStatus == 2)
   }
 
-  static let pagings: [PagingKind] = [.native, .shadow(.trace), .nested]
+  static let pagings: [PagingKind] = PagingKind.all
 }

@@ -18,7 +18,20 @@ struct RandomGuest {
   }
 
   /// How the guest's memory is virtualised.
-  enum Kind: String, CaseIterable { case native, nested, shadow }
+  enum Kind: String, CaseIterable {
+    case native, nested, trace, unsync, vtlb
+
+    /// The kind of the hypervisor's; nil for none.
+    var hypervisor: HypervisorOptions.Kind? {
+      switch self {
+      case .native: nil
+      case .nested: .nested
+      case .trace: .shadow(.trace)
+      case .unsync: .shadow(.unsync)
+      case .vtlb: .shadow(.vtlb)
+      }
+    }
+  }
 
   var mode: Mode
   /// Whether pointers and ports of devices are among the registers' values.
@@ -120,11 +133,11 @@ struct RandomGuest {
       memory: memory, bus: devices, decoder: CapstoneDecoder(), profile: try Self.profile,
       features: FeatureSet(rawValue: .max), options: options)
     var hypervisor: Hypervisor?
-    if kind != .native {
+    if let chosen = kind.hypervisor {
       hypervisor = try Hypervisor(
         processor: processor, memory: memory, bus: devices, profile: try Self.profile,
         options: HypervisorOptions(
-          kind: kind == .nested ? .nested : .shadow(.trace), vendor: .intel, ramRanges: [0..<Place.memory]))
+          kind: chosen, vendor: .intel, ramRanges: [0..<Place.memory]))
     }
     let loaded = load(&bytes) { values, address in
       hypervisor?.writeGuest(values, at: GuestPhysical(address))

@@ -94,8 +94,34 @@ final class RecordingBus: DeviceBus {
 /// How a tiny guest's memory is virtualised.
 enum Kind: String, CaseIterable {
   case native, nested, nestedAMD, nested2M, shadow, shadowLazy, shadow2M, shadowSmallPool
+  case unsync, unsyncLazy, unsync2M, unsyncSmallPool, unsyncOne, vtlb, vtlb2M, vtlbSmallPool, vtlbAround
 
-  var isShadow: Bool { self == .shadow || self == .shadowLazy || self == .shadow2M || self == .shadowSmallPool }
+  /// The policy of shadow paging.
+  var policy: CoherencePolicy? {
+    switch self {
+    case .native, .nested, .nestedAMD, .nested2M: nil
+    case .shadow, .shadowLazy, .shadow2M, .shadowSmallPool: .trace
+    case .unsync, .unsyncLazy, .unsync2M, .unsyncSmallPool, .unsyncOne: .unsync
+    case .vtlb, .vtlb2M, .vtlbSmallPool, .vtlbAround: .vtlb
+    }
+  }
+
+  var isShadow: Bool { policy != nil }
+
+  func options(vendor: Machine.Vendor, ramRanges: [Range<UInt64>]) -> HypervisorOptions {
+    var options = HypervisorOptions(
+      kind: policy.map(HypervisorOptions.Kind.shadow) ?? .nested, vendor: vendor, ramRanges: ramRanges)
+    switch self {
+    case .nested2M, .shadow2M, .unsync2M, .vtlb2M: options.hostPage = .page2M
+    case .shadowLazy, .unsyncLazy: options.eagerFill = false
+    case .shadowSmallPool, .vtlbSmallPool: options.shadowPages = 1
+    case .unsyncSmallPool: (options.shadowPages, options.fillAround) = (1, 8)
+    case .unsyncOne: options.outOfSyncLimit = 1
+    case .vtlbAround: options.fillAround = 8
+    case .native, .nested, .nestedAMD, .shadow, .unsync, .vtlb: break
+    }
+    return options
+  }
 }
 
 /// Where things are in a tiny guest's memory. The first 2 MiB are mapped to themselves by `table`, supervisor and
@@ -141,25 +167,23 @@ final class TinyGuest {
 
   init(
     _ kind: Kind, _ code: [UInt8], handler: [UInt8] = [0xf4], mode: PagingMode = .levels4,
-    figures changes: [CostKey: UInt64] = [:]
+    figures changes: [CostKey: UInt64] = [:], isCoherent: Bool = false
   ) throws {
     self.kind = kind
     self.mode = mode
     profile = testProfile(kind == .nestedAMD ? .amd : .intel, changes)
     memory = try HostMemory(low: kind == .native ? TinyGuest.memorySize : 2 * TinyGuest.memorySize)
+    var options = ProcessorOptions()
+    options.coherentTLB = isCoherent
     processor = Processor(
       memory: memory, bus: bus, decoder: CapstoneDecoder(), profile: profile,
-      features: FeatureSet(names: profile.features), options: ProcessorOptions())
+      features: FeatureSet(names: profile.features), options: options)
     if kind == .native {
       hypervisor = nil
     } else {
       hypervisor = try Hypervisor(
         processor: processor, memory: memory, bus: bus, profile: profile,
-        options: HypervisorOptions(
-          kind: kind.isShadow ? .shadow(.trace) : .nested,
-          hostPage: kind == .nested2M || kind == .shadow2M ? .page2M : .page4K, eagerFill: kind != .shadowLazy,
-          shadowPages: kind == .shadowSmallPool ? 1 : nil, vendor: profile.vendor,
-          ramRanges: [0..<TinyGuest.memorySize]))
+        options: kind.options(vendor: profile.vendor, ramRanges: [0..<TinyGuest.memorySize]))
     }
     hypervisor?.afterExit = { [unowned self] exit in
       exits.append(exit)

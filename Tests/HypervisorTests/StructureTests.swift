@@ -197,13 +197,13 @@ import Testing
     #expect(isDueNow)
   }
 
-  @Test func `a flush of a PCID waits for the roots that are not in use`() {
+  @Test func `a flush of a root waits until it is in use`() {
     var roots = ShadowRoots(capacity: 3)
     for (page, pcid) in [UInt16(1), 2, 1].enumerated() {
       roots.use(roots.insert(key(UInt64(page), pcid: pcid), pages: [page]), for: key(UInt64(page), pcid: pcid))
       _ = roots.takeFlush()
     }
-    roots.flush(pcid: 1)
+    for position in [0, 2] { roots.flush(position) }
     var due = [roots.takeFlush()]
     roots.use(1, for: key(1, pcid: 2))
     due.append(roots.takeFlush())

@@ -67,6 +67,16 @@ import Testing
         """)
   }
 
+  @Test("more than three kinds are compared without shares, and fit a line")
+  func many() throws {
+    let text = try Comparison(three + three.dropFirst()).text(.table)
+    let lines = text.split(separator: "\n")
+    let pair = "shadow:trace  ratio  nested  ratio"
+    #expect(lines[1] == "cause                       native  \(pair)  \(pair)")
+    #expect(lines.contains { $0.hasPrefix("exit                             0         8,000      -       0      -") })
+    #expect(!text.contains("%"))
+  }
+
   @Test("a region is compared alone, without counts that regions do not have")
   func region() throws {
     let text = try Comparison(three, region: "1").text(.table)

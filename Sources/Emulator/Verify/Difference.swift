@@ -33,7 +33,8 @@ public struct Difference: Sendable {
     let names = fields.prefix(3).map(\.name).joined(separator: ", ")
     let more = fields.count > 3 ? ", ..." : ""
     let cause = staleness.isEmpty ? "" : ", because a translation is stale"
-    return "\(first.paging) and \(second.paging) differ after instruction \(instructions + 1) in \(names)\(more)\(cause)"
+    return "\(first.paging) and \(second.paging) differ after instruction \(instructions + 1) in "
+      + "\(names)\(more)\(cause)"
   }
 }
 
@@ -42,6 +43,8 @@ public enum VerificationResult: Sendable {
   /// The same up to the end, so many instructions and comparisons.
   case same(outcome: RunOutcome, instructions: UInt64, comparisons: UInt64)
   case different(Difference)
+  /// An invariant of one of them is broken.
+  case violated(paging: String, RunOutcome)
   /// Stopped from outside.
   case interrupted(instructions: UInt64)
 }

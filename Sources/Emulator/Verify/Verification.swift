@@ -44,6 +44,9 @@ public final class Verification {
       let (target, overflow) = position.addingReportingOverflow(every)
       let outcomes = advance(to: overflow ? .max : target, &position)
       if outcomes.contains(.interrupted) { return .interrupted(instructions: position) }
+      for (lane, outcome) in zip(lanes, outcomes) {
+        if case .violated = outcome { return .violated(paging: lane.kind.name, outcome) }
+      }
       comparisons += 1
       if let found = mismatch(outcomes, inWrittenFrames: true) {
         return .different(explain(found, from: last, to: position))

@@ -100,6 +100,7 @@ extension Hypervisor {
       processor.hostMemoryChanged(at: page.address, count: piece.count)
       guard memory.write(piece, at: page.address) else { return false }
       if !watched.isEmpty { apply(watched) }
+      if shadow != nil && policy.mayBeStale { followHostWrite(to: at.frame) }
       flushRemotely()
       at = at.advanced(by: UInt64(piece.count))
       rest = rest.dropFirst(piece.count)

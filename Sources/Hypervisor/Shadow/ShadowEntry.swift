@@ -6,6 +6,7 @@ import Machine
 /// - A is always set, and D with W: the hardware never has to set them, and what the guest sees of its own A and D bits
 ///   comes from walks of its tables.
 /// - A leaf is writable only if the guest's leaf has D set, and only if no frame that it maps is a shadowed table.
+/// - What the rules say of the guest's entries, of a page that may be stale was true when the entry was made.
 /// - An entry that leads to a shadow page permits everything; what the guest's upper entries permit is in the leaf, so
 ///   that one fault finds it.
 /// - A leaf has the guest's protection key, so that the hardware checks PKRU and IA32_PKRS as they stand: writes of
@@ -83,10 +84,12 @@ extension Hypervisor {
       if before >= 0 {
         shadow!.rmap.remove(slot, from: before)
         shadow!.pool[slot >> 9].present -= 1
+        if !old.isLeaf(level: level) { noteUnlink(slot) }
       }
       if after >= 0 {
         shadow!.rmap.insert(slot, into: after)
         shadow!.pool[slot >> 9].present += 1
+        if !new.isLeaf(level: level) { noteLink(slot, to: Int(allocator.owner(of: new.frame).number)) }
       }
     }
     memory.setWord(new.rawValue, at: at)
@@ -99,6 +102,9 @@ extension Hypervisor {
     } else {
       shadow!.entriesMade &+= 1
       work(cause, .fill)
+    }
+    if !policy.sharesPages && before != after && old.isPresent && !old.isLeaf(level: level) {
+      zap(Int(allocator.owner(of: old.frame).number))
     }
   }
 

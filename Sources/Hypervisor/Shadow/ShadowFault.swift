@@ -10,6 +10,8 @@ struct GuestPath {
   var physical: GuestPhysical
   /// What the tables permit, every level counted; writable only if D is set.
   var access: PagePermissions
+  /// Whether it was walked for a write, which is permitted now.
+  var isWrite = false
 }
 
 extension Hypervisor {
@@ -73,6 +75,7 @@ extension Hypervisor {
       path.access.writable = true
       path.access.user = false
     }
+    path.isWrite = exit.access.isWrite
     guard fill(exit.address, path) else { return nil }
     if exit.access.isWrite && (shadow!.pool.isGuarded(path.physical.frame) || isHeldByKey(exit.access, path)) {
       return emulateWrite(exit, path)
@@ -149,10 +152,25 @@ extension Hypervisor {
     guard let mapped = guest.map.lookup(path.physical) else { return false }
     var access = path.access
     // Asked here and not before: a table that maps itself has only just become one.
-    if shadow!.pool.isGuarded(path.physical.frame, size) { access.writable = false }
+    if shadow!.pool.isGuarded(path.physical.frame, size) {
+      access.writable = access.writable && path.isWrite && liftProtection(of: path.physical.frame)
+    }
     let base = HostPhysical(mapped.address.rawValue & ~size.offsetMask)
     let wanted = ShadowEntry(mapping: base, access, level: size.level)
     change(slot, to: wanted, for: .shadowFill)
+    if options.fillAround > 1 && size == .page4K && !shadow!.pool[slot >> 9].role.isDirect { fillAround(slot) }
     return true
+  }
+
+  /// Fills the neighbours of a leaf entry, of which the guest has used the pages before.
+  private func fillAround(_ slot: Int) {
+    let count = min(options.fillAround, 512)
+    let first = slot & ~(count - 1)
+    let role = shadow!.pool[slot >> 9].role
+    work(.shadowFill, .sync, times: UInt64(count - 1))
+    for neighbour in first..<first + count where neighbour != slot && !entry(neighbour).isPresent {
+      let wanted = leafEntry(role, guestEntry(neighbour))
+      if wanted.isPresent { change(neighbour, to: wanted, for: .shadowFill) }
+    }
   }
 }

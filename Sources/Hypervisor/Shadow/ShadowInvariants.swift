@@ -6,8 +6,11 @@ extension Hypervisor {
   ///
   /// 1. No shadow entry is writable over a guarded table.
   /// 2. The reverse map and the shadow entries agree, and so do the counts of present entries.
-  /// 3. Every present shadow entry is derivable from the guest's tables, whose A is set (and D, where it is writable).
+  /// 3. Every present shadow entry is derivable from the guest's tables, whose A is set (and D, where it is writable),
+  ///    but in pages that may be stale; their leaf entries map frames of the guest's.
   /// 4. Every host frame that the guest's map names belongs to that guest frame.
+  /// 5. Only leaf tables are out of step, and from every entry that leads to one marks lead there. In a virtual TLB one
+  ///    entry leads to each page but the roots.
   public func checkInvariants() -> [String] {
     var violations: [String] = []
     for (frame, _) in guest.map.image() {
@@ -37,6 +40,14 @@ extension Hypervisor {
     return violations
   }
 
+  /// The same for some shadow pages only.
+  func checkShadowPages(_ isWanted: (ShadowPage) -> Bool) -> [String] {
+    guard let shadow else { return [] }
+    var violations: [String] = []
+    for page in shadow.pool.live where isWanted(shadow.pool[page]) { check(page, &violations) }
+    return violations
+  }
+
   private func check(_ index: Int, _ violations: inout [String]) {
     let page = shadow!.pool[index]
     let level = page.role.level
@@ -62,13 +73,32 @@ extension Hypervisor {
           violations.append("\(name) is writable over a guarded table")
         }
       }
-      if let why = underivable(page, offset, entry) { violations.append("\(name) \(why)") }
+      if !page.mayBeStale, let why = underivable(page, offset, entry) { violations.append("\(name) \(why)") }
+      if !entry.isLeaf(level: level) {
+        let child = Int(allocator.owner(of: entry.frame).number)
+        if policy.liftsLeafTables && !shadow!.unsyncMarks.contains(slot)
+          && (shadow!.pool[child].mayBeStale || shadow!.unsyncMarks.hasAny(child))
+        {
+          violations.append("\(name) leads to a page out of step and is not marked")
+        }
+      }
+    }
+    let ways = shadow!.rmap.slots(shadow!.rmap.list(leadingTo: index)).count
+    if !policy.sharesPages && ways != (isRoot(index) ? 0 : 1) {
+      violations.append("\(ways) entries lead to the shadow page of frame \(page.gfn) in a virtual TLB")
+    }
+    if page.mayBeStale && policy.guardsTables && (level > 1 || page.role.isDirect) {
+      violations.append("the shadow page of frame \(page.gfn) is out of step and no leaf table")
     }
     if present != page.present { violations.append("shadow page of frame \(page.gfn) miscounts its entries") }
     for slot in shadow!.rmap.slots(shadow!.rmap.list(leadingTo: index))
     where entry(slot).frame != page.table || !entry(slot).isPresent {
       violations.append("the reverse map names an entry that does not lead to the shadow page of frame \(page.gfn)")
     }
+  }
+
+  private func isRoot(_ page: Int) -> Bool {
+    virtualProcessors.contains { $0.roots.slots.contains { $0?.pages.contains(page) ?? false } }
   }
 
   /// Why an entry does not follow from what the guest has in its table; nil when it does.

@@ -7,6 +7,11 @@ struct ShadowPage {
   var role: ShadowRole
   /// The table itself.
   var table: HostPhysical
+  /// The index of the virtual processor for which it was made, which uses it alone where pages are not shared.
+  var owner = 0
+  /// Whether its entries may be behind the guest's table, which is then not write-protected for this page's sake (KVM:
+  /// `unsync`): out of step, or part of a virtual TLB.
+  var mayBeStale = false
   /// Entries that are present.
   var present = 0
   /// Traced writes to its guest table since a fault last used it (`TracedWrite`).

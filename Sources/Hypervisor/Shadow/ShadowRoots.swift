@@ -39,6 +39,8 @@ struct ShadowRoots {
     var pages: [Int]
     var lastUse: UInt64
     var needsFlush: Bool
+    /// Whether pages below that are out of step have to be brought into it.
+    var needsSync = false
   }
 
   private(set) var slots: [Root?]
@@ -82,38 +84,50 @@ struct ShadowRoots {
     selected = key
   }
 
+  /// Where the next root will be: in the place of the one used longest ago, unless one is free.
+  var place: Int {
+    slots.firstIndex { $0 == nil }
+      ?? slots.indices.min { (slots[$0]?.lastUse ?? 0) < (slots[$1]?.lastUse ?? 0) } ?? 0
+  }
+
   /// Caches a root in the place of the one used longest ago, whose TLB entries must go before its tag is used.
   mutating func insert(_ key: RootKey, pages: [Int]) -> Int {
-    let position =
-      slots.firstIndex { $0 == nil }
-      ?? slots.indices.min { (slots[$0]?.lastUse ?? 0) < (slots[$1]?.lastUse ?? 0) } ?? 0
+    let position = place
     slots[position] = Root(key: key, pages: pages, lastUse: time, needsFlush: true)
     return position
   }
 
   /// Forgets the cached roots of a shadow page that is going away.
   mutating func forget(page: Int) {
-    for position in slots.indices where slots[position]?.pages.contains(page) == true {
-      slots[position] = nil
-      if current == position {
-        current = nil
-        selected = nil
-      }
-    }
+    for position in slots.indices where slots[position]?.pages.contains(page) == true { forget(position) }
+  }
+
+  mutating func forget(_ position: Int) {
+    slots[position] = nil
+    guard current == position else { return }
+    current = nil
+    selected = nil
   }
 
   // MARK: Flushes
 
   mutating func flushAll() { for position in slots.indices { slots[position]?.needsFlush = true } }
 
-  mutating func flush(pcid: UInt16) {
-    for position in slots.indices where slots[position]?.key.pcid == pcid { slots[position]?.needsFlush = true }
-  }
+  mutating func flush(_ position: Int) { slots[position]?.needsFlush = true }
+
+  mutating func demandSync(_ position: Int) { slots[position]?.needsSync = true }
 
   /// Whether the root in use has to be flushed; asked once.
   mutating func takeFlush() -> Bool {
     guard let current, slots[current]?.needsFlush == true else { return false }
     slots[current]?.needsFlush = false
+    return true
+  }
+
+  /// Whether what the root in use leads to has to be brought into step; asked once.
+  mutating func takeSync() -> Bool {
+    guard let current, slots[current]?.needsSync == true else { return false }
+    slots[current]?.needsSync = false
     return true
   }
 }
@@ -146,6 +160,7 @@ extension Hypervisor {
     if position == nil {
       // The old root is not in use any more, and may be dropped for the new one.
       roots.useNone(for: key)
+      if !policy.sharesPages { dropRoot(roots.place) }
       guard let pages = rootPages(key) else { return true }
       position = roots.insert(key, pages: pages)
     } else {
@@ -195,9 +210,9 @@ extension Hypervisor {
     let changed4 = before.cr4 ^ after.cr4
     let wasTurnedOff = before.cr0 & ~after.cr0 & CR0.paging != 0
     if wasTurnedOff || changed4 & CR4.pageGlobal != 0 || changed4 & before.cr4 & CR4.pcid != 0 {
-      roots.flushAll()
+      flushForGuest()
     } else if changed4 & CR4.physicalAddressExtension != 0 || changed4 & after.cr4 & CR4.smep != 0 {
-      roots.flush(pcid: rootKey(after).pcid)
+      flushForGuest(pcid: rootKey(after).pcid)
     }
     _ = selectRoot()
   }
@@ -208,7 +223,7 @@ extension Hypervisor {
     _ = selectRoot()
     let registers = processor.pagingRegisters
     if registers.cr4 & CR4.pcid != 0 && noFlush { return }
-    roots.flush(pcid: rootKey(registers).pcid)
+    flushForGuest(pcid: rootKey(registers).pcid)
   }
 
   /// Flushes the root in use before an entry, where that is due.
@@ -219,34 +234,5 @@ extension Hypervisor {
     processor.flushContext(pcid: ShadowRoots.tag(current))
     counted.tlbFlush &+= 1
     work(.flush, .flushAll)
-  }
-
-  // MARK: Invalidations by the guest
-
-  /// INVLPG: shadow entries are coherent already, translations in the TLB need not be. It drops global entries whatever
-  /// their PCID, and shadow entries do not tell which are global, so it reaches every root.
-  func invalidatePage(_ address: GuestVirtual) {
-    counted.invlpg &+= 1
-    invalidate(address) { _ in true }
-  }
-
-  func invalidatePCID(_ exit: VMExit) {
-    let pcid = UInt16(truncatingIfNeeded: exit.value)
-    switch exit.number {
-    case 0: invalidate(exit.address) { $0.key.pcid == pcid }
-    case 1: roots.flush(pcid: pcid)
-    default: roots.flushAll()
-    }
-  }
-
-  private func invalidate(_ address: GuestVirtual, where isMeant: (ShadowRoots.Root) -> Bool) {
-    guard profile[.taggedTLB] != 0 else { return }
-    for (position, root) in roots.slots.enumerated() {
-      guard let root, isMeant(root), !root.needsFlush, address.isCanonical(bits: root.key.role.addressBits) else {
-        continue
-      }
-      processor.invalidatePage(address, pcid: ShadowRoots.tag(position), globals: false)
-      work(.flush, .flushPage)
-    }
   }
 }

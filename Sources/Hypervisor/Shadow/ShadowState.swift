@@ -4,6 +4,7 @@ import Machine
 struct ShadowState {
   var pool: ShadowPool
   var rmap: ReverseMap
+  var unsyncMarks = UnsyncMarks()
   /// A table without an entry: the root where CR3 points to no memory.
   let emptyTable: HostPhysical
 
@@ -12,8 +13,13 @@ struct ShadowState {
   var entriesRemoved: UInt64 = 0
   var entriesProtected: UInt64 = 0
 
-  init(guestFrames: UInt64, pageLimit: Int, _ allocator: inout FrameAllocator) {
-    pool = ShadowPool(guestFrames: guestFrames, limit: pageLimit)
+  init(
+    guestFrames: UInt64, pageLimit: Int, _ policy: CoherencePolicy, _ options: HypervisorOptions,
+    _ allocator: inout FrameAllocator
+  ) {
+    pool = ShadowPool(
+      guestFrames: guestFrames, limit: pageLimit, guardsTables: policy.guardsTables,
+      keepsOrderOutOfStep: options.outOfSyncLimit != nil)
     rmap = ReverseMap(guestFrames: guestFrames, shadowPages: pageLimit)
     emptyTable = allocator.allocate(.shadowTable, number: 0x3fff_ffff)?.address ?? HostPhysical(0)
   }
@@ -27,8 +33,13 @@ extension Hypervisor {
   /// many; never one that the fault in progress has gone through, since those were used last, nor a
   /// processor's root in use.
   func shadowPage(_ gfn: UInt64, _ role: ShadowRole, for cause: Cause) -> Int? {
-    work(cause, .lookup)
-    if let known = shadow!.pool.find(gfn, role) { return known }
+    if policy.sharesPages {
+      work(cause, .lookup)
+      if let known = shadow!.pool.find(gfn, role) {
+        refresh(known)
+        return known
+      }
+    }
     while shadow!.pool.isFull {
       guard recycleOldest() else {
         failure = "no shadow page can be given up"
@@ -44,7 +55,11 @@ extension Hypervisor {
     work(cause, .allocate)
     counted.mmuCacheMiss &+= 1
     shadow!.rmap.reserve(page: index)
-    let isNewlyGuarded = shadow!.pool.insert(ShadowPage(gfn: gfn, role: role, table: table))
+    shadow!.unsyncMarks.reserve(page: index)
+    var page = ShadowPage(gfn: gfn, role: role, table: table)
+    page.owner = processor.index
+    page.mayBeStale = !policy.guardsTables && !role.isDirect
+    let isNewlyGuarded = shadow!.pool.insert(page)
     if isNewlyGuarded { protect(gfn, for: cause) }
     return index
   }
@@ -63,7 +78,7 @@ extension Hypervisor {
 
   /// Takes write permission to a guest table away from every shadow entry that maps it. Entries for large pages around
   /// it go altogether: the next fault there makes small ones.
-  private func protect(_ gfn: UInt64, for cause: Cause) {
+  func protect(_ gfn: UInt64, for cause: Cause) {
     var hasLost = false
     var slot = shadow!.rmap.first(shadow!.rmap.list(mapping: gfn, level: 1))
     while slot >= 0 {
@@ -87,24 +102,32 @@ extension Hypervisor {
   }
 
   /// Drops a shadow page: everything that leads to it and every entry in it. Shadow pages below it stay and can be
-  /// found again.
+  /// found again, unless pages are not shared.
   func zap(_ index: Int) {
-    counted.mmuShadowZapped &+= 1
     while true {
       let slot = shadow!.rmap.first(shadow!.rmap.list(leadingTo: index))
       guard slot >= 0 else { break }
       change(slot, to: .none, for: .shadowReclaim)
     }
+    // A page goes with the last entry that leads to it, where pages are not shared.
+    guard shadow!.pool[index].isLive else { return }
+    counted.mmuShadowZapped &+= 1
+    empty(index)
+    for each in virtualProcessors { each.roots.forget(page: index) }
+    allocator.release(shadow!.pool[index].table)
+    let owner = shadow!.pool[index].owner
+    shadow!.pool.remove(index)
+    // Paging-structure caches may still lead to the table, whose frame will be something else.
+    if policy.sharesPages || owner != processor.index { flushEveryProcessor() } else { roots.flushAll() }
+  }
+
+  /// Removes every entry of a shadow page.
+  func empty(_ index: Int) {
     var slot = index << 9
     while shadow!.pool[index].present > 0 {
       change(slot, to: .none, for: .shadowReclaim)
       slot += 1
     }
-    for each in virtualProcessors { each.roots.forget(page: index) }
-    allocator.release(shadow!.pool[index].table)
-    shadow!.pool.remove(index)
-    // Paging-structure caches may still lead to the table, whose frame will be something else.
-    flushEveryProcessor()
   }
 
   /// Drops every shadow page of a guest frame, after which the guest may write it freely. Roots in use stay, and

@@ -73,7 +73,7 @@ extension Hypervisor {
       // The guest's large page is in the TLB in pieces, and its INVLPG will name only one of them.
       if isLeaf ? role.isNarrow && role.level > 1 : leadsToSplinters(present) { flushEveryProcessor() }
     }
-    let wanted = options.eagerFill && role.level == 1 ? eagerEntry(role, new) : .none
+    let wanted = options.eagerFill && role.level == 1 ? leafEntry(role, new) : .none
     if wanted.isPresent && wanted != present { counted.mmuPteUpdated &+= 1 }
     // This processor's own translations the guest invalidates, and on others it asks for that; but until then an
     // emulation in progress there may use what is going (KVM: `need_remote_flush`).
@@ -83,13 +83,13 @@ extension Hypervisor {
   }
 
   /// Whether an entry leads to the pieces of a large page of the guest.
-  private func leadsToSplinters(_ entry: ShadowEntry) -> Bool {
+  func leadsToSplinters(_ entry: ShadowEntry) -> Bool {
     shadow!.pool[Int(allocator.owner(of: entry.frame).number)].role.isDirect
   }
 
   /// The shadow entry that a guest's leaf entry gets before anybody faults on it; none where hardware could not have
   /// cached the translation: it wants A set, and to write D (KVM: eager fills).
-  private func eagerEntry(_ role: ShadowRole, _ guestEntry: UInt64) -> ShadowEntry {
+  func leafEntry(_ role: ShadowRole, _ guestEntry: UInt64) -> ShadowEntry {
     guard guestEntry & EntryBit.present != 0, guestEntry & EntryBit.accessed != 0 else { return .none }
     // The guest's mode may be another than the one that the page was made for.
     guard role.isNarrow || guestEntry & processor.softwarePlan.reserved.mask(level: 1, leaf: true) == 0,

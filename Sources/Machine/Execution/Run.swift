@@ -19,6 +19,8 @@ public enum RunResult: Equatable, Sendable {
   case tripleFault
   /// The guest did what Penumbra does not do.
   case unsupported(String)
+  /// The hypervisor has found an invariant of its own broken.
+  case violated(String)
 }
 
 /// A flag that another thread or a signal handler raises.

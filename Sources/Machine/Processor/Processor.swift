@@ -32,6 +32,9 @@ public final class Processor {
   var refills = false
   /// With coherent TLBs: the frames of the tables that verdicts rest on.
   let tableFrames: FrameSet?
+  /// Whether what was looked at last may stand for every later access to its page, as it always may unless TLBs are
+  /// coherent (`CoherentTLB.swift`).
+  var isChecked = true
   /// Which TLB entries serve an access now: follows `pagingControls`.
   var served = ServedAccess.under(
     PagingControls(writeProtect: false, smep: false, smap: false, alignmentCheckFlag: false))
@@ -82,6 +85,10 @@ public final class Processor {
   var pagingControls: PagingControls
   /// The PDPTEs of the tables that the hardware walks: the guest's own, or those of the hypervisor's shadows.
   var directoryPointers = DirectoryPointers()
+
+  /// Where the guest's frames are, for a hypervisor whose shadow tables may be stale: what coherent TLBs are checked
+  /// against besides those.
+  public var guestFrames: FrameMap?
 
   public weak var observer: (any MachineObserver)? {
     didSet { isObserved = observer != nil }

@@ -41,7 +41,7 @@ extension Processor {
     fetchSecondFrame = snapshot.fetchSecondFrame
     if options.coherentTLB {
       let access = Access(.fetch, privilege)
-      for page in [fetchPage, fetchSecondPage] where page != .max { watchTables(page << 12, access) }
+      for page in [fetchPage, fetchSecondPage] where page != .max { _ = pathInTables(page << 12, access) }
     }
     recentEvents = snapshot.recentEvents
     raisedExceptions = snapshot.raisedExceptions

@@ -40,6 +40,8 @@
   /// Interrupting other processors so that they flush, and waiting for the lock of the shadow tables.
   public static let shootdown = Cause(rawValue: 21)
   public static let shadowLock = Cause(rawValue: 22)
+  /// Bringing shadow pages into step with the guest's tables.
+  public static let shadowResync = Cause(rawValue: 23)
   /// Exits' hardware round trip and the handler's fixed part, by reason.
   @inlinable public static func exitHardware(_ reason: ExitReason) -> Cause {
     Cause(rawValue: firstExit &+ 2 &* reason.rawValue)
@@ -68,6 +70,6 @@
   private static let plainNames = [
     "execute", "cache.l2", "cache.l3", "cache.memory", "tlb.l2", "walk.guest", "walk.host", "walk.shadow", "fault",
     "interrupt", "io", "switch.cr3", "flush", "idle", "exit.inject", "shadow.fill", "shadow.emulate", "shadow.root",
-    "shadow.walk", "shadow.reclaim", "nested.fill", "shootdown", "shadow.lock",
+    "shadow.walk", "shadow.reclaim", "nested.fill", "shootdown", "shadow.lock", "shadow.resync",
   ]
 }

@@ -197,6 +197,8 @@ public enum CostKey: String, CaseIterable, Sendable {
   case shadowEmulate = "hypervisor.shadow-emulate"
   /// Removing one shadow entry.
   case shadowZap = "hypervisor.shadow-zap"
+  /// Comparing one shadow entry with the guest's when its page is brought into step.
+  case shadowSync = "hypervisor.shadow-sync"
   /// Handling a nested fault: making one nested entry.
   case nestedFill = "hypervisor.nested-fill"
   /// Making a nested table, zeroed.

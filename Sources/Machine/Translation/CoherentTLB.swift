@@ -12,11 +12,36 @@ extension Processor {
     let tables = TLBEntry(mapping)
     let size = mapping.effectiveSize
     // A buffer may hold a piece of the page only.
-    guard hit.size <= size, tables.base | address & size.offsetMask & ~hit.size.offsetMask == hit.entry.base else {
-      return false
+    guard hit.size <= size, tables.base | address & size.offsetMask & ~hit.size.offsetMask == hit.entry.base,
+      tables.permissions == hit.entry.permissions, path.isAccessed(above: 0), path.isDirty || !hit.entry.isDirty
+    else { return false }
+    return guestAgrees(mapping, address, access)
+  }
+
+  /// Whether what a walk has just found may be used, as far as TLBs are coherent.
+  ///
+  /// - Parameter watchingAnew: whether the walk has written a table, which is watched no more.
+  func isConfirmed(_ mapping: Mapping, _ address: UInt64, _ access: Access, watchingAnew: Bool) -> Bool {
+    if watchingAnew { _ = pathInTables(address, access) }
+    return guestAgrees(mapping, address, access)
+  }
+
+  /// Whether the guest's own tables, A and D included, lead where shadow tables lead that may be behind them.
+  private func guestAgrees(_ mapping: Mapping, _ address: UInt64, _ access: Access) -> Bool {
+    isChecked = true
+    guard let guestFrames, case .shadow = controls.paging else { return true }
+    func agrees(_ access: Access) -> Bool {
+      var walk = PageWalk(plan: softwarePlan, controls: guestControls, port: WatchingPort(self, guestFrames))
+      guard case .mapped(let own) = walk.translate(GuestVirtual(address), for: access) else { return false }
+      let path = walk.port.path
+      return own.host.address == mapping.host.address && path.isAccessed(above: 0) && (path.isDirty || !access.isWrite)
     }
-    return tables.permissions == hit.entry.permissions && path.isAccessed(above: 0)
-      && (path.isDirty || !hit.entry.isDirty)
+    guard agrees(access) else { return false }
+    // A verdict is one on reads and writes.
+    isChecked =
+      (access.kind == .read || agrees(Access(.read, access.privilege)))
+      && (access.isWrite || !mapping.permissions.writable || agrees(Access(.write, access.privilege)))
+    return true
   }
 
   /// Drops what the paging-structure caches hold for an address and the tables no longer say, and watches the tables.
@@ -39,11 +64,9 @@ extension Processor {
     }
   }
 
-  /// Watches the tables of an address again, of which a walk has just written one.
-  func watchTables(_ address: UInt64, _ access: Access) { _ = pathInTables(address, access) }
-
-  private func pathInTables(_ address: UInt64, _ access: Access) -> (WalkResult, TablePath) {
-    var walk = PageWalk(plan: plan, controls: pagingControls, port: WatchingPort(processor: self))
+  /// The walk of the tables that the hardware uses; they are watched from now on.
+  func pathInTables(_ address: UInt64, _ access: Access) -> (WalkResult, TablePath) {
+    var walk = PageWalk(plan: plan, controls: pagingControls, port: WatchingPort(self, nil))
     let result = walk.translate(GuestVirtual(address), for: access)
     return (result, walk.port.path)
   }
@@ -107,7 +130,9 @@ struct TablePath {
   /// What the entries above a level permit.
   func permissions(above level: Int) -> PagePermissions {
     var permissions = PagePermissions.all
-    for above in level + 1..<6 where addresses[above] != 0 { permissions = permissions & format.permissions(entries[above]) }
+    for above in level + 1..<6 where addresses[above] != 0 {
+      permissions = permissions & format.permissions(entries[above])
+    }
     permissions.key = 0
     return permissions
   }
@@ -125,28 +150,36 @@ struct TablePath {
 /// A port that looks, watches the tables it reads, and changes nothing the guest or its account could tell.
 private struct WatchingPort: WalkPort {
   unowned(unsafe) let processor: Processor
+  /// Of the guest's own tables: where its frames are.
+  private let frames: FrameMap?
+  private let isPAE: Bool
   var path: TablePath
 
-  init(processor: Processor) {
+  init(_ processor: Processor, _ frames: FrameMap?) {
     self.processor = processor
-    path = TablePath(format: processor.plan.format)
+    self.frames = frames
+    let plan = frames == nil ? processor.plan : processor.softwarePlan
+    isPAE = plan.levels == 3 && !plan.layout.isNarrow
+    path = TablePath(format: plan.format)
   }
 
   mutating func read(_ address: HostPhysical, width: Int, dimension: Dimension, level: Int) -> UInt64 {
     let entry = processor.memory.entry(at: address, width: width)
     processor.watchTable(ofFrame: address.frame)
     // PDPTEs of PAE paging have no A and permit everything.
-    if dimension == .first && !(level == 3 && processor.plan.levels == 3) { path.note(level, address, entry) }
+    if dimension == .first && !(level == 3 && isPAE) { path.note(level, address, entry) }
     return entry
   }
 
   func set(_ bits: UInt64, in entry: UInt64, at address: HostPhysical, width: Int, dimension: Dimension) {}
-  func directoryPointer(for address: GuestVirtual) -> UInt64 { processor.directoryPointers[address] }
+  func directoryPointer(for address: GuestVirtual) -> UInt64 {
+    frames == nil ? processor.directoryPointers[address] : processor.s.pointee.directoryPointers[address]
+  }
   func cachedTable(for address: GuestVirtual) -> CachedTable? { nil }
   func remember(_ table: CachedTable, for address: GuestVirtual) {}
   func cachedFrame(for address: GuestPhysical) -> HostMapping? { nil }
   func remember(_ mapping: HostMapping, for address: GuestPhysical) {}
   func cachedNestedTable(for address: GuestPhysical) -> CachedTable? { nil }
   func rememberNested(_ table: CachedTable, for address: GuestPhysical) {}
-  func hostFrame(of address: GuestPhysical) -> HostMapping? { nil }
+  func hostFrame(of address: GuestPhysical) -> HostMapping? { frames?.lookup(address) }
 }

@@ -129,10 +129,17 @@ extension Processor {
     if isObserved { observer?.walked(GuestVirtual(address), access: access, result: result) }
     switch result {
     case .mapped(let mapping):
-      if options.coherentTLB && counters.bitUpdates[0] &+ counters.bitUpdates[1] != updates {
-        watchTables(address, access)
-      }
-      return mapping
+      guard options.coherentTLB else { return mapping }
+      let wrote = counters.bitUpdates[0] &+ counters.bitUpdates[1] != updates
+      if isConfirmed(mapping, address, access, watchingAnew: wrote) { return mapping }
+      // The hypervisor's tables are behind the guest's: it is told as of an entry that is not there.
+      dropPage(address)
+      var exit = VMExit(.pageFault)
+      exit.address = GuestVirtual(address)
+      exit.access = access
+      exit.errorCode = plan.errorCode(access, present: true, reserved: false)
+      exit.width = UInt8(truncatingIfNeeded: width)
+      throw self.exit(exit)
     case .fault(let fault):
       // A page fault drops what the TLBs and paging-structure caches had for the page (SDM vol. 3, 4.10.4.1).
       dropPage(address)
@@ -166,7 +173,7 @@ extension Processor {
   func fillDirect(
     _ address: UInt64, _ host: HostPhysical, _ entry: TLBEntry, _ stamp: UnsafeMutablePointer<UInt64>
   ) {
-    guard hasVerdicts, memory.contains(host) else { return }
+    guard hasVerdicts, isChecked, memory.contains(host) else { return }
     fillVerdict(address, host, entry, stamp, privilege)
   }
 

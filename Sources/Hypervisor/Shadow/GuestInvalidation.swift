@@ -1,0 +1,104 @@
+import Machine
+
+/// Invalidations by the guest: what they do to the hardware's TLB, and to shadow entries that may be stale.
+extension Hypervisor {
+  /// INVLPG. It drops global entries whatever their PCID, and shadow entries do not tell which are global, so it reaches
+  /// every root.
+  func invalidatePage(_ address: GuestVirtual) {
+    counted.invlpg &+= 1
+    invalidate(address) { _ in true }
+  }
+
+  func invalidatePCID(_ exit: VMExit) {
+    let pcid = UInt16(truncatingIfNeeded: exit.value)
+    switch exit.number {
+    case 0: invalidate(exit.address) { $0.key.pcid == pcid }
+    case 1: flushForGuest(pcid: pcid)
+    default: flushForGuest()
+    }
+  }
+
+  private func invalidate(_ address: GuestVirtual, where isMeant: (ShadowRoots.Root) -> Bool) {
+    let isTagged = profile[.taggedTLB] != 0
+    for (position, root) in roots.slots.enumerated() {
+      guard let root, isMeant(root), address.isCanonical(bits: root.key.role.addressBits) else { continue }
+      if policy.mayBeStale && !root.needsSync { invalidateEntry(address, in: root) }
+      // Without tags the exit has flushed already.
+      guard isTagged, !root.needsFlush else { continue }
+      processor.invalidatePage(address, pcid: ShadowRoots.tag(position), globals: false)
+      work(.flush, .flushPage)
+    }
+  }
+
+  /// Lets the shadow entry for an address follow the guest's, where it may be stale: it is brought up to date, or dropped
+  /// where shadow tables are a TLB.
+  private func invalidateEntry(_ address: GuestVirtual, in root: ShadowRoots.Root) {
+    var page = root.pages[root.pages.count == 1 ? 0 : Int(address.rawValue >> 30 & 3)]
+    // Without paging there is nothing to be stale.
+    guard page >= 0, !root.key.role.isDirect else { return }
+    lockTables()
+    while true {
+      work(.shadowResync, .sync)
+      let role = shadow!.pool[page].role
+      let slot = page << 9 | Int((address.rawValue >> (3 + 9 * UInt64(role.level))) & 511)
+      let present = entry(slot)
+      if role.level == 1 {
+        guard shadow!.pool[page].mayBeStale else { return }
+        if policy.sharesPages {
+          synchroniseEntry(slot, filling: options.eagerFill)
+        } else {
+          change(slot, to: .none, for: .shadowReclaim)
+        }
+        return
+      }
+      // A large page of the guest goes whole, and one of 4 MiB has two entries. Traces keep those in step.
+      if !policy.sharesPages && role.isNarrow && isPartOfLargePage(entry(slot ^ 1), role.level) {
+        change(slot ^ 1, to: .none, for: .shadowReclaim)
+        // To the hardware it is a page of its own, which the INVLPG does not name.
+        roots.flushAll()
+      }
+      guard present.isPresent else { return }
+      if isPartOfLargePage(present, role.level) {
+        if !policy.sharesPages { change(slot, to: .none, for: .shadowReclaim) }
+        return
+      }
+      page = Int(allocator.owner(of: present.frame).number)
+    }
+  }
+
+  /// Whether an entry of an upper table stands for a large page of the guest, whole or in pieces.
+  private func isPartOfLargePage(_ entry: ShadowEntry, _ level: Int) -> Bool {
+    entry.isPresent && (entry.isLeaf(level: level) || leadsToSplinters(entry))
+  }
+
+  // MARK: Flushes
+
+  /// A flush that the guest asks for, of the translations of a PCID or of all.
+  func flushForGuest(pcid: UInt16? = nil) {
+    for (position, root) in roots.slots.enumerated() {
+      guard let root, pcid == nil || root.key.pcid == pcid else { continue }
+      roots.flush(position)
+      guard policy.mayBeStale, !root.key.role.isDirect else { continue }
+      if policy.sharesPages {
+        roots.demandSync(position)
+      } else if position == roots.current {
+        for page in root.pages where page >= 0 { empty(page) }
+      } else {
+        dropRoot(position)
+      }
+    }
+  }
+
+  /// Brings what can be reached from the root in use into step before an entry, where that is due.
+  func synchroniseCurrentRoot() {
+    guard let current = roots.current, roots.takeSync(), let root = roots.slots[current] else { return }
+    for page in root.pages where page >= 0 { synchroniseBelow(page) }
+  }
+
+  /// Drops a cached root, and with it, where pages are not shared, all that is below.
+  func dropRoot(_ position: Int) {
+    guard let root = roots.slots[position] else { return }
+    for page in root.pages where page >= 0 && shadow!.pool[page].isLive { zap(page) }
+    roots.forget(position)
+  }
+}

@@ -1,0 +1,239 @@
+import Machine
+import Testing
+
+@testable import Hypervisor
+
+/// What each coherence policy does, and what it leaves alone.
+@Suite struct PolicyTests {
+  /// Changes the window's mapping by stores, each of them invalidated, from one page to another and back.
+  private static func remap(_ code: inout Code, _ times: UInt64) {
+    for page in UInt64(0)..<2 { code.store(Place.data + page << 12, page) }
+    for time in 0..<times {
+      code.store(Place.entry(of: Place.window), (Place.data + (time & 1) << 12) | 0x63)
+      code.invalidate(Place.window)
+      code.load(Place.window)
+    }
+  }
+
+  private func run(_ kind: Kind, _ build: (inout Code) -> Void) throws -> TinyGuest {
+    let guest = try TinyGuest(kind, Code(build).bytes)
+    #expect(guest.run() == .haltedForEver)
+    #expect(guest.violations == [])
+    return guest
+  }
+
+  private func statistics(_ kind: Kind, _ build: (inout Code) -> Void) throws -> HypervisorStatistics {
+    try #require(try run(kind, build).hypervisor).statistics
+  }
+
+  @Test func `a traced table is emulated at every write, an unsynchronised one faults at the first`() throws {
+    var counts: [CoherencePolicy: [UInt64]] = [:]
+    for (kind, policy) in [(Kind.shadow, CoherencePolicy.trace), (.unsync, .unsync), (.vtlb, .vtlb)] {
+      counts[policy] = try ([2, 10] as [UInt64]).map { times in
+        let statistics = try statistics(kind) { Self.remap(&$0, times) }
+        #expect(statistics.unsynced == (policy == .unsync ? 1 : 0))
+        return statistics.pfTaken
+      }
+      let writes = try statistics(kind) { Self.remap(&$0, 10) }.mmuPteWrite
+      #expect(writes == (policy == .trace ? 10 : 0))
+    }
+    // Eight more changes. The trace emulates each and refills at once; INVLPG refills an entry of a table out of step;
+    // a virtual TLB is filled by a fault.
+    #expect(counts.mapValues { $0[1] - $0[0] } == [.trace: 8, .unsync: 0, .vtlb: 8])
+  }
+
+  @Test func `without eager fills INVLPG leaves the entry to the next fault`() throws {
+    let more = try ([2, 10] as [UInt64]).map { times in try statistics(.unsyncLazy) { Self.remap(&$0, times) }.pfTaken }
+    #expect(more[1] - more[0] == 8)
+  }
+
+  @Test func `a load of CR3 brings tables into step, and the next write takes them out again`() throws {
+    let code: (inout Code) -> Void = {
+      for time in UInt64(0)..<3 {
+        $0.load(Place.window)
+        $0.store(Place.entry(of: Place.window), (Place.data + time << 12) | 0x63)
+        $0.rax(Place.root)
+        $0.raw(0x0f, 0x22, 0xd8)
+        $0.load(Place.window)
+      }
+    }
+    let statistics = try statistics(.unsync, code)
+    #expect(statistics.unsynced == 3 && statistics.synced == 3 && statistics.mmuUnsync == 0)
+    #expect(statistics.mmuPteWrite == 0)
+  }
+
+  @Test func `a stale entry of a table out of step is used until it is invalidated, as one of the TLB`() throws {
+    for kind in [Kind.unsync, .vtlb] {
+      let guest = try run(kind) {
+        $0.store(Place.data + 0x1000, 0x22)
+        $0.store(Place.data, 0x11)
+        $0.load(Place.window)
+        // A flush of the hypervisor's alone would not do: the entry itself is the old one.
+        $0.store(Place.entry(of: Place.window), (Place.data + 0x1000) | 0x63)
+        $0.load(Place.window)
+        $0.raw(0x50)
+        $0.invalidate(Place.window)
+        $0.load(Place.window)
+      }
+      #expect(guest.word(Place.stack - 8) == 0x11 && guest.rax == 0x22, "\(kind)")
+    }
+  }
+
+  @Test(arguments: Kind.allCases.filter(\.isShadow))
+  func `with coherent TLBs nobody sees what the guest's tables no longer say`(kind: Kind) throws {
+    let guest = try TinyGuest(
+      kind,
+      Code {
+        $0.store(Place.data + 0x1000, 0x22)
+        $0.load(Place.window)
+        $0.store(Place.entry(of: Place.window), (Place.data + 0x1000) | 0x3)
+        $0.load(Place.window)
+        $0.raw(0x50)
+        // Write permission, and D.
+        $0.store(Place.entry(of: Place.window), (Place.data + 0x1000) | 0x21)
+        $0.load(Place.window)
+        $0.store(Place.entry(of: Place.window), (Place.data + 0x1000) | 0x23)
+        $0.store(Place.window, 0x33)
+        $0.store(Place.entry(of: Place.window), (Place.data + 0x1000) | 0x23)
+        $0.store(Place.window, 0x44)
+        $0.load(Place.entry(of: Place.window))
+        $0.raw(0x50)
+        $0.store(Place.directory, 0)
+        $0.load(Place.window)
+      }.bytes, isCoherent: true)
+    // Nothing can be delivered without the tables.
+    #expect(guest.run() == .tripleFault)
+    #expect(guest.word(Place.stack - 8) == 0x22)
+    #expect(guest.word(Place.stack - 16) == (Place.data + 0x1000) | 0x63, "\(kind)")
+    #expect(guest.word(Place.data + 0x1000) == 0x44)
+    #expect(guest.violations == [])
+  }
+
+  @Test func `upper tables stay protected, and so does a leaf table that is an upper one too`() throws {
+    let statistics = try statistics(.unsync) {
+      for number in UInt64(0)..<2 { $0.store(Place.directory + 8 * (16 + number), Place.table | 7) }
+      $0.load(0x200_0000)
+      // The page directory as a page table, through the last entry of the PDPT.
+      $0.store(Place.pointers + 511 * 8, Place.pointers | 3)
+      $0.load(0x7f_c000_0000)
+      for number in UInt64(0)..<2 { $0.store(Place.directory + 8 * (20 + number), Place.table | 7) }
+    }
+    #expect(statistics.unsynced == 0 && statistics.mmuPteWrite == 5)
+  }
+
+  @Test func `an upper table that is written three times without a use is dropped`() throws {
+    for (kind, floods) in [(Kind.shadow, 1), (.unsync, 1), (.vtlb, 0)] as [(Kind, UInt64)] {
+      let statistics = try statistics(kind) {
+        // A second directory at the data pages.
+        $0.store(Place.data, Place.table | 7)
+        $0.store(Place.pointers + 8, Place.data | 7)
+        $0.load(0x4000_0000 + Place.code)
+        for word in UInt64(0)..<5 { $0.store(Place.data + 8 * (word + 8), (word + 1) << 12) }
+      }
+      #expect(statistics.mmuFlooded == floods, "\(kind)")
+      // The entry of the PDPT, and three writes before the directory is none any more.
+      #expect(statistics.mmuPteWrite == (floods == 1 ? 4 : 0), "\(kind)")
+    }
+  }
+
+  @Test func `as many tables as the limit says are out of step`() throws {
+    // Two tables that map the same pages, written by turns.
+    let code: (inout Code) -> Void = {
+      $0.store(Place.data + 0x1000, Place.data | 0x63)
+      $0.store(Place.directory + 16, (Place.data + 0x1000) | 7)
+      $0.load(0x40_0000)
+      for time in UInt64(0)..<6 {
+        $0.store(Place.entry(of: Place.window), (Place.data + time << 12) | 0x63)
+        $0.store(Place.data + 0x1000 + 8 * time, Place.data | 0x63)
+      }
+    }
+    let (one, any) = try (statistics(.unsyncOne, code), statistics(.unsync, code))
+    #expect(any.unsynced == 2 && any.mmuUnsync == 2 && any.synced == 0)
+    #expect(one.unsynced == 12 && one.mmuUnsync == 1 && one.synced == 11)
+  }
+
+  @Test func `a virtual TLB holds nothing after a flush, and loses one page by INVLPG`() throws {
+    var pages: [Int] = []
+    let guest = try TinyGuest(
+      .vtlb,
+      Code {
+        for page in UInt64(0)..<8 { $0.load(Place.window + page << 12) }
+        $0.invalidate(Place.window)
+        $0.rax(Place.root)
+        $0.raw(0x0f, 0x22, 0xd8)
+      }.bytes)
+    guard let hypervisor = guest.hypervisor else { return }
+    hypervisor.afterExit = { exit in
+      guard let pool = hypervisor.shadow?.pool else { return }
+      if exit.reason == .controlRegister3 { pages.append(pool.count) }
+      if exit.reason == .invalidatePage { pages.append(pool.live.reduce(0) { $0 + pool[$1].present }) }
+    }
+    #expect(guest.run() == .haltedForEver)
+    // Three links, the code and its data, and seven pages of the window; then the root alone.
+    #expect(pages == [3 + 1 + 7, 1])
+  }
+
+  @Test func `a fault fills the neighbours that were used before`() throws {
+    let code: (inout Code) -> Void = {
+      for page in UInt64(0)..<8 { $0.load(Place.window + page << 12) }
+      $0.rax(Place.root)
+      $0.raw(0x0f, 0x22, 0xd8)
+      for page in UInt64(0)..<8 { $0.load(Place.window + page << 12) }
+    }
+    let (alone, around) = try (statistics(.vtlb, code), statistics(.vtlbAround, code))
+    #expect(alone.pfTaken - around.pfTaken == 7)
+  }
+}
+
+/// Guests that would fill any pool and never say that they are done with a table.
+@Suite struct PoolPressureTests {
+  private static let kinds: [Kind] = [
+    .shadow, .unsync, .vtlb, .shadowSmallPool, .unsyncSmallPool, .vtlbSmallPool,
+  ]
+
+  /// Runs a loop; its second half may cost no more than the first.
+  ///
+  /// - Parameter length: instructions in one round.
+  private func expectLinear(
+    _ kind: Kind, _ loop: [UInt8], times: UInt32, length: UInt64, prepare: (TinyGuest) -> Void = { _ in }
+  ) throws {
+    // MOV ECX, times; the loop; HLT
+    let guest = try TinyGuest(
+      kind, [0xb9] + (0..<4).map { UInt8(truncatingIfNeeded: times >> (8 * $0)) } + loop + [0xf4])
+    let hypervisor = try #require(guest.hypervisor)
+    hypervisor.afterExit = nil
+    prepare(guest)
+    #expect(guest.run(retiredLimit: UInt64(times) / 2 * length) == .limit)
+    let half = guest.processor.clock
+    #expect(hypervisor.checkInvariants() == [])
+    #expect(guest.run(retiredLimit: .max) == .haltedForEver)
+    #expect(hypervisor.checkInvariants() == [])
+    #expect(guest.processor.clock - half <= half + half / 50, "\(kind)")
+    let pool = try #require(hypervisor.shadow).pool
+    #expect(pool.count <= pool.limit && hypervisor.statistics.peakTableBytes <= UInt64(pool.limit + 2) << 12)
+  }
+
+  @Test(arguments: kinds)
+  func `ten thousand processes whose end nobody tells`(kind: Kind) throws {
+    // root = 0x120000 + (ecx & 0x7f) << 12; [root] = pointers | 7; CR3 = root; load; [root + 8] = ecx; ecx -= 1
+    let loop: [UInt8] = [
+      0x89, 0xc8, 0x25, 0x7f, 0x00, 0x00, 0x00, 0xc1, 0xe0, 0x0c, 0x05, 0x00, 0x00, 0x12, 0x00, 0x89, 0xc7,
+      0x48, 0xc7, 0x07, 0x07, 0x20, 0x00, 0x00, 0x0f, 0x22, 0xdf, 0x48, 0x8b, 0x04, 0x25, 0x00, 0x00, 0x03, 0x00,
+      0x48, 0x89, 0x4f, 0x08, 0xff, 0xc9, 0x75, 0xd5,
+    ]
+    try expectLinear(kind, loop, times: 10_000, length: 11)
+  }
+
+  @Test(arguments: kinds)
+  func `a hundred thousand page tables, one after another`(kind: Kind) throws {
+    // [directory + 16] = (0x120000 + (ecx & 0x7f) << 12) | 7; INVLPG 0x400000; load from there; ecx -= 1
+    let loop: [UInt8] = [
+      0x89, 0xc8, 0x83, 0xe0, 0x7f, 0xc1, 0xe0, 0x0c, 0x05, 0x07, 0x00, 0x12, 0x00,
+      0x48, 0x89, 0x04, 0x25, 0x10, 0x30, 0x00, 0x00, 0x0f, 0x01, 0x3c, 0x25, 0x00, 0x00, 0x40, 0x00,
+      0x48, 0x8b, 0x04, 0x25, 0x00, 0x00, 0x40, 0x00, 0xff, 0xc9, 0x75, 0xd7,
+    ]
+    try expectLinear(kind, loop, times: 100_000, length: 9) { guest in
+      for table in UInt64(0)..<128 { guest.set(0x12_0000 + table << 12, Place.data | 3) }
+    }
+  }
+}

@@ -19,10 +19,12 @@ public struct BootOptions: Sendable {
   public var processors: Int
   /// Whether firmware has left ACPI tables (`ACPITables`).
   public var hasACPI: Bool
+  /// Seconds since midnight when the guest is entered, for the time of day that firmware counts.
+  public var secondOfDay: Int
 
   public init(
     memorySize: UInt64, commandLine: String = "", name: String = "guest", initrd: [UInt8]? = nil,
-    initrdName: String = "initrd", processors: Int = 1, hasACPI: Bool = true
+    initrdName: String = "initrd", processors: Int = 1, hasACPI: Bool = true, secondOfDay: Int = 0
   ) {
     self.memorySize = memorySize
     self.commandLine = commandLine
@@ -31,6 +33,7 @@ public struct BootOptions: Sendable {
     self.initrdName = initrdName
     self.processors = processors
     self.hasACPI = hasACPI
+    self.secondOfDay = secondOfDay
   }
 
   /// Where the ACPI root pointer stands.

@@ -6,8 +6,8 @@ public struct BootPlan: Sendable {
   public var kind: BootProtocol
   /// Where RAM is, and what the guest is told about it.
   public var memoryMap: MemoryMap
-  /// The kernel, the initrd, the protocol's own structures and ACPI tables, sorted by address, without overlap, all of
-  /// it RAM.
+  /// The kernel, the initrd, the protocol's own structures, ACPI tables and firmware's data, sorted by address, without
+  /// overlap, all of it RAM.
   /// Everything else in memory is zero.
   public var segments: [Segment]
   /// The registers of the first processor. All others wait for INIT and SIPI.
@@ -42,9 +42,11 @@ public struct BootPlan: Sendable {
     var segments = layout.segments
     if options.hasACPI {
       // No other segment lies in the reserved range.
-      let tables = ACPITables(processors: options.processors).segment
-      segments.insert(tables, at: segments.firstIndex { $0.address > tables.address } ?? segments.endIndex)
+      segments.append(ACPITables(processors: options.processors).segment)
     }
+    segments.append(MultiprocessorTable(processors: options.processors).segment)
+    segments += Firmware(secondOfDay: options.secondOfDay).segments(beside: layout.segments)
+    segments.sort { $0.address < $1.address }
     return BootPlan(kind: recognised.kind, memoryMap: map, segments: segments, entry: entry, symbols: symbols)
   }
 }

@@ -16,6 +16,8 @@ extension Lowering {
     case .vector:
       // VEX, EVEX and XOP stand behind no 66, F2, F3 or REX (SDM vol. 2, 2.3.2).
       if encoding.hasOperandSizePrefix || encoding.repeatPrefix != 0 || encoding.rex != 0 { return .invalid }
+      // EVEX introduces AVX-512's instructions and XOP AMD's, which the processor never has: #UD.
+      if bytes[encoding.prefixLength] == 0x62 || bytes[encoding.prefixLength] == 0x8f { return .invalid }
       return bitManipulation()
     }
   }
@@ -49,8 +51,11 @@ extension Lowering {
 
   private mutating func correctedMap38() -> Outcome? {
     switch encoding.opcode {
-    // PSHUFB to PMULHRSW and PABSx are MMX's or, with 66, SSSE3's; Capstone ignores F2 and F3.
-    case 0x00...0x0b where encoding.repeatPrefix != 0, 0x1c...0x1e where encoding.repeatPrefix != 0: return .invalid
+    // MMX's, those that have a mandatory prefix 66, and SHA: none is there with F2 or F3, which Capstone ignores. Key
+    // Locker, which has F3, is not there at all.
+    case 0x00...0xef where encoding.repeatPrefix != 0: return .invalid
+    // SHA takes no prefix.
+    case 0xc8...0xcd where encoding.hasOperandSizePrefix: return .invalid
     // INVEPT, INVVPID: no VMX.
     case 0x80, 0x81: return .invalid
     case 0xf0, 0xf1: return byteOrderOrChecksum()
@@ -63,7 +68,8 @@ extension Lowering {
   private func correctedMap3A() -> Outcome? {
     switch encoding.opcode {
     // PALIGNR is MMX's or, with 66, SSSE3's; SHA1RNDS4 takes no prefix.
-    case 0x0f, 0xcc: return encoding.repeatPrefix != 0 ? .invalid : nil
+    case 0x0f: return encoding.repeatPrefix != 0 ? .invalid : nil
+    case 0xcc: return encoding.repeatPrefix != 0 || encoding.hasOperandSizePrefix ? .invalid : nil
     // Everything else has the mandatory prefix 66, which Capstone does not ask for where REX.W is set.
     default: return encoding.repeatPrefix != 0 || !encoding.hasOperandSizePrefix ? .invalid : nil
     }

@@ -22,8 +22,7 @@ extension Lowering {
     return lower(row)
   }
 
-  /// Behind VEX everything is the vector unit's, but for bit manipulation, which has been looked at; EVEX and XOP are
-  /// not.
+  /// Behind VEX everything is the vector unit's, but for bit manipulation, which has been looked at.
   private mutating func behindVEX() -> Outcome? {
     guard let vex = VEXPrefix(bytes, encoding) else { return nil }
     guard let legacy = vex.legacy(encoding) else { return .invalid }

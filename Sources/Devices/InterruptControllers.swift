@@ -41,6 +41,9 @@ public struct InterruptControllers: Equatable, Sendable {
 
   mutating func advance(to now: LocalAPIC.Time) { localAPICs.advance(to: now) }
 
+  /// Lets one processor's timer run.
+  mutating func advance(_ processor: Int, to now: LocalAPIC.Time) { localAPICs[processor].advance(to: now) }
+
   func signals(_ processor: Int) -> ProcessorSignals { localAPICs.signals(processor, external: pic.isAsserted) }
 
   /// The local APIC's interrupts come before those that it lets through. Where there is none any more, the spurious

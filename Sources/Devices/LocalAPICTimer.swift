@@ -45,10 +45,12 @@ extension LocalAPIC {
       deadline = 0
       expire()
     }
-    guard isCounting, now.cycle &- started >= period else { return }
+    // Its processor may have started it at a later moment than devices have come to.
+    let elapsed = now.cycle &- started
+    guard isCounting, Int64(bitPattern: elapsed) >= 0, elapsed >= period else { return }
     expire()
     if isPeriodic {
-      started = now.cycle &- (now.cycle &- started) % period
+      started = now.cycle &- elapsed % period
     } else {
       isCounting = false
     }

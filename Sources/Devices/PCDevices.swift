@@ -18,6 +18,7 @@ public final class PCDevices: DeviceBus {
     public var pci = PCIConfiguration()
     public var reset = ResetControl()
     public var power = PowerManagement()
+    public var coprocessor = CoprocessorError()
     public var test = TestDevice()
     /// The last byte written to port 0x80, a firmware's progress code.
     public var post: UInt8 = 0
@@ -67,6 +68,7 @@ public final class PCDevices: DeviceBus {
       interrupts: InterruptControllers(processors: processors, hasLocalAPICs: hasLocalAPICs),
       clock: RTC(date: date, memoryBytes: memoryBytes), firmwareConfig: FirmwareConfig(processors: processors))
     signals = [ProcessorSignals](repeating: [], count: current.interrupts.localAPICs.count)
+    current.interrupts.leaveFirmware(timerOutput: current.timer.output)
     update()
   }
 
@@ -106,19 +108,19 @@ public final class PCDevices: DeviceBus {
   }
 
   public func acknowledgeInterrupt(processor: Int, now: UInt64) -> UInt8 {
-    synchronize(to: now)
+    synchronize(to: now, by: processor)
     defer { update() }
     return current.interrupts.acknowledge(processor)
   }
 
   public func take(_ signal: ProcessorSignals, processor: Int, now: UInt64) -> UInt8 {
-    synchronize(to: now)
+    synchronize(to: now, by: processor)
     defer { update() }
     return current.interrupts.take(signal, processor)
   }
 
   public func readPort(_ port: UInt16, width: Int, now: UInt64) -> UInt32 {
-    synchronize(to: now)
+    synchronize(to: withinDeadline(now))
     defer { update() }
     let value = read(port, min(max(width, 1), 4))
     current.accesses.note(.port, UInt64(port), width: width, UInt64(value), isWrite: false)
@@ -132,7 +134,7 @@ public final class PCDevices: DeviceBus {
   }
 
   public func writePort(_ port: UInt16, width: Int, value: UInt32, now: UInt64) {
-    synchronize(to: now)
+    synchronize(to: withinDeadline(now))
     defer { update() }
     let width = min(max(width, 1), 4)
     current.accesses.note(.port, UInt64(port), width: width, UInt64(value), isWrite: true)
@@ -142,58 +144,68 @@ public final class PCDevices: DeviceBus {
   }
 
   public func readRegister(_ address: GuestPhysical, width: Int, processor: Int, now: UInt64) -> UInt64 {
-    synchronize(to: now)
+    let time = synchronize(to: now, by: processor)
     defer { update() }
-    let value = read(address, width, processor)
+    let value = read(address, width, processor, time)
     current.accesses.note(.register, address.rawValue, width: width, value, isWrite: false)
     return value
   }
 
-  private func read(_ address: GuestPhysical, _ width: Int, _ processor: Int) -> UInt64 {
-    if let value = current.interrupts.read(address.rawValue, processor, now: localTime) { return UInt64(value) }
+  private func read(
+    _ address: GuestPhysical, _ width: Int, _ processor: Int, _ time: LocalAPIC.Time
+  ) -> UInt64 {
+    if let value = current.interrupts.read(address.rawValue, processor, now: time) { return UInt64(value) }
     if TestDevice.contains(address.rawValue) { return current.test.read(address.rawValue, width: width) }
     current.unclaimed.count(address: address.rawValue, isWrite: false)
     return width >= 8 ? .max : 1 << (UInt64(max(width, 1)) * 8) - 1
   }
 
   public func writeRegister(_ address: GuestPhysical, width: Int, value: UInt64, processor: Int, now: UInt64) {
-    synchronize(to: now)
+    let time = synchronize(to: now, by: processor)
     defer { update() }
     current.accesses.note(.register, address.rawValue, width: width, value, isWrite: true)
     let low = UInt32(truncatingIfNeeded: value)
-    if current.interrupts.write(address.rawValue, low, processor, now: localTime) { return }
+    if current.interrupts.write(address.rawValue, low, processor, now: time) { return }
     if TestDevice.contains(address.rawValue) { return current.test.write(address.rawValue, width: width, value) }
     current.unclaimed.count(address: address.rawValue, isWrite: true)
   }
 
   public func readLocalRegister(_ number: UInt32, processor: Int, now: UInt64) -> UInt64? {
-    synchronize(to: now)
+    let time = synchronize(to: now, by: processor)
     defer { update() }
-    let value = current.interrupts.readRegister(number, processor, now: localTime)
+    let value = current.interrupts.readRegister(number, processor, now: time)
     current.accesses.note(.localRegister, UInt64(number), width: 8, value ?? 0, isWrite: false)
     return value
   }
 
   public func writeLocalRegister(_ number: UInt32, value: UInt64, processor: Int, now: UInt64) -> Bool {
-    synchronize(to: now)
+    let time = synchronize(to: now, by: processor)
     defer { update() }
     current.accesses.note(.localRegister, UInt64(number), width: 8, value, isWrite: true)
-    return current.interrupts.writeRegister(number, value, processor, now: localTime)
+    return current.interrupts.writeRegister(number, value, processor, now: time)
   }
 
   public func taskPriority(processor: Int) -> UInt8 { current.interrupts.taskPriority(processor) }
 
   public func setTaskPriority(_ value: UInt8, processor: Int, now: UInt64) {
-    synchronize(to: now)
+    synchronize(to: now, by: processor)
     defer { update() }
     current.interrupts.setTaskPriority(value, processor)
   }
 
   public func setTimeStampOffset(_ offset: UInt64, processor: Int, now: UInt64) {
-    synchronize(to: now)
+    let time = synchronize(to: now, by: processor)
     defer { update() }
     current.interrupts.setTimeStampOffset(offset, processor)
-    current.interrupts.advance(to: localTime)
+    current.interrupts.advance(processor, to: time)
+  }
+
+  public func reportCoprocessorError(_ isPending: Bool, processor: Int, now: UInt64) -> Bool {
+    // No other processor's pins are wired.
+    guard processor == 0 else { return false }
+    synchronize(to: now, by: processor)
+    defer { update() }
+    return current.coprocessor.report(isPending)
   }
 
   // MARK: Time and interrupts
@@ -207,13 +219,30 @@ public final class PCDevices: DeviceBus {
     current.interrupts.set(0, output)
     current.clock.advance(to: clockOscillator.cycles(at: current.time))
     current.power.advance(to: powerOscillator.cycles(at: current.time))
-    current.interrupts.advance(to: localTime)
+    current.interrupts.advance(to: localTime(at: current.time))
     updateLines()
   }
 
-  /// Now, as the local APICs' timers see it.
-  private var localTime: LocalAPIC.Time {
-    LocalAPIC.Time(cycle: localOscillator.cycles(at: current.time), tick: current.time)
+  /// Lets time pass up to one processor's access. What the others wait for does not come before they are there: of
+  /// several, only the processor's own APIC comes to its clock if a deadline lies between.
+  ///
+  /// - Returns: now, for that APIC.
+  @discardableResult private func synchronize(to now: UInt64, by processor: Int) -> LocalAPIC.Time {
+    synchronize(to: withinDeadline(now))
+    let time = localTime(at: max(current.time, now))
+    current.interrupts.advance(processor, to: time)
+    return time
+  }
+
+  /// The time up to which an access lets devices act: not to the next deadline where there are several processors, of
+  /// which some may not have come to it (`advance` tells when they have).
+  private func withinDeadline(_ now: UInt64) -> UInt64 {
+    signals.count > 1 && nextDeadline != .max ? min(now, nextDeadline - 1) : now
+  }
+
+  /// A tick, as the local APICs' timers see it.
+  private func localTime(at tick: UInt64) -> LocalAPIC.Time {
+    LocalAPIC.Time(cycle: localOscillator.cycles(at: tick), tick: tick)
   }
 
   /// Drives the interrupt lines from the devices' outputs.
@@ -223,6 +252,7 @@ public final class PCDevices: DeviceBus {
     drive(4, current.serial.isAsserted(console))
     drive(8, current.clock.isAsserted)
     drive(Self.powerLine, current.power.isAsserted)
+    drive(13, current.coprocessor.isAsserted)
   }
 
   /// A line is high while a device or the test device drives it.
@@ -232,7 +262,7 @@ public final class PCDevices: DeviceBus {
 
   /// The line of the system control interrupt (the FADT's SCI_INT).
   private static let powerLine = 9
-  private static let deviceLines = [0, 1, 4, 8, powerLine]
+  private static let deviceLines = [0, 1, 4, 8, powerLine, 13]
 
   /// Brings the bus's own outputs up to date after a call.
   private func update() {
@@ -302,7 +332,7 @@ public final class PCDevices: DeviceBus {
     case .testData: return UInt8(truncatingIfNeeded: current.test.data >> (UInt32(port & 3) * 8))
     case .testFlush, .testLine: return 0
     case .pciAddress: return port == 0xcf9 ? current.reset.readReset() : 0xff
-    case .pciData, .shutdown, .none: return 0xff
+    case .coprocessor, .pciData, .shutdown, .none: return 0xff
     }
   }
 
@@ -325,6 +355,7 @@ public final class PCDevices: DeviceBus {
     case .clock: if isOdd { current.clock.write(value) } else { current.clock.select(value) }
     case .post: current.post = value
     case .portA: if current.reset.writePortA(value) { end(.reset) }
+    case .coprocessor: current.coprocessor.acknowledge()
     case .debugConsole: writeDebugConsole(value)
     case .debugExit: end(.debugExit(UInt32(value)))
     case .crtc: if isOdd { current.crtc.data = value } else { current.crtc.index = value }

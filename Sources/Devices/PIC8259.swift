@@ -30,7 +30,7 @@ public struct PIC8259: Equatable, Sendable {
   private var polls = false
   private let isMaster: Bool
 
-  /// A controller as PC firmware leaves it: initialised, every input masked.
+  /// A controller that is initialised, with every input masked.
   /// - Parameters:
   ///   - vectorBase: the vector of IR0.
   ///   - cascade: ICW3.

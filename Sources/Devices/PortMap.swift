@@ -4,6 +4,7 @@ struct PortMap {
   enum Device: UInt8 {
     case none
     case masterPIC, slavePIC, edgeLevelControl, timer, systemControl, keyboard, clock, post, portA
+    case coprocessor
     case debugConsole, debugExit, crtc, serial, firmwareConfig, powerEvent, powerControl, powerTimer, shutdown
     case testData, testFlush, testLine
     case pciAddress, pciData
@@ -23,6 +24,7 @@ struct PortMap {
     (0x00e0...0x00e3, .testData),
     (0x00e4...0x00e7, .testFlush),
     (0x00e9...0x00e9, .debugConsole),
+    (0x00f0...0x00f0, .coprocessor),
     (0x00f4...0x00f7, .debugExit),
     (0x03d4...0x03d5, .crtc),
     (0x03f8...0x03ff, .serial),

@@ -69,7 +69,8 @@ public final class VirtualMachine {
   private static func plan(_ configuration: Configuration, _ guest: GuestImage) throws(SetupError) -> BootPlan {
     let options = BootOptions(
       memorySize: configuration.memory, commandLine: configuration.append, name: guest.name,
-      initrd: configuration.initrd?.bytes, processors: configuration.cpus)
+      initrd: configuration.initrd?.bytes, processors: configuration.cpus,
+      secondOfDay: configuration.rtcStart.date.secondOfDay)
     do {
       return try BootPlan.make(image: guest.bytes, options: options)
     } catch {

@@ -48,6 +48,12 @@ public struct Comparison {
     var counts = [Count(name: "instructions", values: columns.map(\.instructions))]
     guard region == nil else { return counts }
     let runs = columns.map(\.statistics)
+    let processors = runs.map(\.cpus.count).max() ?? 0
+    for index in 0..<(processors > 1 ? processors : 0) {
+      let parts = runs.map { $0.cpus.indices.contains(index) ? $0.cpus[index] : Statistics.CPU() }
+      counts.append(Count(name: "cycles, processor \(index)", values: parts.map(\.cycles)))
+      counts.append(Count(name: "instructions, processor \(index)", values: parts.map(\.instructions)))
+    }
     counts.append(Count(name: "exits", values: runs.map { $0.exits.values.reduce(0) { $0 + $1.count } }))
     for level in Set(runs.flatMap(\.tlb.keys)).sorted() {
       counts.append(Count(name: "TLB misses, \(level)", values: runs.map { $0.tlb[level]?.misses ?? 0 }))

@@ -11,6 +11,9 @@ public enum RunSummary {
     text += line(statistics) + "\n"
     let causes = topCauses(statistics.causes.ledger)
     if !causes.isEmpty { text += "  \(causes)\n" }
+    if statistics.cpus.count > 1 {
+      for (index, one) in statistics.cpus.enumerated() { text += processorLine(index, one) + "\n" }
+    }
     let exits = statistics.exits.values.reduce(0) { $0 + $1.count }
     text += "  \(NumberFormat.grouped(exits)) exits, \(NumberFormat.grouped(statistics.walks.count)) walks with "
     text += "\(NumberFormat.grouped(statistics.walks.references)) references, "
@@ -34,12 +37,19 @@ public enum RunSummary {
       + (unverified == 0 ? "" : " (\(unverified) figures unverified)")
   }
 
-  /// The five greatest causes, greatest first.
-  private static func topCauses(_ ledger: CycleLedger) -> String {
+  /// One of several processors: what it executed and took, and its greatest causes.
+  private static func processorLine(_ index: Int, _ one: Statistics.CPU) -> String {
+    let causes = topCauses(one.causes.ledger, 3)
+    return "  processor \(index): \(NumberFormat.grouped(one.instructions)) instructions, "
+      + "\(NumberFormat.grouped(one.cycles)) cycles" + (causes.isEmpty ? "" : "; \(causes)")
+  }
+
+  /// The greatest causes, greatest first.
+  private static func topCauses(_ ledger: CycleLedger, _ count: Int = 5) -> String {
     let sorted = ledger.nonzero.enumerated().sorted {
       ($1.element.cycles, $0.offset) < ($0.element.cycles, $1.offset)
     }
-    return sorted.prefix(5).map {
+    return sorted.prefix(count).map {
       "\($0.element.cause.name) \(NumberFormat.share($0.element.cycles, of: ledger.total))"
     }
     .joined(separator: ", ")

@@ -10,9 +10,10 @@ public struct GoldenRecord: Sendable, CustomStringConvertible {
   public let guest: String
   /// Its command line.
   public let append: String
+  public let processors: Int
 
-  private init(_ name: String, _ guest: String, _ append: String = "") {
-    (self.name, self.guest, self.append) = (name, guest, append)
+  private init(_ name: String, _ guest: String, _ append: String = "", processors: Int = 1) {
+    (self.name, self.guest, self.append, self.processors) = (name, guest, append, processors)
   }
 
   public static let all: [GoldenRecord] = [
@@ -26,6 +27,7 @@ public struct GoldenRecord: Sendable, CustomStringConvertible {
     GoldenRecord("pointer-chase-far", "pointer-chase", "pages=12288 steps=2000"),
     GoldenRecord("pointer-chase-2m", "pointer-chase", "pages=16 page=2M steps=20000"),
     GoldenRecord("compute", "compute", "rounds=1"),
+    GoldenRecord("processors", "processors", "rounds=6 laps=2 changes=4", processors: 3),
   ]
 
   /// The exits of which a golden record keeps all that is told of them.
@@ -48,6 +50,7 @@ public struct GoldenRecord: Sendable, CustomStringConvertible {
   public func recorder(_ paging: PagingKind, image: GuestImage) throws(SetupError) -> TraceRecorder {
     var configuration = try Configuration(pagings: [paging])
     configuration.append = append
+    configuration.cpus = processors
     return try TraceRecorder(name, configuration, guest: image, keeping: GoldenRecord.limit)
   }
 }

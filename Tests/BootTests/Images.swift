@@ -124,8 +124,8 @@ func brokenPromise(_ plan: BootPlan) -> String? {
     return "\(lower.name) overlaps \(upper.name)"
   }
   for segment in plan.segments {
-    let isTable = segment.address.rawValue == 0xe0000 && segment.end.rawValue <= 0x100000
-    guard isTable || plan.memoryMap.isUsable(segment.address, segment.memorySize) else {
+    let isFirmware = segment.address.rawValue >= 0x9fc00 && segment.end.rawValue <= 0x100000
+    guard isFirmware || plan.memoryMap.isUsable(segment.address, segment.memorySize) else {
       return "\(segment.name) is outside of RAM"
     }
     if UInt64(segment.bytes.count) > segment.memorySize { return "\(segment.name) has too many bytes" }

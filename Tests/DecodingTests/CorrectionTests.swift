@@ -148,4 +148,22 @@ struct CorrectionTests {
     #expect(relative.length == 8)
     #expect(relative.place == Place(disp: 0x1018))
   }
+
+  @Test func `AVX-512, XOP and SHA with a prefix are undefined`() {
+    // VADDPS zmm; VPCMPB k; VFRCZPS; VPROTB.
+    for bytes in [
+      [0x62, 0xf1, 0x7c, 0x48, 0x58, 0xc1], [0x62, 0xf3, 0x7d, 0x48, 0x3f, 0xc1, 0x00], [0x8f, 0xe9, 0x78, 0x80, 0xc1],
+      [0x8f, 0xe8, 0x78, 0xc0, 0xc1, 0x01],
+    ] as [[UInt8]] {
+      for size in CodeSize.allCases { #expect(Decoded(bytes, size).result == .invalid) }
+    }
+    #expect(Decoded([0x0f, 0x38, 0xc8, 0xc1]).callout == .vectorCipher)
+    #expect(Decoded([0x0f, 0x3a, 0xcc, 0xc1, 0x00]).callout == .vectorCipher)
+    for prefix in [0x66, 0xf2, 0xf3] as [UInt8] {
+      for opcode in 0xc8...0xcd as ClosedRange<UInt8> {
+        #expect(Decoded([prefix, 0x0f, 0x38, opcode, 0xc1]).result == .invalid)
+      }
+      #expect(Decoded([prefix, 0x0f, 0x3a, 0xcc, 0xc1, 0x00]).result == .invalid)
+    }
+  }
 }

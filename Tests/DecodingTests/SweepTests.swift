@@ -64,6 +64,42 @@ import Testing
       Issue.record("\(difference): \(count) times, first in \(example)")
     }
   }
+
+  /// VEX with each map, prefix and length, EVEX, and XOP.
+  private static let vectorEscapes: [[UInt8]] =
+    [0xf8, 0xf9, 0xfa, 0xfb, 0xfc, 0xfd].map { [0xc5, $0] }
+    + ([0xe1, 0xe2, 0xe3] as [UInt8]).flatMap { map in
+      ([0x78, 0x79, 0x7a, 0x7b, 0x7d, 0xf9, 0xfd, 0xe9] as [UInt8]).map { [0xc4, map, $0] }
+    }
+    + ([0xf1, 0xf2, 0xf3] as [UInt8]).flatMap { map in
+      ([0x7c, 0x7d, 0x7e, 0x7f, 0xfc, 0xfd, 0xfe, 0xff] as [UInt8]).map { [0x62, map, $0, 0x48] }
+    }
+    + ([0xe8, 0xe9, 0xea] as [UInt8]).flatMap { map in ([0x78, 0xf8, 0x7c] as [UInt8]).map { [0x8f, map, $0] } }
+
+  /// What CPUID shows is executed; what it does not show, or cannot, is #UD. "Unsupported" is left to what an instruction
+  /// would do: switch tasks, or enter virtual-8086 mode.
+  @Test(arguments: CodeSize.allCases)
+  func `no instruction that Capstone knows stops as unsupported`(size: CodeSize) {
+    let decoder = CapstoneDecoder(vendor: .intel)
+    var unsupported: [String: [UInt8]] = [:]
+    var counts = (decoded: 0, invalid: 0)
+    var instructions = Self.vectorEscapes.flatMap { Self.instructions([], $0) }
+    for prefix in Self.prefixes + [[0xf2, 0x66], [0xf3, 0x66], [0xf3, 0x48], [0xf2, 0x48], [0xf0]] {
+      guard size == .bits64 || prefix.allSatisfy({ !(0x40...0x4f).contains($0) }) else { continue }
+      instructions += Self.escapes.flatMap { Self.instructions(prefix, $0) }
+    }
+    for bytes in instructions {
+      switch Decoded(bytes, size, rip: 0, by: decoder).result {
+      case .unsupported(let mnemonic, _): unsupported[mnemonic] = unsupported[mnemonic] ?? bytes
+      case .decoded: counts.decoded += 1
+      default: counts.invalid += 1
+      }
+    }
+    #expect(counts.decoded > 200_000 && counts.invalid > 100_000)
+    for (mnemonic, bytes) in unsupported.sorted(by: { $0.key < $1.key }) {
+      Issue.record("\(mnemonic): \(bytes.map { String($0, radix: 16) }.joined(separator: " "))")
+    }
+  }
 }
 
 /// How Penumbra and another disassembler can differ over an instruction, and where they may.

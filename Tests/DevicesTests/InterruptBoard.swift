@@ -29,6 +29,8 @@ struct InterruptBoard {
     devices = PCDevices(
       clockHertz: LocalAPIC.hertz, processors: processors, hasLocalAPICs: hasLocalAPICs,
       console: BufferConsole(input: [], isOpen: false))
+    // No interrupts but those that a test asks for.
+    for port in [0x21, 0xa1] as [UInt16] { devices.writePort(port, width: 1, value: 0xff, now: 0) }
     // Firmware leaves the other processors' APICs disabled by software.
     for processor in 1..<max(processors, 2) where processor < processors { write(processor, Register.spurious, 0x1ff) }
   }

@@ -25,6 +25,31 @@ import Testing
   /// An interrupt of a vector to the processor itself.
   private func interruptSelf(_ vector: UInt64) { write(Register.command, 1 << 18 | vector) }
 
+  @Test func `an access at the end of a long instruction makes no other processor's timer early`() {
+    let board = InterruptBoard(processors: 2)
+    typealias Register = InterruptBoard.Register
+    for processor in 0..<2 { board.write(processor, Register.divide, 0xb) }
+    board.write(1, Register.timer, 0x41)
+    board.write(1, Register.initialCount, 9000)
+    #expect(board.devices.nextDeadline == 9000)
+    // Processor 0 has gone past that; processor 1 has not.
+    #expect(board.devices.readPort(0x608, width: 4, now: 10_000) != 0)
+    board.write(0, Register.timer, 0x42, now: 10_000)
+    board.write(0, Register.initialCount, 5000, now: 10_000)
+    #expect(board.read(0, Register.currentCount, now: 10_100) == 4900)
+    #expect(!board.devices.interruptAsserted(processor: 1))
+    #expect(board.read(1, Register.currentCount, now: 8_999) == 1)
+    #expect(board.devices.nextDeadline == 9000)
+    board.devices.advance(to: 9000)
+    #expect(board.devices.interruptAsserted(processor: 1))
+    // Its own timer is not early either.
+    #expect(board.devices.nextDeadline == 15_000)
+    board.devices.advance(to: 14_999)
+    #expect(!board.devices.interruptAsserted(processor: 0))
+    board.devices.advance(to: 15_000)
+    #expect(board.devices.interruptAsserted(processor: 0))
+  }
+
   @Test func `it is there and enabled, with six local vectors`() {
     #expect(read(Register.id) == 0)
     #expect(read(Register.version) == 0x5_0014)

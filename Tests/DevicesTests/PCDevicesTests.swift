@@ -104,6 +104,39 @@ import Testing
     #expect(board.input(0x511) == 0)
   }
 
+  @Test func `an error of the x87 raises line 13 until port 0xf0 is written, which makes the processor ignore it`() {
+    let board = Board()
+    board.startInterrupts(unmasking: 13)
+    func report(_ isPending: Bool) -> Bool {
+      board.devices.reportCoprocessorError(isPending, processor: 0, now: board.now)
+    }
+    #expect(!report(true))
+    #expect(board.interrupt() == 0x3d)
+    #expect(!report(true))
+    board.out(0xf0, 0)
+    #expect(report(true) && board.interrupt() == nil)
+    #expect(!report(false))
+    #expect(!report(true))
+    #expect(board.interrupt() == 0x3d)
+    // Without an error there is nothing to ignore, nor is there for another processor.
+    _ = report(false)
+    board.out(0xf0, 0)
+    #expect(!report(true))
+    #expect(!board.devices.reportCoprocessorError(true, processor: 1, now: 0))
+    #expect(board.devices.unclaimed.isEmpty)
+  }
+
+  @Test func `firmware leaves its lines unmasked and no tick pending`() {
+    let board = Board()
+    #expect(board.input(0x21) == 0xf8 && board.input(0xa1) == 0xde)
+    #expect(board.input(0x20) == 0)
+    #expect(!board.devices.interruptAsserted(processor: 0))
+    #expect(board.devices.nextDeadline == 65536)
+    board.advance(to: 65536)
+    #expect(board.devices.interruptAsserted(processor: 0))
+    #expect(board.devices.acknowledgeInterrupt(processor: 0, now: board.now) == 0x08)
+  }
+
   @Test func `PCI configuration finds an address register and no device`() {
     let board = Board()
     board.out(0xcfb, 0x01)

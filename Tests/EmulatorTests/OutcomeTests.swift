@@ -21,10 +21,14 @@ import Testing
   }
 
   static func outcome(_ code: [UInt8], _ paging: PagingKind) throws -> RunOutcome {
+    try outcome(of: guest(code), paging)
+  }
+
+  static func outcome(of guest: GuestImage, _ paging: PagingKind) throws -> RunOutcome {
     var configuration = try Configuration(pagings: [paging])
     configuration.maxInstructions = 1000
     configuration.memory = 8 << 20
-    return try VirtualMachine(configuration, guest: guest(code), console: BufferConsole()).run()
+    return try VirtualMachine(configuration, guest: guest, console: BufferConsole()).run()
   }
 
   @Test("a triple fault names its instruction, the bytes, RIP and the exceptions that led to it", arguments: pagings)
@@ -58,11 +62,20 @@ import Testing
     #expect(!message.contains("\n"))
   }
 
-  @Test("an unsupported instruction is named with its own bytes", arguments: pagings)
+  @Test("what is unsupported is named with its instruction's own bytes", arguments: pagings)
   func unsupported(paging: PagingKind) throws {
-    // AMD's XOP, which Capstone knows; nop...
-    let outcome = try Self.outcome([0x8f, 0xe9, 0x78, 0xe1, 0xc0, 0x90, 0x90], paging)
-    #expect(outcome.message == "unsupported instruction: vphsubbw xmm0, xmm0 (bytes 8f e9 78 e1 c0) at RIP 0x200000")
+    // A Multiboot header with load addresses at 0x200000; mov esp, 0x300000; push 0x20002; push 8; push 0; iretd; nop...:
+    // a return to virtual-8086 mode.
+    let header: [UInt32] = [
+      0x1bad_b002, 0x1_0000, 0 &- 0x1bae_b002, 0x20_0000, 0x20_0000, 0, 0, 0x20_0020,
+    ]
+    let code: [UInt8] = [
+      0xbc, 0, 0, 0x30, 0, 0x68, 0x02, 0, 0x02, 0, 0x6a, 0x08, 0x6a, 0x00, 0xcf, 0x90, 0x90,
+    ]
+    var image: [UInt8] = []
+    for word in header { for byte in 0..<4 { image.append(UInt8(truncatingIfNeeded: word >> (byte * 8))) } }
+    let outcome = try Self.outcome(of: GuestImage(name: "outcome", bytes: image + code), paging)
+    #expect(outcome.message.hasPrefix("unsupported: virtual-8086 mode: iretd (bytes cf) at RIP 0x20002e"), "\(outcome)")
     #expect(outcome.exitStatus == 2)
   }
 

@@ -9,12 +9,16 @@ struct InterleavingTests {
     var deadlines: [UInt64] = []
     private(set) var told: [UInt64] = []
     var pending: [Int: UInt8] = [:]
+    /// Processors that an NMI waits for.
+    private var nonMaskable: Set<Int> = []
     /// What a deadline raises: a processor's interrupt.
     var raises: (processor: Int, vector: UInt8)?
 
     func readPort(_ port: UInt16, width: Int, now: UInt64) -> UInt32 { 0 }
-    /// Interrupts the processor that is written, with vector 0x21.
-    func writePort(_ port: UInt16, width: Int, value: UInt32, now: UInt64) { pending[Int(value & 0xff)] = 0x21 }
+    /// Interrupts the processor that is written, with vector 0x21, or by an NMI where bit 8 is set.
+    func writePort(_ port: UInt16, width: Int, value: UInt32, now: UInt64) {
+      if value & 0x100 != 0 { nonMaskable.insert(Int(value & 0xff)) } else { pending[Int(value & 0xff)] = 0x21 }
+    }
     func readRegister(_ address: GuestPhysical, width: Int, processor: Int, now: UInt64) -> UInt64 { 0 }
     func writeRegister(_ address: GuestPhysical, width: Int, value: UInt64, processor: Int, now: UInt64) {}
     func readLocalRegister(_ number: UInt32, processor: Int, now: UInt64) -> UInt64? { nil }
@@ -29,8 +33,14 @@ struct InterleavingTests {
       told.append(now)
       if let raises { pending[raises.processor] = raises.vector }
     }
-    func signals(processor: Int) -> ProcessorSignals { pending[processor] == nil ? [] : .interrupt }
-    func take(_ signal: ProcessorSignals, processor: Int, now: UInt64) -> UInt8 { 0 }
+    func signals(processor: Int) -> ProcessorSignals {
+      let interrupt: ProcessorSignals = pending[processor] == nil ? [] : .interrupt
+      return nonMaskable.contains(processor) ? interrupt.union(.nonMaskable) : interrupt
+    }
+    func take(_ signal: ProcessorSignals, processor: Int, now: UInt64) -> UInt8 {
+      if signal == .nonMaskable { nonMaskable.remove(processor) }
+      return 0
+    }
     func acknowledgeInterrupt(processor: Int, now: UInt64) -> UInt8 { pending.removeValue(forKey: processor) ?? 0xff }
     var shutdown: Shutdown? { nil }
   }
@@ -43,14 +53,14 @@ struct InterleavingTests {
     /// Who ran, and the clocks afterwards.
     private(set) var turns: [(processor: Int, clocks: [UInt64])] = []
 
-    init(_ codes: [[UInt8]], quantum: UInt64, clock: ClockSource = .cycles) {
+    init(_ codes: [[UInt8]], quantum: UInt64, clock: ClockSource = .cycles, simple: UInt64 = 1) {
       let guest = GuestMemory { map(0x1000, to: 0x1000, pages: 15, .writable) }
       let bus = bus
       machines = codes.enumerated().map { index, code in
         var options = ProcessorOptions()
         (options.index, options.count, options.clock) = (index, codes.count, clock)
         let machine = TinyMachine(
-          guest, code: code, at: 0x1000 * UInt64(index + 1), profile: .flat([.executeSimple: 1]), options: options,
+          guest, code: code, at: 0x1000 * UInt64(index + 1), profile: .flat([.executeSimple: simple]), options: options,
           anyBus: bus)
         machine.installHandlers(mapped: index == 0)
         machine.update { $0.awaitsStartUp = false }
@@ -150,6 +160,25 @@ struct InterleavingTests {
     #expect(group.turns.prefix(3).map(\.processor) == [0, 1, 0])
     #expect(group.turns[1].clocks[1] == 203)
     #expect(group.turns[2].clocks[0] == 207)
+  }
+
+  @Test func `an NMI that waits when a slice ends is taken first, so that the next one is not lost`() {
+    // Both send the first processor an NMI, with mov eax, 0x100; out 0x40, eax, and spin.
+    let sender: [UInt8] = [0xb8, 0x00, 0x01, 0x00, 0x00, 0xe7, 0x40, 0xeb, 0xfe]
+    let group = Group([sender, sender], quantum: 1000, clock: .instructions)
+    group.machines[0].setHandler(2, [0xff, 0xc3, 0x48, 0xcf])
+    #expect(group.run(retiredLimit: 1000) == .limit)
+    #expect(group.turns.prefix(2).map(\.processor) == [0, 1])
+    #expect(group.machines[0][Slot.rbx] == 2)
+  }
+
+  @Test func `a loop that takes no time does not keep others from running`() {
+    // cmp byte [0x3000], 0; je back; hlt, and mov byte [0x3000], 1; hlt: nothing costs anything.
+    let waiting: [UInt8] = [0x80, 0x3c, 0x25, 0x00, 0x30, 0x00, 0x00, 0x00, 0x74, 0xf6, 0xf4]
+    let group = Group([waiting, [0xc6, 0x04, 0x25, 0x00, 0x30, 0x00, 0x00, 0x01, 0xf4]], quantum: 100, simple: 0)
+    #expect(group.run(retiredLimit: 1_000_000) == .haltedForEver)
+    #expect(group.machines.map(\.processor.state.isHalted) == [true, true])
+    #expect(group.machines.map(\.processor.clock) == [0, 0])
   }
 
   @Test func `when all wait, time passes to the next deadline, or the machine stands`() {

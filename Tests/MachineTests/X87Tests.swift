@@ -60,7 +60,32 @@ struct X87Tests {
     for code in others { #expect(Self.exception(code, Self.makePending) == nil, "\(code)") }
   }
 
-  @Test func `with NE clear a pending exception stays pending and the instruction is executed`() {
+  @Test func `with NE clear a processor waits before the instruction for the interrupt that FERR# brings`() {
+    // nop; fld1; hlt
+    let machine = VectorExceptionTests.machine([0x90, 0xd9, 0xe8]) { state in
+      Self.makePending(&state)
+      state.rflags |= Flag.interrupt
+    }
+    machine.bus.ignoresCoprocessorErrors = false
+    #expect(machine.run() == .waitsForNothing)
+    #expect(machine.processor.state.isHalted && machine.processor.state.rip == 0x1001)
+    #expect(machine.processor.instructionsRetired == 1)
+    // Woken by something else, it waits again; the handler is inc ebx; iretq.
+    machine.setHandler(0x20, [0xff, 0xc3, 0x48, 0xcf])
+    machine.bus.timetable = [(5, 0x20)]
+    #expect(machine.run() == .waitsForNothing)
+    #expect(machine[Slot.rbx] == 1 && machine.processor.state.rip == 0x1001)
+    // fnclex; iretq
+    machine.setHandler(0x21, [0xdb, 0xe2, 0x48, 0xcf])
+    machine.bus.timetable = [(10, 0x21)]
+    machine.run()
+    #expect(machine.processor.state.rip == 0x1004)
+    #expect(machine.processor.state.vector.x87[0] == ExtendedReal(significand: 1 << 63, head: 0x3fff))
+    #expect(machine.bus.coprocessorReports == [true, true, false])
+    #expect(machine.lastException == nil)
+  }
+
+  @Test func `with NE clear and IGNNE# asserted a pending exception stays pending and the instruction is executed`() {
     let machine = VectorExceptionTests.machine([0xd9, 0xe8]) { state in
       Self.makePending(&state)
       state.cr0 &= ~CR0.numericError

@@ -1,5 +1,5 @@
-# How each machine boots a built-in guest. Every function takes the guest's name, its command line and the file for its output; its time is that of the
-# emulator alone. Sourced by `run`.
+# How each machine boots a built-in guest. Every function takes the guest's name, its command line, the file for its output and the number of processors; its
+# time is that of the emulator alone. Sourced by `run`.
 
 penumbra=.build/release/penumbra
 images=Sources/Guests/Images
@@ -10,13 +10,13 @@ mkdir -p "$work"
 boot_penumbra() {
   local paging=${1%@*} profile=skylake
   [[ $1 == *@* ]] && profile=${1#*@}
-  "$penumbra" run "$2" --quiet --paging "$paging" --profile "$profile" --append "$3" < /dev/null > "$4" || [[ $? -eq 1 ]]
+  "$penumbra" run "$2" --quiet --paging "$paging" --profile "$profile" --append "$3" --cpus "$5" < /dev/null > "$4" || [[ $? -eq 1 ]]
 }
 
 boot_qemu() {
   # A status of 1 is the guest's debug exit with 0, 3 with 1.
   timeout 600 qemu-system-x86_64 -kernel "$images/$1.image" -append "$2" -serial stdio -display none -no-reboot \
-    -device isa-debug-exit,iobase=0xf4,iosize=4 -cpu max -m 128 < /dev/null > "$3" 2> "$work/qemu.log" || [[ $? -lt 4 ]]
+    -device isa-debug-exit,iobase=0xf4,iosize=4 -cpu max -m 128 -smp "$4" < /dev/null > "$3" 2> "$work/qemu.log" || [[ $? -lt 4 ]]
 }
 
 # Bochs loads no kernel itself: it gets a disk whose boot sector stands in for a Multiboot loader, whose command lines begin with the kernel's name.
@@ -32,7 +32,7 @@ boot_bochs() {
 megs: 128
 romimage: file=/usr/share/bochs/BIOS-bochs-latest
 vgaromimage: file=/usr/share/seabios/vgabios-stdvga.bin
-cpu: model=corei7_skylake_x, ips=50000000
+cpu: count=$4, model=corei7_skylake_x, ips=50000000
 clock: sync=none
 ata0: enabled=1, ioaddr1=0x1f0, ioaddr2=0x3f0, irq=14
 ata0-master: type=disk, path=disk, mode=flat, cylinders=10, heads=16, spt=63
@@ -49,12 +49,12 @@ END
   rm -r "$folder"
 }
 
-# boot MACHINE GUEST PARAMETERS OUTPUT
+# boot MACHINE GUEST PARAMETERS OUTPUT [PROCESSORS]
 boot() {
   case $1 in
-    qemu) boot_qemu "$2" "$3" "$4" ;;
-    bochs) boot_bochs "$2" "$3" "$4" ;;
-    *) boot_penumbra "$@" ;;
+    qemu) boot_qemu "$2" "$3" "$4" "${5:-1}" ;;
+    bochs) boot_bochs "$2" "$3" "$4" "${5:-1}" ;;
+    *) boot_penumbra "$1" "$2" "$3" "$4" "${5:-1}" ;;
   esac
 }
 

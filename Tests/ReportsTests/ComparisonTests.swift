@@ -77,6 +77,33 @@ import Testing
     #expect(!text.contains("%"))
   }
 
+  /// Two processors, of which the second waits for the most part.
+  private var shared: Statistics {
+    var statistics = run("native", [(.execute, 900), (.idle, 600)])
+    statistics.cpus = [Statistics.CPU(instructions: 700), Statistics.CPU(instructions: 300)]
+    statistics.cpus[0].causes[.execute] = 800
+    statistics.cpus[1].causes[.execute] = 100
+    statistics.cpus[1].causes[.idle] = 600
+    return statistics
+  }
+
+  @Test("of several processors the table and the summary have each one's cycles and instructions")
+  func processors() throws {
+    let table = try Comparison([shared, three[2]]).text(.table)
+    for line in [
+      "instructions                1,000           1,000           1.00",
+      "cycles, processor 0           800               0           0.00",
+      "instructions, processor 0     700               0           0.00",
+      "cycles, processor 1           700               0           0.00",
+      "instructions, processor 1     300               0           0.00",
+    ] { #expect(table.contains(line), "\(table)") }
+    let summary = RunSummary.text(shared, TextStyle(coloured: false))
+    #expect(summary.contains("\n  processor 0: 700 instructions, 800 cycles; execute 100.0%\n"))
+    #expect(summary.contains("\n  processor 1: 300 instructions, 700 cycles; idle 85.7%, execute 14.3%\n"))
+    // One processor has no line of its own.
+    #expect(!(try Comparison(three).text(.table)).contains("processor"))
+  }
+
   @Test("a region is compared alone, without counts that regions do not have")
   func region() throws {
     let text = try Comparison(three, region: "1").text(.table)

@@ -77,5 +77,16 @@ public final class ScriptedBus: DeviceBus {
   public func setTaskPriority(_ value: UInt8, processor: Int, now: UInt64) { taskPriority = value }
   public func setTimeStampOffset(_ offset: UInt64, processor: Int, now: UInt64) { timeStampOffset = offset }
 
+  /// What the processor said of an x87's error, IGNNE#, and the vector that a report of one interrupts with.
+  public private(set) var coprocessorReports: [Bool] = []
+  public var ignoresCoprocessorErrors = true
+  public var coprocessorVector: UInt8?
+
+  public func reportCoprocessorError(_ isPending: Bool, processor: Int, now: UInt64) -> Bool {
+    coprocessorReports.append(isPending)
+    if isPending, let coprocessorVector { pending.append(coprocessorVector) }
+    return ignoresCoprocessorErrors
+  }
+
   public private(set) var shutdown: Shutdown?
 }

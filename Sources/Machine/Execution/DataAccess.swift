@@ -20,6 +20,13 @@ extension Processor {
     return Stopped()
   }
 
+  /// Makes the processor wait before the instruction for an interrupt.
+  func freeze() -> Stopped {
+    stop = .frozen
+    s.pointee.isHalted = true
+    return Stopped()
+  }
+
   /// Ends the run: the guest did what Penumbra does not do.
   func unsupported(_ what: String) -> Stopped {
     stop = .unsupported(what)

@@ -6,9 +6,10 @@
 /// - at an access to a device, whose effect on another processor (an interprocessor interrupt) is then seen at once;
 /// - at PAUSE, since what a loop waits for must come from somebody else;
 /// - when the processor waits, in HLT or to be started;
-/// - at a device's deadline. Devices are told of it only when the processor furthest behind has come there: their time is
-///   that of the latest access or deadline. An access at the end of a long handler may take their time past another
-///   processor's clock: a timer is early for that one by as much.
+/// - at a device's deadline. Devices are told of it only when the processor furthest behind has come there; an access
+///   does not take their time past it;
+/// - after many instructions that took no time, as a profile may have it: the processor is then taken to have come to the
+///   end of its slice, so that others go on.
 ///
 /// A processor that waits has no clock: when something wakes it, it has been idle until then.
 ///
@@ -19,12 +20,17 @@ public struct Interleaving: Sendable {
   /// The processor whose slice is not over, and the tick at which it is.
   private var owner: Int?
   private var end: UInt64 = .max
+  /// Instructions that the processor of the slice had executed when it began.
+  private var start: UInt64 = 0
   /// Which processors wait.
   private var waits: [Bool]
+  /// The ticks to which processors are taken to have come whose last slice ended without them; 0 for the others.
+  private var presumed: [UInt64]
 
   public init(processors: Int, quantum: UInt64) {
     self.quantum = max(quantum, 1)
     waits = Array(repeating: false, count: processors)
+    presumed = Array(repeating: 0, count: processors)
   }
 
   /// Runs all processors until something has to be decided by somebody else.
@@ -42,20 +48,32 @@ public struct Interleaving: Sendable {
       if processors.contains(where: \.stopRequest.isRaised) { return .stopRequested }
       let retired = processors.reduce(0) { $0 &+ $1.instructionsRetired }
       if retired >= retiredLimit { return .limit }
-      guard let running = owner ?? next(processors, bus) else {
+      if owner == nil, let chosen = next(processors, bus) {
+        owner = chosen
+        start = processors[chosen].instructionsRetired
+        presumed[chosen] = 0
+      }
+      guard let running = owner else {
         if let result = passTime(processors, bus, clockLimit: clockLimit) { return result }
         continue
       }
-      owner = running
       let processor = processors[running]
       if processor.clock >= clockLimit { return .limit }
       let own = processor.instructionsRetired
+      // One that runs alone keeps nobody from running.
+      let longest = end == .max ? .max : start &+ longestSlice
       let limits = processor.limits(until: end)
       let result = step(
-        running, min(clockLimit, limits.clock), min(own &+ (retiredLimit - retired), limits.retired))
+        running, min(clockLimit, limits.clock),
+        min(own &+ (retiredLimit - retired), limits.retired, longest))
       switch result {
       case .limit:
-        if processor.guestTime >= end { owner = nil }
+        if processor.guestTime >= end {
+          owner = nil
+        } else if processor.instructionsRetired >= longest {
+          presumed[running] = end
+          owner = nil
+        }
       case .sliceEnded, .waits:
         owner = nil
         if result == .waits { waits[running] = true }
@@ -66,6 +84,14 @@ public struct Interleaving: Sendable {
     }
   }
 
+  /// Instructions in a slice at most; as many as no slice has in which an instruction costs something.
+  private var longestSlice: UInt64 { max(quantum, 1000) &* 64 }
+
+  /// The tick to which a processor has come, or is taken to have.
+  private func time(of index: Int, _ processors: [Processor]) -> UInt64 {
+    max(processors[index].guestTime, presumed[index])
+  }
+
   /// The processor that ran last, while its slice is not over; else the first.
   public func last(of processors: [Processor]) -> Processor { processors[owner ?? 0] }
 
@@ -74,10 +100,10 @@ public struct Interleaving: Sendable {
     while true {
       var first: Int?
       var second: UInt64?
-      for (index, processor) in processors.enumerated() where !waits[index] {
-        let time = processor.guestTime
-        guard let best = first, processors[best].guestTime <= time else {
-          second = first.map { processors[$0].guestTime }
+      for index in processors.indices where !waits[index] {
+        let time = time(of: index, processors)
+        guard let best = first, self.time(of: best, processors) <= time else {
+          second = first.map { self.time(of: $0, processors) }
           first = index
           continue
         }
@@ -85,7 +111,7 @@ public struct Interleaving: Sendable {
       }
       guard let first else { return nil }
       let deadline = bus.nextDeadline
-      guard processors[first].guestTime >= deadline else {
+      guard time(of: first, processors) >= deadline else {
         let (sum, overflow) = (second ?? .max).addingReportingOverflow(quantum)
         end = overflow ? .max : sum
         return first

@@ -61,6 +61,8 @@ extension Processor {
         bus.advance(to: now)
       }
       if s.pointee.yields && controls.grants.isEmpty {
+        // What waits at this boundary is taken before others go on: they may send another NMI, which is one more.
+        if let result = takeEvents() { return result }
         s.pointee.yields = false
         return .sliceEnded
       }
@@ -229,7 +231,10 @@ extension Processor {
           return deliverDebugTrap()
         }
       }
-      if case .exit = stop, s.pointee.retired == retiredBefore { s.pointee.systemFlags |= resume }
+      switch stop {
+      case .exit where s.pointee.retired == retiredBefore, .frozen: s.pointee.systemFlags |= resume
+      default: break
+      }
       return handleStop()
     }
   }
@@ -239,7 +244,7 @@ extension Processor {
     let reason = stop
     stop = .none
     switch reason {
-    case .none, .again:
+    case .none, .again, .frozen:
       return controls.grants.isEmpty ? nil : finishAssisted()
     case .exception(let exception):
       s.pointee.isHalted = false

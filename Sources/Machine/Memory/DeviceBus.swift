@@ -48,11 +48,19 @@ public protocol DeviceBus: AnyObject {
   /// processor's local APIC, too.
   func take(_ signal: ProcessorSignals, processor: Int, now: UInt64) -> UInt8
 
+  /// Drives a processor's pin FERR#: an exception of the x87 is pending with CR0.NE clear, or no longer is.
+  ///
+  /// - Returns: the pin IGNNE#: whether waiting instructions are executed all the same.
+  func reportCoprocessorError(_ isPending: Bool, processor: Int, now: UInt64) -> Bool
+
   /// Set once a guest has asked, through a device, for the machine to end.
   var shutdown: Shutdown? { get }
 }
 
 extension DeviceBus {
+  /// Where nothing is wired to FERR#, IGNNE# is asserted.
+  public func reportCoprocessorError(_ isPending: Bool, processor: Int, now: UInt64) -> Bool { true }
+
   /// Whether an interrupt waits for a processor: its INTR pin.
   public func interruptAsserted(processor: Int) -> Bool { signals(processor: processor).contains(.interrupt) }
 }

@@ -234,6 +234,8 @@ enum Stop {
   case exit(VMExit)
   /// It stands as far as it went and goes on from the same RIP: a repeated string instruction met a deadline.
   case again
+  /// It has had no effect, and the processor waits before it for an interrupt.
+  case frozen
   /// It is one that Penumbra does not do.
   case unsupported(String)
 }

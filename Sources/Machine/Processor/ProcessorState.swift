@@ -36,8 +36,10 @@
   public var pendingDebug: UInt64
   /// An NMI is being handled: another one waits for IRET (SDM vol. 3, 6.7.1).
   public var blocksNonMaskable: Bool
-  /// In HLT, waiting for an interrupt.
+  /// In HLT, or before an instruction of the x87 with an error to report, waiting for an interrupt.
   public var isHalted: Bool
+  /// FERR# is asserted: an exception of the x87 was reported to the bus.
+  public var reportsCoprocessorError: Bool
   /// Waiting for a start-up interrupt (SDM vol. 3, 9.4.2): nothing else but INIT reaches the processor.
   public var awaitsStartUp: Bool
   /// Of several processors: others should go on before the next instruction.
@@ -107,6 +109,7 @@
     pendingDebug = 0
     blocksNonMaskable = false
     isHalted = false
+    reportsCoprocessorError = false
     awaitsStartUp = false
     yields = false
     isShutDown = false

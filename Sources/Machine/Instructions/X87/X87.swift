@@ -54,11 +54,21 @@ extension Processor {
     if operation.waits { try checkPendingX87() }
   }
 
-  /// Raises what is pending in the x87. With CR0.NE clear a processor asks for an interrupt by its FERR# pin and waits for
-  /// it, unless IGNNE# is asserted. Nothing is wired to FERR# here and IGNNE# always is, so that the exception stays
-  /// pending and the instruction is executed (SDM vol. 1, 8.7.2).
+  /// Raises what is pending in the x87, before an instruction that waits.
   @inline(__always) func checkPendingX87() throws(Stopped) {
-    if s.pointee.vector.x87.hasPending && s.pointee.cr0 & CR0.numericError != 0 { throw raise(.coprocessorError) }
+    if s.pointee.vector.x87.hasPending || s.pointee.reportsCoprocessorError { try reportPendingX87() }
+  }
+
+  /// With CR0.NE set this is #MF. With NE clear the processor asserts FERR# and, unless IGNNE# is asserted, stands still
+  /// before the instruction until an interrupt comes, which FERR# is to bring about (SDM vol. 1, 8.7.2 and appendix D.2).
+  /// The pin goes back when no exception is pending any more; that shows at the next such instruction, before which
+  /// there can be no new one.
+  @inline(never) private func reportPendingX87() throws(Stopped) {
+    let isPending = s.pointee.vector.x87.hasPending
+    if isPending && s.pointee.cr0 & CR0.numericError != 0 { throw raise(.coprocessorError) }
+    s.pointee.reportsCoprocessorError = isPending
+    let isIgnored = bus.reportCoprocessorError(isPending, processor: index, now: now)
+    if isPending && !isIgnored { throw freeze() }
   }
 
   // MARK: Pointers

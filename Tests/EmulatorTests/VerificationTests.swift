@@ -28,7 +28,7 @@ import Testing
     "guests are the same under every kind of paging",
     arguments: [
       ("hello", "", 1), ("paging-tour", "", 331), ("page-table-storm", "rounds=1 pages=16", 100),
-      ("context-switch", "spaces=2 tasks=2 pages=2 switches=4 warmup=2 switch=timer hz=1000", 97),
+      ("context-switch", "spaces=2 tasks=2 pages=2 switches=6 warmup=2 mode=user", 97),
     ])
   func same(name: String, append: String, every: Int) throws {
     let result = try Self.verify(GuestImage.find(name), every: UInt64(every), Self.configuration(append))

@@ -47,11 +47,14 @@ record: build ## write the golden records in Traces anew
 instructions: build ## write Docs/Instructions.md anew
 	$(PENUMBRA) instructions > Docs/Instructions.md
 
+dialogues: setup ## hold the debugger's conversations; DIALOGUES=write writes transcripts and reference anew
+	DIALOGUES=$(DIALOGUES) $(TEST) --filter DebuggerTests
+
 guests: ## build the guest images anew
 	$(MAKE) -C Sources/Guests
 	@git --no-pager diff --stat -- Sources/Guests/Images || true
 
-peers: build ## compare output and speed with QEMU and Bochs (installs both)
+peers: build ## compare output and speed with QEMU and Bochs (installs both); SEED, COUNT of privileged cases
 	@.ci/install-packages qemu-system-x86_64:qemu-system-x86 bochs:bochs
 	Tests/Peers/run $(PEERS)
 
@@ -80,4 +83,4 @@ clean: ## remove what was built
 	rm -rf .build .build-tests
 	$(MAKE) -C Sources/Guests clean
 
-.PHONY: help setup build run test check record instructions guests peers conformance vectors sweep fuzz bench clean
+.PHONY: help setup build run test check record instructions dialogues guests peers conformance vectors sweep fuzz bench clean

@@ -71,10 +71,11 @@ let package = Package(
     .systemLibrary(name: "Zlib", path: "Sources/Tracing/Zlib", pkgConfig: "zlib", providers: [.apt(["zlib1g-dev"])]),
     library("Tracing", ["Emulator", "Devices", "Machine", "OpenSSL", "Zlib"], exclude: ["Zlib"]),
     library("Vectors", ["Emulator", "Decoding", "Machine", "Zlib"]),
+    library("Debugger", ["Emulator", "Hypervisor", "Devices", "Boot", "Machine"]),
     .executableTarget(
       name: "penumbra",
       dependencies: [
-        "Emulator", "Reports", "Tracing", "Vectors", "Devices", "Machine", "Guests",
+        "Debugger", "Emulator", "Reports", "Tracing", "Vectors", "Devices", "Machine", "Guests",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ], swiftSettings: strict),
 
@@ -98,6 +99,9 @@ let package = Package(
       name: "VectorsTests", dependencies: ["Vectors", "Emulator", "Machine", "VectorGenerator"], exclude: ["Kept"],
       swiftSettings: strict),
     tests("CommandLine", of: "penumbra", ["Emulator", "Support"]),
+    .testTarget(
+      name: "DebuggerTests", dependencies: ["Debugger", "Emulator", "Hypervisor", "Devices", "Machine", "Support"],
+      exclude: ["Guest", "Dialogues"], swiftSettings: strict),
     tests("Fuzz", of: "Support", ["Decoding", "Devices", "Hypervisor", "Machine"]),
     .testTarget(name: "ArchitectureTests", swiftSettings: strict),
   ]

@@ -66,6 +66,13 @@ public struct SymbolTable: Equatable, Sendable {
     }
   }
 
+  /// The symbols of an ELF file, whether or not it can be booted; nil if it is none, or has none.
+  public static func symbols(ofFile bytes: [UInt8]) -> [Symbol]? {
+    let reader = ByteReader(bytes)
+    guard ELF.isELF(reader), let elf = try? ELF(reader) else { return nil }
+    return SymbolTable(elf)?.symbols
+  }
+
   /// The named functions, objects and global labels, sorted by address and then by name.
   public var symbols: [Symbol] {
     let size: UInt64 = isWide ? 24 : 16

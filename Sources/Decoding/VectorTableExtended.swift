@@ -69,14 +69,22 @@ extension VectorRow {
   /// SHA-1 and SHA-256, which have no prefix.
   private static func hash(_ encoding: InstructionEncoding) -> VectorRow? {
     switch encoding.opcode {
-    case 0xc8: return cipher(.sha1NextE, .sha)
-    case 0xc9: return cipher(.sha1First, .sha)
-    case 0xca: return cipher(.sha1Second, .sha)
-    case 0xcb: return cipher(.sha256Rounds, .sha)
-    case 0xcc: return cipher(.sha256First, .sha)
-    case 0xcd: return cipher(.sha256Second, .sha)
+    case 0xc8: return hash(.sha1NextE, encoding)
+    case 0xc9: return hash(.sha1First, encoding)
+    case 0xca: return hash(.sha1Second, encoding)
+    case 0xcb: return hash(.sha256Rounds, encoding)
+    case 0xcc: return hash(.sha256First, encoding)
+    case 0xcd: return hash(.sha256Second, encoding)
     default: return nil
     }
+  }
+
+  /// SHA's memory operands have to be aligned on Intel's processors (SDM vol. 2, "Exceptions Type 4"), and may be
+  /// anywhere on AMD's.
+  private static func hash(_ operation: VectorCipher, _ encoding: InstructionEncoding) -> VectorRow {
+    var row = cipher(operation, .sha)
+    row.isAligned = encoding.vendor != .amd
+    return row
   }
 
   private static func cipher(_ operation: VectorCipher, _ feature: VectorFeature) -> VectorRow {
@@ -86,7 +94,7 @@ extension VectorRow {
   static func map3A(_ encoding: InstructionEncoding) -> VectorRow? {
     switch MandatoryPrefix(encoding) {
     case .size: break
-    case .none: return encoding.opcode == 0xcc ? cipher(.sha1Rounds, .sha) : nil
+    case .none: return encoding.opcode == 0xcc ? hash(.sha1Rounds, encoding) : nil
     default: return nil
     }
     switch encoding.opcode {

@@ -210,7 +210,10 @@ extension VectorRow {
     guard vex.prefix == 1 else { return nil }
     let whole = vex.isLong ? 32 : 16
     switch encoding.opcode {
-    case 0x00, 0x01: return permute(.permute64, .avx2, width: 32, VEXUse(length: .high, width: .set))
+    // AMD's processors do not look at W here.
+    case 0x00, 0x01:
+      return permute(
+        .permute64, .avx2, width: 32, VEXUse(length: .high, width: encoding.vendor == .amd ? .ignored : .set))
     case 0x02: return own(shuffle(.blend32, .avx2), width: whole, VEXUse(register: .first, width: .clear))
     case 0x04: return own(shuffle(.select32, .avx), width: whole, VEXUse(width: .clear))
     case 0x05: return own(shuffle(.select64, .avx), width: whole, VEXUse(width: .clear))

@@ -13,6 +13,9 @@ public struct LocalAPICs: Equatable, Sendable {
 
   public var count: Int { units.count }
 
+  /// By processor.
+  public var all: [LocalAPIC] { units }
+
   /// The APIC of a processor; of one that is not there, the first.
   subscript(processor: Int) -> LocalAPIC {
     _read { yield units[units.indices.contains(processor) ? processor : 0] }

@@ -1,5 +1,5 @@
 /// Numbers as users write them.
-enum NumberParsing {
+public enum NumberParsing {
   /// A decimal number, or hexadecimal after `0x`; underscores may group digits. Nil for anything else, signs included.
   static func integer(_ text: some StringProtocol) -> UInt64? {
     let hexadecimal = text.hasPrefix("0x") || text.hasPrefix("0X")
@@ -11,7 +11,7 @@ enum NumberParsing {
 
   /// A number of bytes: `4096`, `64K`, `128M`, `1G`, `1T`; `KiB` and the like mean the same. Nil for anything else, or
   /// beyond 64 bits.
-  static func bytes(_ text: some StringProtocol) -> UInt64? {
+  public static func bytes(_ text: some StringProtocol) -> UInt64? {
     let letters: [(Character, UInt64)] = [("k", 10), ("m", 20), ("g", 30), ("t", 40)]
     var number = text[...]
     var shift: UInt64 = 0

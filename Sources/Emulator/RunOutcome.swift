@@ -23,6 +23,8 @@ public enum RunOutcome: Equatable, Sendable {
   case violated(String)
   /// Stopped from outside.
   case interrupted
+  /// Something has happened that a debugger wants to see (`Processor.setPauses`, `requestPause`).
+  case paused
 
   /// The process's exit status. A guest's own are odd, Penumbra's are even.
   public var exitStatus: Int32 {
@@ -33,7 +35,7 @@ public enum RunOutcome: Equatable, Sendable {
     case .tripleFault, .unsupported: 2
     case .waitsForNothing, .limit: 4
     case .violated: 70
-    case .interrupted: 130
+    case .interrupted, .paused: 130
     }
   }
 
@@ -50,6 +52,7 @@ public enum RunOutcome: Equatable, Sendable {
     case .unsupported: "unsupported"
     case .violated: "violated"
     case .interrupted: "interrupted"
+    case .paused: "paused"
     }
   }
 
@@ -67,6 +70,7 @@ public enum RunOutcome: Equatable, Sendable {
     case .unsupported(let message): message.isEmpty ? "the guest did what is not supported" : message
     case .violated(let message): "invariant broken: \(message)"
     case .interrupted: "interrupted"
+    case .paused: "paused"
     }
   }
 }

@@ -192,6 +192,7 @@ public final class VirtualMachine {
     case .limit:
       return .limit(instructionsRetired >= instructions ? .instructions(instructions) : .cycles(cycles))
     case .stopRequested: return .interrupted
+    case .paused: return .paused
     case .shutdown(let shutdown): return .shutdown(shutdown)
     case .haltedForEver: return .haltedForEver
     case .waitsForNothing: return processor.stopRequest.isRaised ? .interrupted : .waitsForNothing
@@ -231,27 +232,42 @@ public final class VirtualMachine {
 
   /// Everything that the guest's future and the statistics depend on.
   public struct Snapshot {
+    let state: StateSnapshot
+    let memory: HostMemoryImage
+  }
+
+  /// The same without memory.
+  struct StateSnapshot {
     let processors: [ProcessorSnapshot]
     let interleaving: Interleaving
-    let memory: HostMemoryImage
     let devices: PCDevices.State
     let hypervisor: Hypervisor.Snapshot?
   }
 
-  public func snapshot() -> Snapshot {
-    Snapshot(
-      processors: processors.map { $0.snapshot() }, interleaving: interleaving, memory: memory.image(),
-      devices: devices.state, hypervisor: hypervisor?.snapshot())
-  }
+  public func snapshot() -> Snapshot { Snapshot(state: stateSnapshot(), memory: memory.image()) }
 
   public func restore(_ snapshot: Snapshot) {
     memory.restore(snapshot.memory)
+    restore(snapshot.state)
+  }
+
+  func stateSnapshot() -> StateSnapshot {
+    StateSnapshot(
+      processors: processors.map { $0.snapshot() }, interleaving: interleaving, devices: devices.state,
+      hypervisor: hypervisor?.snapshot())
+  }
+
+  /// Memory must have been restored before.
+  func restore(_ snapshot: StateSnapshot) {
     devices.state = snapshot.devices
     if let saved = snapshot.hypervisor { hypervisor?.restore(saved) }
     hypervisor?.check?.forget()
     for (processor, saved) in zip(processors, snapshot.processors) { processor.restore(saved) }
     interleaving = snapshot.interleaving
   }
+
+  /// The processor whose slice is not over; with one processor that one.
+  public var runningProcessor: Processor { interleaving.last(of: processors) }
 }
 
 extension Processor {

@@ -42,10 +42,6 @@
         print("vector-generator: this host's processor or its memory cannot be used")
         return 70
       }
-      guard HostVendor.missing.isEmpty else {
-        print("vector-generator: this host's processor lacks \(HostVendor.missing.joined(separator: ", "))")
-        return 70
-      }
       let folder = arguments[0]
       let count = Int(arguments[1]) ?? 1
       let seed = UInt64(arguments[2]) ?? 0
@@ -53,6 +49,12 @@
       let maker = VectorMaker(host, vendor: vendor)
       do {
         for family in VectorFamily.allCases {
+          let missing = HostVendor.missing(family.needs)
+          guard missing.isEmpty else {
+            let names = missing.joined(separator: ", ")
+            print("\(family.rawValue): left out, because this host's processor lacks \(names)")
+            continue
+          }
           try write(family, only: only, to: "\(folder)/\(family.rawValue).json.gz") {
             maker.vectors(of: $0, count: count, seed: seed)
           }
@@ -90,15 +92,33 @@
 
   /// How vectors are divided into files.
   enum VectorFamily: String, CaseIterable {
-    case integer, extensions, sse
+    case integer, extensions, sse, mmx, x87, avx, ciphers
 
     init(of form: OpcodeForm) {
-      switch form.map {
-      case .primary: self = .integer
-      case .secondary: self = form.isVector ? .sse : .integer
-      case .map38: self = form.isVector ? .sse : .extensions
-      case .map3A: self = .sse
-      case .vex38, .vex3A: self = .extensions
+      switch (form.map, form.opcode) {
+      case (.vexSecondary, _): self = .avx
+      case (.vex38, _), (.vex3A, _): self = form.unit == .general ? .extensions : .avx
+      // SHA and AES; PCLMULQDQ, SHA1RNDS4 and AESKEYGENASSIST.
+      case (.map38, 0xc8...0xdf), (.map3A, 0x44), (.map3A, 0xc0...0xdf): self = .ciphers
+      default:
+        switch form.unit {
+        case .general: self = form.map == .map38 ? .extensions : .integer
+        case .vector: self = .sse
+        case .mmx: self = .mmx
+        case .x87: self = .x87
+        }
+      }
+    }
+
+    /// The features of a processor that can make it, by the names in /proc/cpuinfo.
+    var needs: [String] {
+      switch self {
+      case .integer: ["xsave", "cx16", "popcnt", "abm"]
+      case .extensions: ["xsave", "movbe", "bmi1", "bmi2", "adx"]
+      case .sse: ["xsave", "sse4_2", "ssse3"]
+      case .mmx, .x87: ["xsave", "ssse3"]
+      case .avx: ["avx2", "fma", "f16c", "aes", "pclmulqdq", "vaes", "vpclmulqdq"]
+      case .ciphers: ["xsave", "aes", "pclmulqdq", "sha_ni"]
       }
     }
   }

@@ -17,6 +17,10 @@
       var rip: UInt64 = 0
       var rflags: UInt64 = 0
       var xmm = [Vector128](repeating: Vector128(), count: 16)
+      /// The upper halves of the YMM registers.
+      var upper = [Vector128](repeating: Vector128(), count: 16)
+      var mxcsr = MXCSR.initial
+      var x87 = X87State()
     }
 
     /// How an instruction ended.
@@ -32,10 +36,11 @@
     private enum Place {
       static let data: UInt64 = 0x6000_0000
       static let general = data, flags = data + 0x80, hostStack = data + 0x88, target = data + 0x90
-      static let control = data + 0x98, hostControl = data + 0x9c, isRunning = data + 0xa0, leave = data + 0xa8
-      static let vectors = data + 0x100
-      /// What the signal handler leaves: registers of the frame, XMM registers.
-      static let frame = data + 0x400, frameVectors = data + 0x500
+      static let hostControl = data + 0x98, isRunning = data + 0xa0, leave = data + 0xa8
+      /// The area that XRSTOR loads.
+      static let extended = data + 0x100
+      /// What the signal handler leaves: registers of the frame, and the frame's area of XSAVE.
+      static let frame = data + 0x500, frameExtended = data + 0x600
       static let code = data + 0x1000
       static let pages = 2
     }
@@ -46,9 +51,8 @@
       static let general = [13, 14, 12, 11, 15, 10, 9, 8, 0, 1, 2, 3, 4, 5, 6, 7]
       static let rip = 16, flags = 17, error = 19, trap = 20, faultAddress = 22
       static let count = 23
-      /// Bytes before the registers in `ucontext_t`, where the pointer to the FXSAVE image follows, and where that has
-      /// XMM0.
-      static let start = 40, image = 224, imageVectors = 160
+      /// Bytes before the registers in `ucontext_t`, and where the pointer to the XSAVE area follows.
+      static let start = 40, image = 224
     }
 
     /// The memory of programs: as the processor finds it, and a copy of what it was.
@@ -69,7 +73,6 @@
       let entrance = HostExecutor.entrance
       HostExecutor.put(entrance + HostExecutor.exit, at: Place.code)
       HostExecutor.put(Place.code + UInt64(entrance.count), at: Place.leave)
-      HostExecutor.put(UInt64(MXCSR.initial), at: Place.control)
       guard HostExecutor.catchSignals() else { return nil }
     }
 
@@ -112,7 +115,7 @@
       let frame = pointer(Place.frame)
       memcpy(frame, registers, FrameIndex.count * 8)
       if let image = context.load(fromByteOffset: FrameIndex.image, as: UnsafeRawPointer?.self) {
-        memcpy(pointer(Place.frameVectors), image + FrameIndex.imageVectors, 256)
+        memcpy(pointer(Place.frameExtended), image, ExtendedImage.size)
       }
       registers[FrameIndex.rip] = word(Place.leave)
       registers[FrameIndex.flags] = Flag.one | Flag.interrupt
@@ -136,9 +139,8 @@
     func execute(_ before: State, bytes: Int, steps: Bool) -> Outcome {
       for index in 0..<16 {
         HostExecutor.put(before.general[index], at: Place.general + UInt64(index) * 8)
-        HostExecutor.put(before.xmm[index].x, at: Place.vectors + UInt64(index) * 16)
-        HostExecutor.put(before.xmm[index].y, at: Place.vectors + UInt64(index) * 16 + 8)
       }
+      ExtendedImage(HostExecutor.pointer(Place.extended)).put(before)
       HostExecutor.put(before.rflags | (steps ? Flag.trap : 0), at: Place.flags)
       HostExecutor.put(before.rip, at: Place.target)
       let behind = HostExecutor.pointer(before.rip + UInt64(bytes))
@@ -156,10 +158,7 @@
       state.general = FrameIndex.general.map(frame)
       state.rip = frame(FrameIndex.rip)
       state.rflags = frame(FrameIndex.flags) & ~(steps ? Flag.trap : 0)
-      for index in 0..<16 {
-        let at = Place.frameVectors + UInt64(index) * 16
-        state.xmm[index] = Vector128(HostExecutor.word(at), HostExecutor.word(at + 8))
-      }
+      ExtendedImage(HostExecutor.pointer(Place.frameExtended)).get(&state)
       let trap = UInt8(truncatingIfNeeded: frame(FrameIndex.trap))
       if steps && trap == 1 { return Outcome(state: state) }
       if !steps && trap == 3 && state.rip > before.rip + UInt64(bytes) {
@@ -200,11 +199,8 @@
       var code: [UInt8] = [0x53, 0x55, 0x41, 0x54, 0x41, 0x55, 0x41, 0x56, 0x41, 0x57, 0x9c]
       code += general(Slot.rsp, Place.hostStack, stores: true)
       code += [0x0f, 0xae, 0x1c, 0x25] + bytes(Place.hostControl)  // stmxcsr
-      code += [0x0f, 0xae, 0x14, 0x25] + bytes(Place.control)  // ldmxcsr
-      for number in 0..<16 as Range<UInt8> {
-        code += number > 7 ? [0x44] : []
-        code += [0x0f, 0x10, 0x04 | (number & 7) << 3, 0x25] + bytes(Place.vectors + UInt64(number) * 16)  // movups
-      }
+      code += [0x31, 0xd2, 0xb8, 7, 0, 0, 0]  // xor %edx, %edx; mov $7, %eax
+      code += [0x48, 0x0f, 0xae, 0x2c, 0x25] + bytes(Place.extended)  // xrstor64
       for slot in 0..<16 as Range<UInt8> where slot != Slot.rsp {
         code += general(slot, Place.general + UInt64(slot) * 8, stores: false)
       }
@@ -220,7 +216,9 @@
     }
 
     private static var exit: [UInt8] {
-      general(Slot.rsp, Place.hostStack, stores: false) + [0x0f, 0xae, 0x14, 0x25] + bytes(Place.hostControl)
+      general(Slot.rsp, Place.hostStack, stores: false) + [0xdb, 0xe3]  // fninit
+        + (HostVendor.hasAVX ? [0xc5, 0xf8, 0x77] : [])  // vzeroupper
+        + [0x0f, 0xae, 0x14, 0x25] + bytes(Place.hostControl)  // ldmxcsr
         + [0x9d, 0x41, 0x5f, 0x41, 0x5e, 0x41, 0x5d, 0x41, 0x5c, 0x5d, 0x5b, 0xc3]
     }
 

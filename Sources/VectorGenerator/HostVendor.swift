@@ -12,13 +12,18 @@
 
     static let isAMD = current == .amd
 
-    /// What the instructions in question need and the host does not have, by the names in /proc/cpuinfo.
-    static let missing: [String] = {
+    static let hasAVX = missing(["avx"]).isEmpty
+
+    /// Whether the x87's pointers are saved and restored with no exception pending, too (APM vol. 2, 11.4.4).
+    static let keepsPointers = !isAMD
+
+    /// Which of some features the host does not have, by the names in /proc/cpuinfo.
+    static func missing(_ needed: [String]) -> [String] { needed.filter { !present.contains($0) } }
+
+    private static let present: Set<String> = {
       let info = (try? String(contentsOfFile: "/proc/cpuinfo", encoding: .utf8)) ?? ""
       let flags = info.split(separator: "\n").first { $0.hasPrefix("flags") } ?? ""
-      let present = Set(flags.split(separator: " ").map(String.init))
-      let needed = ["sse4_2", "ssse3", "popcnt", "movbe", "abm", "bmi1", "bmi2", "adx", "cx16"]
-      return needed.filter { !present.contains($0) }
+      return Set(flags.split(separator: " ").map(String.init))
     }()
   }
 #endif

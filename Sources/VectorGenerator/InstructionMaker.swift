@@ -5,28 +5,30 @@
   /// Makes instructions of a form with operands: bytes, registers and memory, ready for the host's processor.
   ///
   /// Pointers go where programs have memory, mostly; some to nowhere, some to addresses that do not exist, some across
-  /// the end of a page.
+  /// the end of a page. What the vector unit and the x87 ask for is in extensions of their own.
   struct InstructionMaker {
     let form: OpcodeForm
     var operands: OperandMaker
 
-    private(set) var bytes: [UInt8] = []
-    private(set) var state = HostExecutor.State()
+    var bytes: [UInt8] = []
+    var state = HostExecutor.State()
     /// Memory that is not zero, the instruction apart.
-    private(set) var memory: [ListedByte] = []
+    var memory: [ListedByte] = []
     /// Registers that the instruction names, and those that many instructions imply.
-    private(set) var usedGeneral: UInt16 = 0x00ff
-    private(set) var usedVectors: UInt16 = 0
+    var usedGeneral: UInt16 = 0x00ff
+    var usedVectors: UInt16 = 0
     /// The count of a shift as encoded, 1 for others.
     private(set) var count: UInt64 = 1
     /// Where the displacement of a RIP-relative operand is, and what it shall reach.
     private var relative: (offset: Int, target: UInt64)?
     /// ModRM.reg and ModRM.rm with their extensions.
-    private var reg: UInt8 = 0
-    private var rm: UInt8 = 0
-    private var immediate: [UInt8] = []
+    var reg: UInt8 = 0
+    var rm: UInt8 = 0
+    /// The register of VEX.vvvv.
+    var third: UInt8 = 0
+    var immediate: [UInt8] = []
 
-    private var random: SeededRandom {
+    var random: SeededRandom {
       get { operands.random }
       set { operands.random = newValue }
     }
@@ -81,10 +83,8 @@
         let next = state.rip &+ UInt64(bytes.count)
         setBytes(relative.target &- next, at: relative.offset, count: 4)
       }
-      if form.isVector {
-        usedVectors |= 1
-        for number in 0..<16 where usedVectors & 1 << UInt16(number) != 0 { state.xmm[number] = operands.vector() }
-      }
+      if form.usesVectors { setVectors() }
+      if form.usesX87 { setX87() }
     }
 
     /// An address in a region of some pages, now and then at the end of one.
@@ -97,7 +97,6 @@
     private mutating func setImpliedPointers() {
       state.general[Int(Slot.rsp)] = ProgramMemory.stack + 0x200 + random.below(0x1c00 / 8) * 8
       if random.once(in: 16) { state.general[Int(Slot.rsp)] = dataAddress(aligned: false) }
-      guard form.map == .primary || form.map == .secondary else { return }
       switch (form.map, form.opcode) {
       case (.primary, 0xa4...0xa7), (.primary, 0xaa...0xaf):
         state.general[Int(Slot.rsi)] = dataAddress(aligned: false)
@@ -106,14 +105,14 @@
       case (.primary, 0xc8), (.primary, 0xc9):
         state.general[Int(Slot.rbp)] = ProgramMemory.stack + 0x400 + random.below(0x1000)
       case (.primary, 0xd7): state.general[Int(Slot.rbx)] = dataAddress(aligned: false)
-      case (.secondary, 0xf7): state.general[Int(Slot.rdi)] = dataAddress(aligned: false)
+      case (.secondary, 0xf7), (.vexSecondary, 0xf7): state.general[Int(Slot.rdi)] = dataAddress(aligned: false)
       case (.primary, 0xe0...0xe3): if !random.once(in: 3) { state.general[Int(Slot.rcx)] = random.below(3) }
       default: break
       }
     }
 
     /// Where an operand is.
-    private mutating func dataAddress(aligned: Bool) -> UInt64 {
+    mutating func dataAddress(aligned: Bool) -> UInt64 {
       let nowhere = ProgramMemory.nowhere
       switch random.below(32) {
       case 0: return nowhere + random.below(0x1000_0000)
@@ -123,20 +122,20 @@
       case 3, 4: return ProgramMemory.data + 0x1000 - random.below(16)
       default:
         let address = ProgramMemory.data + 0x40 + random.below(0x3f00)
-        return aligned && !random.once(in: 4) ? address & ~0xf : address
+        return aligned && !random.once(in: 4) ? address & ~(form.isLong ? 0x1f : 0xf) : address
       }
     }
 
     private mutating func choose() {
       reg = form.digit ?? UInt8(random.below(16))
-      rm = UInt8(random.below(16))
+      rm = form.rm ?? UInt8(random.below(16))
+      if form.isVEX { chooseThird() }
       immediate = makeImmediate()
-      guard form.isVector else {
-        usedGeneral |= 1 << UInt16(reg) | 1 << UInt16(rm)
-        return
-      }
-      usedVectors |= 1 << UInt16(reg) | (form.operand == .register ? 1 << UInt16(rm) : 0)
-      usedGeneral |= 1 << UInt16(reg) | 1 << UInt16(rm)
+      usedGeneral |= 1 << UInt16(reg) | 1 << UInt16(rm) | 1 << UInt16(third)
+      guard form.usesVectors else { return }
+      usedVectors |= 1 << UInt16(reg) | 1 << UInt16(third) | (form.operand == .register ? 1 << UInt16(rm) : 0)
+      // The register of a fourth operand.
+      if form.map == .vex3A, let byte = immediate.first { usedVectors |= 1 << UInt16(byte >> 4) }
     }
 
     // MARK: Bytes
@@ -146,7 +145,7 @@
       var extensions: UInt8 = 0
       let hasModRM = form.operand != .none
       if form.operand == .memory {
-        (address, extensions) = makeAddress()
+        (address, extensions) = isGather ? makeGatherAddress() : makeAddress()
         usedGeneral |= addressRegisters
         if random.once(in: 12) { bytes.append([0x2e, 0x36, 0x3e, 0x26, 0x65][Int(random.below(5))]) }
       } else if hasModRM {
@@ -164,7 +163,7 @@
         if form.opcode == 0x90 && form.prefix == 0xf3 { extensions = 0 }
         usedGeneral |= 1 << UInt16(form.opcode & 7 | extensions << 3)
       }
-      if form.map == .vex38 || form.map == .vex3A {
+      if form.isVEX {
         encodeVEX(extensions)
       } else {
         encodeLegacy(extensions, mayHaveREX: hasModRM || names)
@@ -196,27 +195,9 @@
       bytes.append(form.opcode)
     }
 
-    private mutating func encodeVEX(_ extensions: UInt8) {
-      let third = form.map == .vex3A ? 0 : UInt8(random.below(16))
-      usedGeneral |= 1 << UInt16(third)
-      let prefix: UInt8 =
-        switch form.prefix {
-        case 0x66: 1
-        case 0xf3: 2
-        case 0xf2: 3
-        default: 0
-        }
-      // L is 1 now and then, which is undefined.
-      let length: UInt8 = random.once(in: 24) ? 4 : 0
-      bytes += [
-        0xc4, ~(extensions << 5) & 0xe0 | (form.map == .vex38 ? 2 : 3),
-        (form.isWide ? 0x80 : 0) | (~third & 0xf) << 3 | length | prefix, form.opcode,
-      ]
-    }
-
     /// ModRM, SIB and displacement of a memory operand, ModRM.reg left 0; and the bits X and B of REX.
     private mutating func makeAddress() -> (bytes: [UInt8], extensions: UInt8) {
-      let target = dataAddress(aligned: form.isVector || form.opcode == 0xc7)
+      let target = dataAddress(aligned: form.usesVectors || form.opcode == 0xc7)
       self.target = target
       var target32 = target
       if target < 1 << 31 && random.once(in: 10) {
@@ -262,7 +243,7 @@
     }
 
     /// Where the memory operand is, as far as ModRM says it.
-    private var target: UInt64?
+    var target: UInt64?
 
     // MARK: Immediates
 
@@ -303,7 +284,8 @@
       case (.secondary, 0x70...0x73), (.secondary, 0xba), (.secondary, 0xc2), (.secondary, 0xc4), (.secondary, 0xc5),
         (.secondary, 0xc6):
         return [UInt8(truncatingIfNeeded: random.next())]
-      case (.map3A, _), (.vex3A, _): return [UInt8(truncatingIfNeeded: random.next())]
+      case (.map3A, _), (.vex3A, _), (.vexSecondary, 0x70...0x73), (.vexSecondary, 0xc2), (.vexSecondary, 0xc4...0xc6):
+        return [UInt8(truncatingIfNeeded: random.next())]
       default: return []
       }
     }
@@ -312,7 +294,13 @@
 
     /// Lists bytes where the instruction may read.
     private mutating func fillMemory() {
-      if let target { list(target, form.isVector || form.opcode == 0xc7 ? 16 : 8) }
+      if let target {
+        if form.unit == .x87 {
+          listX87(target)
+        } else {
+          list(target, form.isLong ? 32 : form.usesVectors || form.opcode == 0xc7 ? 16 : 8)
+        }
+      }
       switch (form.map, form.opcode) {
       case (.primary, 0xa4...0xa7), (.primary, 0xac...0xaf):
         for slot in [Slot.rsi, Slot.rdi] {
@@ -333,7 +321,13 @@
     }
 
     private mutating func list(_ address: UInt64, _ count: Int) {
-      let value = form.isVector ? operands.vector() : Vector128(operands.integer(), operands.integer())
+      for start in stride(from: 0, to: UInt64(count), by: 16) {
+        let value = form.usesVectors ? operands.vector() : Vector128(operands.integer(), operands.integer())
+        list(value, address &+ start, min(count - Int(start), 16))
+      }
+    }
+
+    mutating func list(_ value: Vector128, _ address: UInt64, _ count: Int) {
       for offset in 0..<UInt64(count) {
         let word = offset < 8 ? value.x : value.y
         put(address &+ offset, UInt8(truncatingIfNeeded: word >> (8 * (offset & 7))))
@@ -373,6 +367,9 @@
         }
       case (.primary, 0xd2), (.primary, 0xd3), (.secondary, 0xa5), (.secondary, 0xad):
         count = state.general[Int(Slot.rcx)] & 0xff
+      case (.secondary, 0xae) where form.unit == .vector, (.vexSecondary, 0xae):
+        // Bits that MXCSR has on Intel's and on AMD's processors alike.
+        if let target { putWord(target, random.next() & (random.once(in: 8) ? ~(1 << 17) : 0xffff)) }
       case (.secondary, 0xa3), (.secondary, 0xab), (.secondary, 0xb3), (.secondary, 0xbb):
         if form.operand == .memory { setUnlessAddress(reg, random.below(1024) &- 512) }
       case (.secondary, 0xb0), (.secondary, 0xb1), (.secondary, 0xc7):
@@ -383,7 +380,7 @@
           let both = state.general[Int(Slot.rax)] & 0xffff_ffff | state.general[Int(Slot.rdx)] << 32
           putWord(target, both)
         }
-      case (.map3A, 0x60...0x61):
+      case (.map3A, 0x60...0x61), (.vex3A, 0x60...0x61):
         if !random.once(in: 4) {
           setUnlessAddress(Slot.rax, random.below(24) &- 4)
           setUnlessAddress(Slot.rdx, random.below(24) &- 4)
@@ -402,13 +399,16 @@
     }
 
     /// Sets a register that no address is made of.
-    private mutating func setUnlessAddress(_ slot: UInt8, _ value: UInt64) {
+    mutating func setUnlessAddress(_ slot: UInt8, _ value: UInt64) {
       guard target == nil || addressRegisters & 1 << UInt16(slot) == 0 else { return }
       state.general[Int(slot)] = value
     }
 
+    /// The vector of indices of a gather, and whether they have 32 bits.
+    var gather: (index: UInt8, narrow: Bool)?
+
     /// Registers of the memory operand.
-    private var addressRegisters: UInt16 = 0
+    var addressRegisters: UInt16 = 0
 
     private mutating func setBytes(_ value: UInt64, at offset: Int, count: Int) {
       for (index, byte) in OpcodeForm.bytes(value, count).enumerated() { bytes[offset + index] = byte }

@@ -1,8 +1,9 @@
-/// One opcode with what chooses among its instructions: prefix, REX.W, the digit in ModRM.reg, register or memory.
+/// One opcode with what chooses among its instructions: prefix, REX.W, VEX.L, the digit in ModRM.reg, register or
+/// memory.
 struct OpcodeForm: Hashable, CustomStringConvertible {
-  /// The opcode maps: one byte, 0F, 0F 38, 0F 3A, and those two behind a VEX prefix.
+  /// The opcode maps: one byte, 0F, 0F 38, 0F 3A, and these three behind a VEX prefix.
   enum Map: UInt8, CaseIterable {
-    case primary, secondary, map38, map3A, vex38, vex3A
+    case primary, secondary, map38, map3A, vexSecondary, vex38, vex3A
   }
 
   /// What stands in ModRM.
@@ -12,13 +13,22 @@ struct OpcodeForm: Hashable, CustomStringConvertible {
     case register, memory
   }
 
+  /// Whose registers the operands are.
+  enum Unit {
+    case general, vector, mmx, x87
+  }
+
   var map: Map
   var opcode: UInt8
   /// 66, F2, F3, LOCK, or 0.
   var prefix: UInt8 = 0
   var isWide = false
+  /// VEX.L: 256 bits.
+  var isLong = false
   /// ModRM.reg where it belongs to the opcode.
   var digit: UInt8?
+  /// ModRM.rm where that belongs to it, too.
+  var rm: UInt8?
   var operand = Operand.none
 
   var description: String {
@@ -29,21 +39,39 @@ struct OpcodeForm: Hashable, CustomStringConvertible {
       case .secondary: "0f "
       case .map38: "0f 38 "
       case .map3A: "0f 3a "
+      case .vexSecondary: "vex 0f "
       case .vex38: "vex 38 "
       case .vex3A: "vex 3a "
       }
-    return (prefix == 0 ? "" : hex(prefix) + " ") + (isWide ? "w " : "") + escape + hex(opcode)
-      + (digit.map { "/\($0)" } ?? "") + (operand == .register ? " r" : operand == .memory ? " m" : "")
+    return (prefix == 0 ? "" : hex(prefix) + " ") + (isWide ? "w " : "") + (isLong ? "l " : "") + escape
+      + hex(opcode) + (digit.map { "/\($0)" } ?? "") + (rm.map { "/\($0)" } ?? "")
+      + (operand == .register ? " r" : operand == .memory ? " m" : "")
   }
 
-  /// Whether its operands are XMM registers and their like.
-  var isVector: Bool {
+  var isVEX: Bool { map == .vexSecondary || map == .vex38 || map == .vex3A }
+
+  var unit: Unit {
     switch map {
-    case .primary, .vex38, .vex3A: false
-    case .secondary: OpcodeForm.isVectorOpcode(opcode)
-    case .map38: opcode < 0xf0
-    case .map3A: true
+    case .primary: return opcode == 0x9b || (0xd8...0xdf).contains(opcode) ? .x87 : .general
+    case .secondary:
+      if isExtendedState { return digit == 1 ? .x87 : .vector }
+      return OpcodeForm.isVectorOpcode(opcode) ? isMMXOpcode ? .mmx : .vector : .general
+    case .map38: return opcode >= 0xf0 ? .general : prefix == 0 && opcode < 0x20 ? .mmx : .vector
+    case .map3A: return prefix == 0 && opcode == 0x0f ? .mmx : .vector
+    case .vexSecondary: return .vector
+    case .vex38, .vex3A: return opcode >= 0xf0 ? .general : .vector
     }
+  }
+
+  /// Whether XMM registers may take part.
+  var usesVectors: Bool { unit == .vector || unit == .mmx || isExtendedState }
+
+  /// Whether the x87's state may.
+  var usesX87: Bool { unit == .x87 || unit == .mmx || isExtendedState && digit == 1 }
+
+  /// FXSAVE and its kin.
+  private var isExtendedState: Bool {
+    map == .secondary && opcode == 0xae && operand == .memory && digit ?? 0 < 4
   }
 
   static func isVectorOpcode(_ opcode: UInt8) -> Bool {
@@ -52,11 +80,21 @@ struct OpcodeForm: Hashable, CustomStringConvertible {
     default: false
     }
   }
+
+  /// Of the opcodes behind 0F those whose registers are MMX's.
+  private var isMMXOpcode: Bool {
+    switch opcode {
+    case 0x60...0x6b, 0x6e...0x77, 0x7e, 0x7f, 0xc4, 0xc5, 0xd1...0xd5, 0xd7...0xef, 0xf1...0xfe: prefix == 0
+    case 0x2a, 0x2c, 0x2d: prefix == 0 || prefix == 0x66
+    case 0xd6: prefix == 0xf2 || prefix == 0xf3
+    default: false
+    }
+  }
 }
 
 /// Every form of the instruction set of ring 3 that a vector can show.
 enum OpcodeForms {
-  static let all: [OpcodeForm] = primary + secondary + map38 + map3A + vex
+  static let all: [OpcodeForm] = primary + secondary + map38 + map3A + vex + x87 + avx
 
   // MARK: One byte
 
@@ -69,8 +107,8 @@ enum OpcodeForms {
     switch opcode {
     // Prefixes, escapes, VEX and EVEX.
     case 0x0f, 0x26, 0x2e, 0x36, 0x3e, 0x40...0x4f, 0x62, 0x64...0x67, 0xc4, 0xc5, 0xf0, 0xf2, 0xf3: true
-    // The x87, whose registers the format does not have, and WAIT.
-    case 0x9b, 0xd8...0xdf: true
+    // The x87's escapes have forms of their own.
+    case 0xd8...0xdf: true
     // MOV to segment registers and far transfers hang on descriptor tables.
     case 0x8e, 0xca, 0xcb, 0xcf: true
     // INT1, which hypervisors intercept and some give a wrong RIP.
@@ -147,18 +185,10 @@ enum OpcodeForms {
     // FEMMS, 3DNow!; SSE4A.
     case 0x0e, 0x0f, 0x78, 0x79: true
     case 0x2b where form.prefix == 0xf2 || form.prefix == 0xf3: true
-    // MMX.
-    case 0x77: true
-    case 0x60...0x6b, 0x6e...0x71, 0x72...0x76, 0x7e, 0x7f, 0xc4, 0xc5, 0xd1...0xd5, 0xd7...0xe5, 0xe7...0xef,
-      0xf1...0xfe:
-      form.prefix == 0
-    case 0x2a, 0x2c, 0x2d: form.prefix == 0 || form.prefix == 0x66
-    case 0xd6: form.prefix == 0xf2 || form.prefix == 0xf3
-    // RCPPS and RSQRTPS are approximations of the processor's own.
-    case 0x52, 0x53: true
-    // FXSAVE, FXRSTOR, LDMXCSR, XSAVE and XRSTOR: of state that the format does not have. The FS and GS bases.
+    // FXSAVE writes which bits MXCSR has; XSAVE and XRSTOR what components the processor has and takes for initial.
+    // The FS and GS bases.
     case 0xae:
-      form.operand == .memory && [0, 1, 2, 4, 5].contains(form.digit)
+      form.operand == .memory && [0, 4, 5].contains(form.digit)
         || form.operand == .memory && form.digit == 6 && form.prefix == 0
         || form.operand == .register && form.prefix == 0xf3
     // RDRAND, RDSEED, RDPID, XSAVEC, XSAVES, XRSTORS.
@@ -169,7 +199,7 @@ enum OpcodeForms {
 
   private static func secondaryHasModRM(_ opcode: UInt8) -> Bool {
     switch opcode {
-    case 0x06, 0x08, 0x09, 0x0b, 0x37, 0x80...0x8f, 0xa0, 0xa8, 0xaa, 0xc8...0xcf: false
+    case 0x06, 0x08, 0x09, 0x0b, 0x37, 0x77, 0x80...0x8f, 0xa0, 0xa8, 0xaa, 0xc8...0xcf: false
     default: true
     }
   }
@@ -178,7 +208,7 @@ enum OpcodeForms {
     digits(secondaryGroups.contains(opcode)).flatMap { digit -> [OpcodeForm] in
       let form = OpcodeForm(map: .secondary, opcode: opcode, digit: digit)
       var forms: [OpcodeForm]
-      if form.isVector {
+      if OpcodeForm.isVectorOpcode(opcode) {
         forms = prefixes(form)
         if [0x2a, 0x2c, 0x2d, 0x6e, 0x7e].contains(opcode) { forms += forms.map(\.wide) }
       } else {
@@ -207,10 +237,8 @@ enum OpcodeForms {
   private static let map38: [OpcodeForm] = (0...0xff as ClosedRange<UInt8>).flatMap { opcode -> [OpcodeForm] in
     let form = OpcodeForm(map: .map38, opcode: opcode)
     switch opcode {
-    // PSHUFB to PMULHRSW and PABSx: without a prefix they are MMX's.
-    case 0x00...0x0b, 0x1c...0x1e: return prefixes(form).filter { $0.prefix != 0 }.flatMap(operands)
-    // SHA, GF2P8MULB and AES.
-    case 0xc8...0xcf, 0xd8...0xdf: return []
+    // GF2P8MULB, which Penumbra does not have.
+    case 0xcf: return []
     // MOVDIR64B, MOVDIRI, AVX10 and the rest of what lies there.
     case 0xf0, 0xf1: return (sizes(form) + [0xf2].flatMap { prefixed(form, $0) }).flatMap(operands)
     case 0xf6: return [0x66, 0xf3].flatMap { prefixed(form, $0) }.flatMap(operands)
@@ -222,10 +250,8 @@ enum OpcodeForms {
   private static let map3A: [OpcodeForm] = (0...0xff as ClosedRange<UInt8>).flatMap { opcode -> [OpcodeForm] in
     let form = OpcodeForm(map: .map3A, opcode: opcode)
     switch opcode {
-    // MMX's PALIGNR.
-    case 0x0f: return prefixes(form).filter { $0.prefix != 0 }.flatMap(operands)
-    // PCLMULQDQ, SHA, GF2P8AFFINEQB and AES.
-    case 0x44, 0xcc, 0xce, 0xcf, 0xdf: return []
+    // GF2P8AFFINEQB and GF2P8AFFINEINVQB.
+    case 0xce, 0xcf: return []
     // PEXTRx, PINSRx, and PCMPESTRx, whose lengths REX.W makes 64 bits.
     case 0x14...0x17, 0x20, 0x22, 0x60...0x61: return (prefixes(form) + prefixes(form).map(\.wide)).flatMap(operands)
     default: return prefixes(form).flatMap(operands)
@@ -250,7 +276,7 @@ enum OpcodeForms {
 
   // MARK: Variations
 
-  private static func digits(_ isGroup: Bool) -> [UInt8?] { isGroup ? (0...7).map { $0 } : [nil] }
+  static func digits(_ isGroup: Bool) -> [UInt8?] { isGroup ? (0...7).map { $0 } : [nil] }
 
   private static func prefixed(_ form: OpcodeForm, _ prefix: UInt8) -> [OpcodeForm] {
     var form = form
@@ -266,7 +292,7 @@ enum OpcodeForms {
   }
 
   /// The mandatory prefixes.
-  private static func prefixes(_ form: OpcodeForm) -> [OpcodeForm] {
+  static func prefixes(_ form: OpcodeForm) -> [OpcodeForm] {
     ([0, 0x66, 0xf3, 0xf2] as [UInt8]).map { prefix in
       var form = form
       form.prefix = prefix
@@ -274,7 +300,7 @@ enum OpcodeForms {
     }
   }
 
-  private static func operands(_ form: OpcodeForm) -> [OpcodeForm] {
+  static func operands(_ form: OpcodeForm) -> [OpcodeForm] {
     [OpcodeForm.Operand.register, .memory].map { operand in
       var form = form
       form.operand = operand

@@ -51,7 +51,7 @@ public struct PartialState: Sendable {
   public init() {}
 
   mutating func clear() {
-    registers.present = 0
+    registers.clear()
     memory.removeAll(keepingCapacity: true)
   }
 }
@@ -69,14 +69,22 @@ public struct ListedByte: Equatable, Sendable {
 
 /// Values of some of the registers.
 public struct PartialRegisters: Sendable {
-  /// A bit for every register that has a value, by `VectorRegister`.
-  public var present: UInt64 = 0
-  private var words = InlineArray<18, UInt64>(repeating: 0)
+  /// A bit for every register that has a value, by `VectorRegister`, and one for each of the x87's.
+  var present: UInt64 = 0
+  var presentReals: UInt8 = 0
+  private var words = InlineArray<25, UInt64>(repeating: 0)
   private var xmm = InlineArray<16, Vector128>(repeating: Vector128())
+  private var upper = InlineArray<16, Vector128>(repeating: Vector128())
+  private var reals = InlineArray<8, ExtendedReal>(repeating: ExtendedReal())
 
   public init() {}
 
-  /// The general registers in encoding order, RIP and RFLAGS; nil for one without a value.
+  mutating func clear() {
+    present = 0
+    presentReals = 0
+  }
+
+  /// A register of up to 64 bits; nil for one without a value.
   public subscript(_ register: VectorRegister) -> UInt64? {
     get { present & register.bit == 0 ? nil : words[register.rawValue] }
     set {
@@ -101,41 +109,102 @@ public struct PartialRegisters: Sendable {
       xmm[number] = newValue
     }
   }
+
+  /// The upper half of a YMM register; nil for one without a value.
+  public subscript(upper number: Int) -> Vector128? {
+    get { present & VectorRegister.upperBit(number) == 0 ? nil : upper[number] }
+    set {
+      guard let newValue else {
+        present &= ~VectorRegister.upperBit(number)
+        return
+      }
+      present |= VectorRegister.upperBit(number)
+      upper[number] = newValue
+    }
+  }
+
+  /// A register of the x87 by its own number, wherever the top of the stack is; nil for one without a value.
+  public subscript(real number: Int) -> ExtendedReal? {
+    get { presentReals >> UInt8(number) & 1 == 0 ? nil : reals[number] }
+    set {
+      guard let newValue else {
+        presentReals &= ~(1 << UInt8(number))
+        return
+      }
+      presentReals |= 1 << UInt8(number)
+      reals[number] = newValue
+    }
+  }
+
+  /// Whether any YMM register has a value.
+  var hasUpper: Bool { present >> 41 != 0 }
+
+  /// Whether any of the x87 has one, its pointers among it.
+  var speaksOfX87: Bool { presentReals != 0 || present & VectorRegister.x87Bits != 0 }
+
+  /// Whether any register of the x87 has one, its pointers apart.
+  var hasX87: Bool {
+    presentReals != 0
+      || present & (VectorRegister.control.bit | VectorRegister.status.bit | VectorRegister.tags.bit) != 0
+  }
 }
 
-/// The registers of a vector that have 64 bits.
+/// The registers of a vector that have no more than 64 bits.
 public struct VectorRegister: Hashable, Sendable {
-  /// The number of a general register, 16 for RIP, 17 for RFLAGS.
+  /// The number of a general register, 16 for RIP, 17 for RFLAGS, then the others in the order of their names.
   public let rawValue: Int
 
   public static let rip = VectorRegister(rawValue: 16)
   public static let rflags = VectorRegister(rawValue: 17)
+  public static let mxcsr = VectorRegister(rawValue: 18)
+  /// The x87's control and status words, and its tags as FXSAVE has them, a bit a register.
+  public static let control = VectorRegister(rawValue: 19)
+  public static let status = VectorRegister(rawValue: 20)
+  public static let tags = VectorRegister(rawValue: 21)
+  /// Opcode and address of the x87's last instruction, and the address of its operand.
+  public static let opcode = VectorRegister(rawValue: 22)
+  public static let instruction = VectorRegister(rawValue: 23)
+  public static let operand = VectorRegister(rawValue: 24)
   public static func general(_ slot: UInt8) -> VectorRegister { VectorRegister(rawValue: Int(slot & 0xf)) }
 
   /// Those that are, in the order of their numbers.
-  public static let all = (0..<18).map(VectorRegister.init)
+  public static let all = (0..<25).map(VectorRegister.init)
 
   private init(rawValue: Int) { self.rawValue = rawValue }
 
   public var name: String { VectorRegister.names[rawValue] }
   var bit: UInt64 { 1 << UInt64(rawValue) }
-  static func xmmBit(_ number: Int) -> UInt64 { 1 << UInt64(18 + number) }
+  /// The x87's, from the control word to its pointers.
+  static let x87Bits: UInt64 = 0x3f << 19
+  static func xmmBit(_ number: Int) -> UInt64 { 1 << UInt64(25 + number) }
+  static func upperBit(_ number: Int) -> UInt64 { 1 << UInt64(41 + number) }
+
+  /// The bits that it has.
+  var width: Int {
+    switch self {
+    case .mxcsr: 32
+    case .control, .status, .opcode: 16
+    case .tags: 8
+    default: 64
+    }
+  }
 
   private static let names = [
     "rax", "rcx", "rdx", "rbx", "rsp", "rbp", "rsi", "rdi", "r8", "r9", "r10", "r11", "r12", "r13", "r14", "r15",
-    "rip", "rflags",
+    "rip", "rflags", "mxcsr", "fcw", "fsw", "ftw", "fop", "fip", "fdp",
   ]
 
   /// The register of a name.
   init?(_ name: [UInt8]) {
-    guard name.count >= 2, name[0] == UInt8(ascii: "r") else { return nil }
-    guard let index = VectorRegister.numbers[name.dropFirst().reduce(0) { $0 << 8 | UInt64($1) }] else { return nil }
+    guard name.count <= 6, let index = VectorRegister.numbers[name.reduce(0) { $0 << 8 | UInt64($1) }] else {
+      return nil
+    }
     rawValue = index
   }
 
-  /// By the letters after the first, as a number.
+  /// By the letters, as a number.
   private static let numbers: [UInt64: Int] = Dictionary(
     uniqueKeysWithValues: names.enumerated().map { index, name in
-      (name.utf8.dropFirst().reduce(0) { $0 << 8 | UInt64($1) }, index)
+      (name.utf8.reduce(0) { $0 << 8 | UInt64($1) }, index)
     })
 }

@@ -203,21 +203,25 @@ final class JSONCursor {
     return value
   }
 
-  /// A number as a hexadecimal string, with or without 0x, the most significant digit first.
-  func hexadecimal(_ what: String, bits: Int) throws(SetupError) -> (high: UInt64, low: UInt64) {
+  /// A number as a hexadecimal string, with or without 0x, the most significant digit first: what it has below 128
+  /// bits, and above.
+  /// - Parameter bits: the most that it may have, 256 or no more than 128.
+  func hexadecimal(_ what: String, bits: UInt128) throws(SetupError) -> (low: UInt128, high: UInt128) {
     try expect("\"", "\(what), hexadecimal digits in quotes,")
-    var high: UInt64 = 0
-    var low: UInt64 = 0
+    var low: UInt128 = 0
+    var high: UInt128 = 0
     var digits = 0
     while true {
       let byte = try next()
       if let digit = JSONCursor.digit(byte) {
-        guard (bits == 64 ? low : high) >> 60 == 0 else { throw problem("\(what) has more than \(bits) bits") }
-        high = high << 4 | low >> 60
-        low = low << 4 | UInt64(digit)
+        guard (bits > 128 ? high >> 124 : low >> (bits - 4)) == 0 else {
+          throw problem("\(what) has more than \(bits) bits")
+        }
+        high = bits > 128 ? high << 4 | low >> 124 : 0
+        low = low << 4 | UInt128(digit)
         digits += 1
       } else if byte == UInt8(ascii: "\"") && digits > 0 {
-        return (bits == 64 ? 0 : high, low)
+        return (low, high)
       } else if digits == 1 && low == 0 && byte | 0x20 == UInt8(ascii: "x") {
         digits = 0
       } else {
@@ -229,7 +233,7 @@ final class JSONCursor {
   /// A number, decimal, or hexadecimal in quotes.
   func number(_ what: String, limit: UInt64 = .max) throws(SetupError) -> UInt64 {
     guard try peek() == UInt8(ascii: "\"") else { return try decimal(what, limit: limit) }
-    let value = try hexadecimal(what, bits: 64).low
+    let value = UInt64(truncatingIfNeeded: try hexadecimal(what, bits: 64).low)
     guard value <= limit else { throw problem("\(what) is greater than \(limit)") }
     return value
   }

@@ -17,14 +17,27 @@ public struct VectorDifference: Equatable, Sendable {
   }
 
   init(_ register: VectorRegister, _ expected: UInt64, _ found: UInt64) {
-    self.init(register.name, VectorDifference.hex(expected, 16), VectorDifference.hex(found, 16))
+    let digits = register.width / 4
+    self.init(register.name, VectorDifference.hex(expected, digits), VectorDifference.hex(found, digits))
   }
 
   init(xmm number: Int, _ expected: Vector128, _ found: Vector128) {
-    func text(_ value: Vector128) -> String {
-      VectorDifference.hex(value.y, 16) + VectorDifference.hex(value.x, 16).dropFirst(2)
-    }
-    self.init("xmm\(number)", text(expected), text(found))
+    self.init("xmm\(number)", VectorDifference.hex(expected), VectorDifference.hex(found))
+  }
+
+  /// The upper half of a YMM register.
+  init(upper number: Int, _ expected: Vector128, _ found: Vector128) {
+    self.init("ymm\(number)[255:128]", VectorDifference.hex(expected), VectorDifference.hex(found))
+  }
+
+  /// A register of the x87 by its own number.
+  init(real number: Int, _ expected: ExtendedReal, _ found: ExtendedReal) {
+    self.init("fpr\(number)", VectorDifference.hex(expected), VectorDifference.hex(found))
+  }
+
+  private static func hex(_ value: Vector128) -> String { hex(value.y, 16) + hex(value.x, 16).dropFirst(2) }
+  private static func hex(_ value: ExtendedReal) -> String {
+    hex(UInt64(value.head), 4) + hex(value.significand, 16).dropFirst(2)
   }
 
   init(flags expected: UInt64, _ found: UInt64, mask: UInt64) {

@@ -62,7 +62,8 @@ public final class VectorMachine {
       CR4.physicalAddressExtension | CR4.osFXSR | CR4.osXMMExceptions
       | (features.contains(.fsgsbase) ? CR4.fsgsbase : 0) | (features.contains(.xsave) ? CR4.osXSAVE : 0)
       | (features.contains(.umip) ? CR4.umip : 0)
-    state.xcr0 = features.contains(.xsave) ? 3 : 1
+    // The x87, SSE and, where there is AVX, the upper halves.
+    state.xcr0 = !features.contains(.xsave) ? 1 : features.contains(.avx) ? 7 : 3
     state.efer = EFER.longModeEnable | EFER.longModeActive | EFER.noExecute
     state.cpl = 3
     state[.cs] = Segment(selector: Selector.code, base: 0, limit: .max, attributes: 0xa0fb)
@@ -120,7 +121,7 @@ public final class VectorMachine {
     for slot in 0..<16 as Range<UInt8> { state.slots[Int(slot)] = registers[.general(slot)] ?? 0 }
     state.rip = rip
     state.rflags = registers[.rflags] ?? Flag.one
-    for number in 0..<16 { state.vector.xmm[number] = registers[xmm: number] ?? Vector128() }
+    VectorMachine.setVectors(&state.vector, registers)
 
     for (index, byte) in vector.bytes.enumerated() {
       let address = rip &+ UInt64(index)
@@ -142,6 +143,26 @@ public final class VectorMachine {
     let bytes = space.compareAndClear(16)
     if vector.comparesState { differences += bytes.map(VectorDifference.init) }
     return differences
+  }
+
+  /// What a vector does not say of the vector unit and the x87 is as they are after power-up.
+  private static func setVectors(_ state: inout VectorState, _ registers: PartialRegisters) {
+    for number in 0..<16 {
+      state.xmm[number] = registers[xmm: number] ?? Vector128()
+      state.upper[number] = registers[upper: number] ?? Vector128()
+    }
+    func word<Word: FixedWidthInteger>(_ register: VectorRegister) -> Word? {
+      registers[register].map { Word(truncatingIfNeeded: $0) }
+    }
+    state.mxcsr = word(.mxcsr) ?? MXCSR.initial
+    guard registers.speaksOfX87 else { return }
+    state.x87.control = word(.control) ?? X87State().control
+    state.x87.statusWord = word(.status) ?? 0
+    state.x87.tags = word(.tags) ?? 0
+    state.x87.opcode = word(.opcode) ?? 0
+    state.x87.instructionPointer = word(.instruction) ?? 0
+    state.x87.dataPointer = word(.operand) ?? 0
+    for number in 0..<8 { state.x87.registers[number] = registers[real: number] ?? ExtendedReal() }
   }
 
   /// What was decoded is no longer there for the next vector.
@@ -191,32 +212,21 @@ public final class VectorMachine {
     }
     guard vector.comparesState else { return differences }
 
-    let initial = vector.initial.registers
-    let final = vector.final.registers
-    for slot in 0..<16 as Range<UInt8> {
-      let expected = final[.general(slot)] ?? initial[.general(slot)] ?? 0
-      let value = found.slots[Int(slot)]
-      if value != expected { differences.append(VectorDifference(.general(slot), expected, value)) }
+    let (bytes, rip, name) = (vector.bytes, vector.initial.registers[.rip] ?? 0, vector.name)
+    let comparison = VectorComparison(vector, found: found, flags: mask) {
+      self.mnemonic(of: bytes, rip: rip, name: name)
     }
-    let target = final[.rip] ?? initial[.rip] ?? 0
-    if found.rip != target { differences.append(VectorDifference(.rip, target, found.rip)) }
-    let flags = final[.rflags] ?? initial[.rflags] ?? Flag.one
-    if (found.rflags ^ flags) & mask != 0 {
-      differences.append(VectorDifference(flags: flags, found.rflags, mask: mask))
-    }
-    for number in 0..<16 {
-      let expected = final[xmm: number] ?? initial[xmm: number] ?? Vector128()
-      let value = found.vector.xmm[number]
-      if value != expected { differences.append(VectorDifference(xmm: number, expected, value)) }
-    }
-    return differences
+    return differences + comparison.differences
   }
 
   /// The mnemonic of a vector's instruction, by which failures are counted.
   public func mnemonic(of vector: borrowing InstructionVector) -> String {
-    let text = decoder.disassemble(
-      vector.bytes, count: vector.bytes.count, rip: vector.initial.registers[.rip] ?? 0, size: .bits64)
-    let words = (text ?? vector.name).split(separator: " ").prefix { !$0.isEmpty }
+    mnemonic(of: vector.bytes, rip: vector.initial.registers[.rip] ?? 0, name: vector.name)
+  }
+
+  private func mnemonic(of bytes: [UInt8], rip: UInt64, name: String) -> String {
+    let text = decoder.disassemble(bytes, count: bytes.count, rip: rip, size: .bits64)
+    let words = (text ?? name).split(separator: " ").prefix { !$0.isEmpty }
     let prefixes = ["lock", "rep", "repe", "repne", "repz", "repnz", "data16", "xacquire", "xrelease"]
     let mnemonic = words.first { !prefixes.contains(String($0)) }
     return mnemonic.map { printable(String($0), limit: 24) } ?? "(unknown)"

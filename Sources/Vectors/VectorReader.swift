@@ -134,24 +134,68 @@ public final class VectorReader {
   private func readRegisters(_ registers: inout PartialRegisters) throws(SetupError) {
     try json.object("the registers") { () throws(SetupError) in
       if let register = VectorRegister(json.text) {
-        registers[register] = try json.number("the register")
-      } else if let number = VectorReader.xmmNumber(json.text) {
-        let (high, low) = try json.hexadecimal("the register", bits: 128)
-        registers[xmm: number] = Vector128(low, high)
+        let limit = UInt64.max >> UInt64(64 - register.width)
+        registers[register] = try json.number("the register", limit: limit)
+      } else if let (bank, number) = VectorReader.banked(json.text) {
+        try read(bank, number, &registers)
       } else {
         throw json.problem("there is no register \(printable(String(decoding: json.text, as: UTF8.self)))")
       }
     }
   }
 
-  private static func xmmNumber(_ name: [UInt8]) -> Int? {
-    guard name.count >= 4, name.count <= 5, name.starts(with: "xmm".utf8) else { return nil }
+  /// Registers that have a number and more than 64 bits.
+  private enum Bank: CaseIterable {
+    case xmm, ymm, real, mmx
+
+    var prefix: [UInt8] {
+      switch self {
+      case .xmm: Array("xmm".utf8)
+      case .ymm: Array("ymm".utf8)
+      case .real: Array("fpr".utf8)
+      case .mmx: Array("mm".utf8)
+      }
+    }
+
+    var count: Int { self == .xmm || self == .ymm ? 16 : 8 }
+  }
+
+  private func read(_ bank: Bank, _ number: Int, _ registers: inout PartialRegisters) throws(SetupError) {
+    switch bank {
+    case .xmm:
+      registers[xmm: number] = Vector128(try json.hexadecimal("the register", bits: 128).low)
+    case .ymm:
+      let (low, high) = try json.hexadecimal("the register", bits: 256)
+      registers[xmm: number] = Vector128(low)
+      registers[upper: number] = Vector128(high)
+    case .real:
+      let value = try json.hexadecimal("the register", bits: 80).low
+      registers[real: number] = ExtendedReal(
+        significand: UInt64(truncatingIfNeeded: value), head: UInt16(truncatingIfNeeded: value >> 64))
+    case .mmx:
+      registers[real: number] = ExtendedReal(significand: try json.number("the register"), head: .max)
+    }
+  }
+
+  private static func banked(_ name: [UInt8]) -> (Bank, Int)? {
+    for bank in Bank.allCases where name.starts(with: bank.prefix) {
+      guard let number = number(name[bank.prefix.count...]), number < bank.count else { return nil }
+      return (bank, number)
+    }
+    return nil
+  }
+
+  /// One or two digits without a leading zero.
+  private static func number(_ digits: ArraySlice<UInt8>) -> Int? {
+    guard let first = digits.first, digits.count <= 2, digits.count == 1 || first != UInt8(ascii: "0") else {
+      return nil
+    }
     var number = 0
-    for digit in name[3...] {
+    for digit in digits {
       guard case UInt8(ascii: "0")...UInt8(ascii: "9") = digit else { return nil }
       number = 10 * number + Int(digit - UInt8(ascii: "0"))
     }
-    return number < 16 && (name[3] != UInt8(ascii: "0") || name.count == 4) ? number : nil
+    return number
   }
 
   private func readMemory(_ memory: inout [ListedByte]) throws(SetupError) {
@@ -174,5 +218,11 @@ public final class VectorReader {
       guard let address, let value else { throw json.problem("[address, byte] lacks a number") }
       memory.append(ListedByte(address, value))
     }
+  }
+}
+
+extension Vector128 {
+  fileprivate init(_ value: UInt128) {
+    self.init(UInt64(truncatingIfNeeded: value), UInt64(truncatingIfNeeded: value >> 64))
   }
 }

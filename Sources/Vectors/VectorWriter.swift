@@ -102,9 +102,22 @@ public final class VectorWriter {
     }
     for number in 0..<16 {
       guard let value = state.registers[xmm: number] else { continue }
-      text += "\(separator)\"xmm\(number)\":\"".utf8
-      appendHex(value.y, digits: 16, to: &text)
-      appendHex(value.x, digits: 16, to: &text)
+      let upper = state.registers[upper: number]
+      text += "\(separator)\"\(upper == nil ? "xmm" : "ymm")\(number)\":\"".utf8
+      for half in [upper, value] {
+        guard let half else { continue }
+        appendHex(half.y, digits: 16, to: &text)
+        appendHex(half.x, digits: 16, to: &text)
+      }
+      text += "\"".utf8
+      separator = ","
+    }
+    for number in 0..<8 {
+      guard let value = state.registers[real: number] else { continue }
+      let isMMX = value.head == .max
+      text += "\(separator)\"\(isMMX ? "mm" : "fpr")\(number)\":\"".utf8
+      if !isMMX { appendHex(UInt64(value.head), digits: 4, to: &text) }
+      appendHex(value.significand, digits: 16, to: &text)
       text += "\"".utf8
       separator = ","
     }

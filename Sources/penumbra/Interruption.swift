@@ -7,6 +7,12 @@ enum Interruption {
   nonisolated(unsafe) private static var machine: VirtualMachine?
   nonisolated(unsafe) private static var count: sig_atomic_t = 0
 
+  /// Control-C stops the machine however often it is pressed, and never ends the process: somebody sits at a prompt.
+  nonisolated(unsafe) static var isPatient = false
+
+  /// What was requested has been seen to.
+  static func clear() { count = 0 }
+
   /// Whether Control-C was pressed.
   static var wasRequested: Bool { count > 0 }
 
@@ -26,7 +32,7 @@ enum Interruption {
     pthread_sigmask(SIG_UNBLOCK, &signals, nil)
     signal(SIGINT) { _ in
       Interruption.count += 1
-      guard Interruption.count == 1 else {
+      guard Interruption.count == 1 || Interruption.isPatient else {
         Terminal.leave()
         _exit(130)
       }

@@ -7,13 +7,26 @@ enum Terminal {
   nonisolated(unsafe) private static var isChanged = false
 
   /// Changes the mode if standard input is a terminal and this process may use it.
-  static func enter() {
+  ///
+  /// - Parameter keys: whether every key is a byte, Control-C too: for a line editor.
+  static func enter(keys: Bool = false) {
+    leave()
     guard isatty(STDIN_FILENO) == 1, tcgetpgrp(STDIN_FILENO) == getpgrp(), tcgetattr(STDIN_FILENO, &saved) == 0 else {
       return
     }
     var raw = saved
     raw.c_lflag &= ~tcflag_t(ICANON | ECHO)
+    if keys {
+      raw.c_lflag &= ~tcflag_t(ISIG | IEXTEN)
+      raw.c_iflag &= ~tcflag_t(ICRNL | IXON)
+    }
     isChanged = tcsetattr(STDIN_FILENO, TCSANOW, &raw) == 0
+  }
+
+  /// How many columns it has.
+  static var columns: Int {
+    var size = winsize()
+    return ioctl(STDOUT_FILENO, UInt(TIOCGWINSZ), &size) == 0 && size.ws_col > 0 ? Int(size.ws_col) : 80
   }
 
   /// Puts the mode back. Safe in a signal handler.

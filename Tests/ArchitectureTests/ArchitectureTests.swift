@@ -15,7 +15,7 @@ struct ArchitectureTests {
       "Reports": ["Emulator", "Devices", "Machine", "Guests"], "Tracing": ["Emulator", "Devices", "Machine"],
       "Vectors": ["Emulator", "Decoding", "Machine"],
       "VectorGenerator": ["Vectors", "Emulator", "Decoding", "Machine"],
-      "Debugger": ["Emulator", "Devices", "Machine", "Guests"],
+      "Debugger": ["Emulator", "Hypervisor", "Devices", "Boot", "Machine", "Guests"],
       "GDBStub": ["Debugger", "Emulator", "Devices", "Machine"],
       "penumbra": [
         "Debugger", "GDBStub", "Reports", "Tracing", "Vectors", "Emulator", "Devices", "Boot", "Hypervisor", "Machine",

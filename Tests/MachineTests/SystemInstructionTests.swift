@@ -270,10 +270,18 @@ struct SystemInstructionTests {
     #expect(Self.execute(user, rax: 0x10) == .generalProtection(0x10))
   }
 
+  @Test func `IRETW in 64-bit mode takes all of RSP from the frame, zero-extended`() {
+    let machine = Self.machine([0x66, 0xcf])
+    machine.guest.write(
+      [0x1000, 0x08, 0x02, 0x5900, 0x10].flatMap { [UInt8($0 & 0xff), UInt8($0 >> 8)] }, atPhysical: 0x20_0800)
+    #expect(Self.execute(machine) == nil)
+    #expect(machine[Slot.rsp] == 0x5900)
+  }
+
   @Test func `LAR, LSL and VERW describe a selector`() {
     let rights = Self.machine([0x0f, 0x02, 0xd8])
     #expect(Self.execute(rights, rax: 0x20) == nil)
-    #expect(rights[Slot.rbx] == 0xaf_fb00 & 0xf0_ff00 && rights.processor.state.rflags & Flag.zero != 0)
+    #expect(rights[Slot.rbx] == 0xaf_fb00 && rights.processor.state.rflags & Flag.zero != 0)
     let limit = Self.machine([0x0f, 0x03, 0xd8])
     #expect(Self.execute(limit, rax: 0x20) == nil && limit[Slot.rbx] == 0xffff_ffff)
     let verify = Self.machine([0x0f, 0x00, 0xe8])

@@ -1,6 +1,7 @@
 import Machine
 import Support
 import Testing
+import Vectors
 
 /// Every instruction of the vector unit against the host's own processor: operands at random, with a preference for the
 /// numbers at which something changes, under every way of rounding and of treating denormals.
@@ -148,9 +149,13 @@ extension VectorRegisters {
 
 /// Operands at random.
 struct VectorOperands {
-  var random: RepeatableRandom
+  private var floating: FloatingOperands<RepeatableRandom>
+  var random: RepeatableRandom {
+    get { floating.random }
+    set { floating.random = newValue }
+  }
 
-  init(seed: UInt64) { random = RepeatableRandom(seed: seed) }
+  init(seed: UInt64) { floating = FloatingOperands(RepeatableRandom(seed: seed)) }
 
   mutating func registers(_ elements: VectorInstruction.Elements) -> VectorRegisters {
     var result = VectorRegisters()
@@ -177,10 +182,10 @@ struct VectorOperands {
 
   private mutating func word(_ elements: VectorInstruction.Elements) -> UInt64 {
     switch elements {
-    case .singles: UInt64(single()) | UInt64(single()) << 32
-    case .doubles: double()
+    case .singles: UInt64(floating.single()) | UInt64(floating.single()) << 32
+    case .doubles: floating.double()
     case .integers: integer()
-    case .halves: halves()
+    case .halves: (0..<4).reduce(0) { word, _ in word << 16 | UInt64(floating.half()) }
     // Within half of the memory's bytes, in elements of 4 or 8.
     case .indices32: index(4) & 0xffff_ffff | index(4) << 32
     case .indices64: index(2)
@@ -206,73 +211,5 @@ struct VectorOperands {
   /// A signed number less than a bound in magnitude, or its negative.
   private mutating func index(_ bound: Int64) -> UInt64 {
     UInt64(bitPattern: Int64.random(in: -bound..<bound, using: &random))
-  }
-
-  private mutating func halves() -> UInt64 {
-    let special: [UInt64] = [0, 1, 0x3ff, 0x400, 0x3c00, 0x7bff, 0x7c00, 0x7c01, 0x7e00, 0x7dff]
-    return (0..<4).reduce(0) { word, _ in
-      let half = Bool.random(using: &random) ? special.randomElement(using: &random)! : random.next() & 0x7fff
-      return word << 16 | half | random.next() & 0x8000
-    }
-  }
-
-  private mutating func single() -> UInt32 {
-    let special: [UInt32] = [
-      0, 1, 0x7f_ffff, 0x80_0000, 0x80_0001, 0x3f80_0000, 0x3f00_0000, 0x3fc0_0000, 0x4020_0000, 0x7f7f_ffff,
-      0x7f80_0000, 0x7fc0_0000, 0x7fc1_2345, 0x7f80_0001, 0x7fa0_0000, 0x4b00_0000, 0x4aff_ffff, 0x4eff_ffff,
-      0x4f00_0000, 0x5eff_ffff, 0x5f00_0000, 0x3fb5_04f3, 0x0c00_0000, 0x33ff_ffff,
-    ]
-    let sign = UInt32(random.next() & 1) << 31
-    switch Int.random(in: 0..<8, using: &random) {
-    case 0, 1: return special.randomElement(using: &random)! | sign
-    case 2: return UInt32(truncatingIfNeeded: random.next())
-    // Exponents at which products, quotients and conversions come to the borders.
-    case 3: return sign | exponent([0, 1, 2, 24, 62, 63, 64, 65, 126, 150, 190, 191, 253, 254]) << 23 | fraction(23)
-    // Few bits: exact results and halves.
-    case 4: return sign | exponent([120, 126, 127, 128, 140, 149, 150, 151]) << 23 | fraction(23) & 0x7c_0000
-    default: return sign | UInt32.random(in: 100...158, using: &random) << 23 | fraction(23)
-    }
-  }
-
-  private mutating func exponent(_ choices: [UInt32]) -> UInt32 { choices.randomElement(using: &random)! }
-
-  private mutating func fraction(_ bits: UInt32) -> UInt32 {
-    let all = UInt32(1) << bits - 1
-    switch Int.random(in: 0..<4, using: &random) {
-    case 0: return all
-    case 1: return 1
-    default: return UInt32(truncatingIfNeeded: random.next()) & all
-    }
-  }
-
-  private mutating func double() -> UInt64 {
-    let special: [UInt64] = [
-      0, 1, 0xf_ffff_ffff_ffff, 0x10_0000_0000_0000, 0x10_0000_0000_0001, 0x3ff0_0000_0000_0000, 0x3fe0_0000_0000_0000,
-      0x3ff8_0000_0000_0000, 0x4004_0000_0000_0000, 0x7fef_ffff_ffff_ffff, 0x7ff0_0000_0000_0000,
-      0x7ff8_0000_0000_0000, 0x7ff8_0000_1234_5678, 0x7ff0_0000_0000_0001, 0x7ff4_0000_0000_0000,
-      0x41df_ffff_ffc0_0000, 0x41df_ffff_ffe0_0000, 0x41e0_0000_0000_0000, 0x41e0_0000_0010_0000,
-      0x43df_ffff_ffff_ffff, 0x43e0_0000_0000_0000, 0x4330_0000_0000_0000, 0x432f_ffff_ffff_ffff,
-      0x3810_0000_0000_0000, 0x380f_ffff_ffff_ffff, 0x380f_ffff_f000_0000, 0x36a0_0000_0000_0000,
-      0x3690_0000_0000_0000, 0x47ef_ffff_efff_ffff, 0x47ef_ffff_f000_0000, 0x47ef_ffff_e000_0000,
-    ]
-    let sign = random.next() & 1 << 63
-    let fraction: UInt64 =
-      switch Int.random(in: 0..<5, using: &random) {
-      case 0: 0xf_ffff_ffff_ffff
-      case 1: 1
-      case 2: random.next() & 0xf_ffff_e000_0000
-      default: random.next() & 0xf_ffff_ffff_ffff
-      }
-    switch Int.random(in: 0..<8, using: &random) {
-    case 0, 1: return special.randomElement(using: &random)! | sign
-    case 2: return random.next()
-    case 3:
-      let exponents: [UInt64] = [
-        0, 1, 2, 53, 510, 511, 512, 513, 872, 873, 874, 896, 897, 1022, 1075, 1150, 1151, 1534, 1535, 2045, 2046,
-      ]
-      return sign | exponents.randomElement(using: &random)! << 52 | fraction
-    case 4: return sign | UInt64.random(in: 1018...1060, using: &random) << 52 | fraction & 0xf_0000_0000_0000
-    default: return sign | UInt64.random(in: 980...1090, using: &random) << 52 | fraction
-    }
   }
 }

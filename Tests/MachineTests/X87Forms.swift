@@ -1,6 +1,7 @@
 import Machine
 import Support
 import Testing
+import Vectors
 
 /// An x87 instruction to compare with the host's.
 struct X87Instruction: CustomTestStringConvertible, Sendable {
@@ -208,133 +209,36 @@ struct X87Instruction: CustomTestStringConvertible, Sendable {
 
 /// Operands at random, with a preference for the numbers at which something changes.
 struct X87Operands {
-  var random: RepeatableRandom
+  typealias Mode = FloatingOperands<RepeatableRandom>.Mode
+  var floating: FloatingOperands<RepeatableRandom>
 
-  init(seed: UInt64) { random = RepeatableRandom(seed: seed) }
-
-  /// How exceptions and the stack are.
-  enum Mode: CaseIterable {
-    /// All masked, and the stack as the instruction wants it.
-    case masked
-    case unmasked
-    /// Registers empty and full at random.
-    case anyStack
-  }
+  init(seed: UInt64) { floating = FloatingOperands(RepeatableRandom(seed: seed)) }
 
   mutating func record(_ instruction: X87Instruction, _ mode: Mode) -> FloatingRecord {
     var record = FloatingRecord()
-    let modes = UInt16(truncatingIfNeeded: random.next())
-    // Precision and rounding; bit 12 is the infinity control, which means nothing.
-    record.x87.control = 0x40 | (mode == .unmasked ? modes & 0x3f : 0x3f) | modes & 0x1f00
-    let status = UInt16(truncatingIfNeeded: random.next())
-    record.x87.status = status & 0x4700 | status & record.x87.control & 0x3f
-    record.x87.top = Int(random.next() & 7)
-    for number in 0..<8 { record.x87.registers[number] = real() }
-    // Now and then the operands are neighbours, opposites or equal.
-    if random.next() & 3 == 0 {
-      var near = record.x87[0]
-      near.significand ^= [0, 1, .max >> 1, 1 << 62].randomElement(using: &random)!
-      near.head ^= UInt16(random.next() & 1) << 15
-      record.x87[1] = near
-    }
-    record.x87.tags = 0
-    let used = mode == .anyStack ? random.next() : 0x3f
-    for i in 0..<8 where used >> UInt64(i) & 1 != 0 { record.x87.tags |= 1 << UInt8((record.x87.top + i) & 7) }
-    record.flags = random.next() & 0x8d5
-    record.rax = random.next()
+    record.x87 = floating.x87(mode)
+    record.flags = floating.random.next() & 0x8d5
+    record.rax = floating.random.next()
     record.memory = memory(instruction.operand)
     return record
   }
 
   private mutating func memory(_ operand: X87Instruction.Operand) -> [UInt64] {
-    var words = (0..<16).map { _ in random.next() }
+    var words = (0..<16).map { _ in floating.random.next() }
     switch operand {
-    case .single: words[0] = words[0] << 32 | UInt64(single())
-    case .double: words[0] = double()
+    case .single: words[0] = words[0] << 32 | UInt64(floating.single())
+    case .double: words[0] = floating.double()
     case .extended:
-      let value = real()
+      let value = floating.real()
       words[0] = value.significand
       words[1] = words[1] & ~0xffff | UInt64(value.head)
     case .decimal:
-      for digit in 0..<16 as Range<UInt64> where words[0] >> (4 * digit) & 15 > 9 { words[0] &= ~(8 << (4 * digit)) }
-      for digit in 0..<16 as Range<UInt64> where words[0] >> (4 * digit) & 15 > 9 { words[0] &= ~(2 << (4 * digit)) }
-      words[1] &= 0xffff_ffff_ffff_8077
-      if random.next() & 7 == 0 { words[0] = 0 }
-    case .integer:
-      let special: [UInt64] = [0, 1, .max, 1 << 63, 0x8000_0000, 0x8000, 0x7fff_ffff, 10]
-      if random.next() & 1 == 0 { words[0] = special.randomElement(using: &random)! }
+      let value = floating.decimal()
+      words[0] = value.low
+      words[1] = words[1] & ~0xffff | UInt64(value.high)
+    case .integer: words[0] = floating.integer()
     case .control, .none: break
     }
     return words
-  }
-
-  private mutating func significand() -> UInt64 {
-    let top: UInt64 = 1 << 63
-    let special: [UInt64] = [
-      top, .max, top | 1, 3 << 62, top | 1 << 39, top | 1 << 40, top | 1 << 10, top | 1 << 11, 0xffff_ff80_0000_0000,
-      0xffff_ff00_0000_0000, 0xffff_ffff_ffff_fc00, 0xffff_ffff_ffff_f800,
-    ]
-    switch random.next() & 3 {
-    case 0: return special.randomElement(using: &random)!
-    case 1: return top | random.next() & random.next() & random.next()
-    default: return top | random.next()
-    }
-  }
-
-  mutating func real() -> ExtendedReal {
-    let sign = UInt16(truncatingIfNeeded: random.next() & 1) << 15
-    // At which sums, products and conversions come to the borders.
-    let exponents: [Int] = [
-      1, 2, 64, 65, 0x7ffe, 0x7ffd, 0x1fff, 0x5fff, 0x3fff, 0x3ffe, 0x4000, 0x403d, 0x403e, 0x403f, 0x400d, 0x400e,
-      0x401d, 0x401e, 0x3fff + 59, 0x3fff + 127, 0x3fff + 128, 0x3fff - 126, 0x3fff - 127, 0x3fff - 149, 0x3fff - 150,
-      0x3fff + 1023, 0x3fff + 1024, 0x3fff - 1022, 0x3fff - 1023, 0x3fff - 1074, 0x3fff - 1075,
-    ]
-    func head(_ exponent: Int) -> UInt16 { sign | UInt16(exponent) }
-    switch Int.random(in: 0..<16, using: &random) {
-    case 0: return ExtendedReal(significand: 0, head: sign)
-    case 1: return ExtendedReal(significand: 1 << 63, head: head(0x7fff))
-    // Denormal and pseudo-denormal numbers.
-    case 2: return ExtendedReal(significand: random.next() >> UInt64.random(in: 1...63, using: &random), head: sign)
-    case 3: return ExtendedReal(significand: significand(), head: head(random.next() & 1 == 0 ? 0 : 0x7fff))
-    // NaNs.
-    case 4: return ExtendedReal(significand: significand() & ~((random.next() & 1) << 62), head: head(0x7fff))
-    // What is no number any more.
-    case 5: return ExtendedReal(significand: random.next() >> 1, head: sign | UInt16(random.next() & 0x7fff))
-    case 6: return ExtendedReal(significand: significand(), head: head(Int.random(in: 0..<0x7fff, using: &random)))
-    case 7: return ExtendedReal(significand: significand(), head: head(exponents.randomElement(using: &random)!))
-    // Small integers.
-    case 8:
-      let value = UInt64.random(in: 1...40, using: &random)
-      let shift = value.leadingZeroBitCount
-      return ExtendedReal(significand: value << UInt64(shift), head: head(0x3fff + 63 - shift))
-    default:
-      return ExtendedReal(significand: significand(), head: head(Int.random(in: 0x3fd8..<0x4046, using: &random)))
-    }
-  }
-
-  private mutating func single() -> UInt32 {
-    let special: [UInt32] = [
-      0, 1, 0x7f_ffff, 0x80_0000, 0x3f80_0000, 0x7f7f_ffff, 0x7f80_0000, 0x7fc0_0000, 0x7fc1_2345, 0x7f80_0001,
-      0x7fa0_0000, 0x4b00_0000,
-    ]
-    let bits = UInt32(truncatingIfNeeded: random.next())
-    switch random.next() & 3 {
-    case 0, 1: return special.randomElement(using: &random)! | bits & 0x8000_0000
-    case 2: return bits & 0x807f_ffff
-    default: return bits
-    }
-  }
-
-  private mutating func double() -> UInt64 {
-    let special: [UInt64] = [
-      0, 1, 0xf_ffff_ffff_ffff, 0x10_0000_0000_0000, 0x3ff0_0000_0000_0000, 0x7fef_ffff_ffff_ffff,
-      0x7ff0_0000_0000_0000, 0x7ff8_0000_0000_0000, 0x7ff8_0000_1234_5678, 0x7ff0_0000_0000_0001, 0x7ff4_0000_0000_0000,
-    ]
-    let bits = random.next()
-    switch random.next() & 3 {
-    case 0, 1: return special.randomElement(using: &random)! | bits & 1 << 63
-    case 2: return bits & 0x800f_ffff_ffff_ffff
-    default: return bits
-    }
   }
 }

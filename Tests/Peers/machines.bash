@@ -6,16 +6,21 @@ images=Sources/Guests/Images
 work=.build/peers
 mkdir -p "$work"
 
+# The image of a guest: a built-in one's, or that of privileged cases at random, which only the peers run.
+image_of() {
+  if [[ -f $images/$1.image ]]; then echo "$images/$1.image"; else echo ".build/guests/$1.image"; fi
+}
+
 # Penumbra itself, by kind of paging; a profile can be named after an @.
 boot_penumbra() {
   local paging=${1%@*} profile=skylake
   [[ $1 == *@* ]] && profile=${1#*@}
-  "$penumbra" run "$2" --quiet --paging "$paging" --profile "$profile" --append "$3" --cpus "$5" < /dev/null > "$4" || [[ $? -eq 1 ]]
+  "$penumbra" run "$(image_of "$2")" --quiet --paging "$paging" --profile "$profile" --append "$3" --cpus "$5" < /dev/null > "$4" || [[ $? -eq 1 ]]
 }
 
 boot_qemu() {
   # A status of 1 is the guest's debug exit with 0, 3 with 1.
-  timeout 600 qemu-system-x86_64 -kernel "$images/$1.image" -append "$2" -serial stdio -display none -no-reboot \
+  timeout 600 qemu-system-x86_64 -kernel "$(image_of "$1")" -append "$2" -serial stdio -display none -no-reboot \
     -device isa-debug-exit,iobase=0xf4,iosize=4 -cpu max -m 128 -smp "$4" < /dev/null > "$3" 2> "$work/qemu.log" || [[ $? -lt 4 ]]
 }
 

@@ -9,7 +9,7 @@ import Testing
     return files.filter { $0.hasSuffix(".json") || $0.hasSuffix(".json.gz") }.sorted()
   }()
 
-  @Test func `there are vectors to look at`() { #expect(Self.files.count >= 4) }
+  @Test func `there are vectors to look at`() { #expect(Self.files.count >= 9) }
 
   @Test(arguments: files)
   func `every vector that is kept passes`(file: String) throws {
@@ -38,7 +38,10 @@ import Testing
     private static let canGenerate: Bool = {
       let info = (try? String(contentsOfFile: "/proc/cpuinfo", encoding: .utf8)) ?? ""
       let flags = Set(info.split(separator: "\n").first { $0.hasPrefix("flags") }?.split(separator: " ") ?? [])
-      return flags.isSuperset(of: ["sse4_2", "ssse3", "popcnt", "movbe", "abm", "bmi1", "bmi2", "adx", "cx16"])
+      return flags.isSuperset(of: [
+        "sse4_2", "ssse3", "popcnt", "movbe", "abm", "bmi1", "bmi2", "adx", "cx16", "avx2", "fma", "f16c", "aes",
+        "pclmulqdq", "vaes", "vpclmulqdq", "sha_ni",
+      ])
     }()
   #else
     private static let canGenerate = false
@@ -55,9 +58,9 @@ import Testing
     try inFolder { folder in
       let seed: UInt64 = 20_261_126
       #expect(try Self.generate(folder, "1", "\(seed)") == 0)
-      for family in ["integer", "extensions", "sse"] {
+      for family in ["integer", "extensions", "sse", "mmx", "x87", "avx", "ciphers"] {
         let result = try VectorText.run(file: folder.appending(path: "\(family).json.gz").path)
-        #expect(result.passed > 50)
+        #expect(result.passed > 20)
         for failure in result.failures.prefix(5) { Issue.record("seed \(seed): \(failure)") }
       }
     }

@@ -9,6 +9,8 @@ public protocol MachineObserver: AnyObject {
   func walked(_ address: GuestVirtual, access: Access, result: WalkResult)
   /// The guest executed a mark.
   func marked(_ id: UInt8, at clock: UInt64, retired: UInt64)
+  /// An instruction does something to the machine's state.
+  func happened(_ event: SystemEvent)
 }
 
 extension MachineObserver {
@@ -16,4 +18,5 @@ extension MachineObserver {
   public func delivered(_ event: Event, rip: UInt64, at clock: UInt64) {}
   public func walked(_ address: GuestVirtual, access: Access, result: WalkResult) {}
   public func marked(_ id: UInt8, at clock: UInt64, retired: UInt64) {}
+  public func happened(_ event: SystemEvent) {}
 }

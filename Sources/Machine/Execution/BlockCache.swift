@@ -34,6 +34,9 @@ final class BlockCache {
 
   /// The greatest `cycles` of any block: how far the clock can run before the loop looks at it again.
   private(set) var greatestCycles: UInt64 = 0
+  /// Linear addresses of instructions before which a debugger wants the loop left: a block ends before one, and one that
+  /// begins there holds nothing, unless it is of a single instruction.
+  var pauses: [UInt64] = []
   /// Links of chains that were followed to drop blocks: what changes of code cost.
   private(set) var visited: UInt64 = 0
 
@@ -115,6 +118,13 @@ final class BlockCache {
 
     while instructions < limit && !ended && offset < 4096 {
       let at = scratch + operations
+      if !single && !pauses.isEmpty && pauses.contains(linear &+ (offset &- start)) {
+        if instructions == 0 {
+          at.pointee = Operation(.stale, cost: .free)
+          operations += 1
+        }
+        break
+      }
       let here = (rip &+ (offset &- start)) & mask
       var length = 0
       var result = decode(page, offset, here, size, into: at)

@@ -165,6 +165,7 @@ extension Processor {
     if Int(address & 0xfff) + width <= 4096 {
       guard isCanonical(address) else { throw raise(stack ? .stack(0) : .generalProtection(0)) }
       value = readHost(try translate(address, access, width: width, tried: tried), width: width)
+      if watchesMemory { noteWatched(address, width: width, isWrite: false) }
     } else {
       value = try loadAcross(address, access, width: width, stack: stack)
     }
@@ -179,6 +180,7 @@ extension Processor {
     s.pointee.accesses &+= 1
     let first = try part(address, access, width: room)
     let second = try part(secondPage(address, after: room, access), access, width: width - room)
+    if watchesMemory { noteWatched(address, width: width, isWrite: false) }
     let low = readPart(first, width: room)
     return low | readPart(second, width: width - room) &<< UInt64(8 * room)
   }
@@ -213,6 +215,7 @@ extension Processor {
     if Int(address & 0xfff) + width <= 4096 {
       guard isCanonical(address) else { throw raise(stack ? .stack(0) : .generalProtection(0)) }
       writeHost(try translate(address, access, width: width), width: width, value: value)
+      if watchesMemory { noteWatched(address, width: width, isWrite: true) }
     } else {
       try storeAcross(address, access, width: width, value: value, stack: stack)
     }
@@ -231,6 +234,7 @@ extension Processor {
     // Nil: the hypervisor wants to hear of it.
     let first = hasGrantedStore(address, width: room) ? nil : try translate(address, access, width: room)
     let second = hasGrantedStore(next, width: width - room) ? nil : try translate(next, access, width: width - room)
+    if watchesMemory { noteWatched(address, width: width, isWrite: true) }
     writePart(first, address, width: room, value: value)
     writePart(second, next, width: width - room, value: value >> UInt64(8 * room))
   }
@@ -255,6 +259,7 @@ extension Processor {
   private func readHost(_ host: HostPhysical, width: Int) -> UInt64 {
     guard memory.contains(host) else { return readRegister(GuestPhysical(host.rawValue), width: width) }
     if options.dataCache != .off { touchDataCache(host) }
+    if watchesMemory { noteWatchedRead(of: host, width: width) }
     let pointer = memory.base + Int(host.rawValue)
     switch width {
     case 1: return UInt64(pointer.loadUnaligned(as: UInt8.self))

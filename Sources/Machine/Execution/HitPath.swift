@@ -150,6 +150,7 @@ extension Processor {
   @inline(__always)
   func noteWrite(to host: HostPhysical, width: Int) {
     if memory.contains(host) && blocks.holdsCode(host, width: width) { codeWritten(host) }
+    if watchesMemory { noteWatchedWrite(to: host, width: width) }
   }
 
   @inline(never)

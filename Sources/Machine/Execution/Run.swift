@@ -21,6 +21,8 @@ public enum RunResult: Equatable, Sendable {
   case unsupported(String)
   /// The hypervisor has found an invariant of its own broken.
   case violated(String)
+  /// A debugger's request was met (`PauseRequests`), or an observer asked (`requestPause`).
+  case paused
 }
 
 /// A flag that another thread or a signal handler raises.
@@ -53,6 +55,7 @@ extension Processor {
     self.retiredLimit = retiredLimit
     while true {
       restorePatched()
+      if isDebugged && pausesNow() { return .paused }
       if s.pointee.isShutDown { return .tripleFault }
       if let shutdown = bus.shutdown { return .shutdown(shutdown) }
       if stopRequest.isRaised { return .stopRequested }
@@ -72,6 +75,7 @@ extension Processor {
       if let result = takeEvents() { return result }
       // An event that could not be delivered has ended the guest: it executes nothing any more (SDM vol. 3, 6.15).
       if s.pointee.isShutDown { return .tripleFault }
+      if isPauseRequested && pausesNow() { return .paused }
       if s.pointee.isHalted || s.pointee.awaitsStartUp {
         if let result = idle() { return result }
         continue
@@ -172,6 +176,7 @@ extension Processor {
   /// Runs guest code to the next point where the loop above has to look.
   private func runStretch() -> RunResult? {
     setDeadlines()
+    if hasPauses && pausesAtInstruction() { return .paused }
     if hasBreakpoints, let fault = instructionBreakpoint() { return deliverEvent(fault) }
     // One instruction alone: at the end of the code segment, after STI or MOV SS, with TF or breakpoints set, for the
     // hypervisor, or because a deadline is near.
@@ -179,7 +184,7 @@ extension Processor {
     let alone =
       isNearLimit(s.pointee.rip)
       || s.pointee.interruptShadow == s.pointee.retired || s.pointee.systemFlags & Flag.trap != 0 || hasBreakpoints
-      || !controls.grants.isEmpty
+      || !controls.grants.isEmpty || hasPauses && isPausePoint
     // RF is cleared as the instruction begins (SDM vol. 3, 17.3.1.1).
     let resume = s.pointee.systemFlags & Flag.resume
     s.pointee.systemFlags &= ~Flag.resume
@@ -358,5 +363,13 @@ extension Processor {
     let length = blocks.length(of: bytes, rip: s.pointee.rip, size: size) ?? bytes.count
     let hex = bytes.prefix(length).map { ($0 < 16 ? "0" : "") + String($0, radix: 16) }.joined(separator: " ")
     return "\(text) (bytes \(hex)) \(place)"
+  }
+}
+
+extension Processor {
+  /// An instruction in words, and its length; nil where the bytes are none. Not while the processor runs.
+  public func disassemble(_ bytes: [UInt8], rip: UInt64, size: CodeSize) -> (text: String, length: Int)? {
+    guard let length = blocks.length(of: bytes, rip: rip, size: size) else { return nil }
+    return blocks.disassemble(bytes, rip: rip, size: size).map { ($0, length) }
   }
 }

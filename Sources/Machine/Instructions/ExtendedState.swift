@@ -58,6 +58,8 @@ extension Processor {
   private func restoreLegacy(_ op: UnsafePointer<Operation>, _ form: OperandForm) throws(Stopped) {
     let address = try checkLegacyArea(op, form)
     let mxcsr = try checkedMXCSR(try loadArea(address &+ 24) & 0xffff_ffff)
+    // The area is all of 512 bytes, whatever is in its end.
+    _ = try loadArea(address &+ 504)
     var state = s.pointee.vector
     try restoreX87(address, isWide: form.sourceWidth == 8, &state)
     try restoreVectors(address, &state)

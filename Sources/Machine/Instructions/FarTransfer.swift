@@ -187,7 +187,7 @@ extension Processor {
     let stackSelector = UInt16(truncatingIfNeeded: try popValue(width: width, from: &stack))
     let segment = try returnStackSegment(stackSelector, for: code)
     try checkTarget(offset, in: code)
-    returnOutward(to: code, offset, stack: segment, pointer, width: width, released: released)
+    returnOutward(to: code, offset, stack: segment, pointer, released: released)
   }
 
   /// The code segment that a far return or IRET names, checked (SDM vol. 2, RET).
@@ -227,7 +227,7 @@ extension Processor {
 
   /// Goes to an outer privilege, or with SS:RSP from the frame to the same one. Nothing can fail any more.
   func returnOutward(
-    to code: Segment, _ offset: UInt64, stack segment: Segment, _ pointer: UInt64, width: Int, released: UInt64 = 0
+    to code: Segment, _ offset: UInt64, stack segment: Segment, _ pointer: UInt64, released: UInt64 = 0
   ) {
     let cpl = UInt8(code.selector & 3)
     let changesPrivilege = cpl != s.pointee.cpl
@@ -235,8 +235,12 @@ extension Processor {
     s.pointee[.ss] = segment
     s.pointee.cpl = cpl
     s.pointee.rip = offset
-    if s.pointee.codeSize == .bits64 || segment.isBig {
-      setRegister(Slot.rsp, width: width == 2 ? 2 : width, pointer &+ released)
+    // All of the register is the frame's, whose words may be shorter, as far as the new stack's addresses go (APM vol. 3,
+    // IRET).
+    if s.pointee.codeSize == .bits64 {
+      setRegister(Slot.rsp, width: 8, pointer &+ released)
+    } else if segment.isBig {
+      setRegister(Slot.rsp, width: 4, pointer &+ released)
     } else {
       setRegister(Slot.rsp, width: 2, pointer &+ released)
     }

@@ -61,6 +61,8 @@ struct Unpacked {
 struct FloatUnit {
   let mxcsr: UInt32
   var raised: UInt32 = 0
+  /// Of these the ones of steps that are through: an exception of a later step's operands leaves them.
+  var settled: UInt32 = 0
 
   init(_ mxcsr: UInt32) { self.mxcsr = mxcsr }
 

@@ -47,7 +47,7 @@ extension Processor {
       let stackSelector = UInt16(truncatingIfNeeded: try popValue(width: width, from: &stack))
       let segment = try returnStackSegment(stackSelector, for: code)
       try checkTarget(offset, in: code)
-      returnOutward(to: code, offset, stack: segment, pointer, width: width)
+      returnOutward(to: code, offset, stack: segment, pointer)
     } else {
       try checkTarget(offset, in: code)
       commit(stack)

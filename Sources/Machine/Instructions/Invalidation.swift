@@ -3,6 +3,7 @@ extension Processor {
   func invalidatePage(_ op: UnsafePointer<Operation>) throws(Stopped) {
     try requireRing0()
     let address = effectiveAddress(op)
+    if isObserved { tell(.invalidation(GuestVirtual(address))) }
     if controls.intercepts.contains(.invalidations) {
       var exit = instructionExit(.invalidatePage, op)
       exit.address = GuestVirtual(address)
@@ -28,6 +29,7 @@ extension Processor {
     if type < 2 && pcid != 0 && s.pointee.cr4 & CR4.pcid == 0 { throw raise(.generalProtection(0)) }
     // Judged like a base: by the widest address that the processor supports.
     if type == 0 && !isCanonicalBase(address) { throw raise(.generalProtection(0)) }
+    if isObserved { tell(.invalidation(type == 0 ? GuestVirtual(address) : nil)) }
     if controls.intercepts.contains(.invalidations) {
       var exit = instructionExit(.invalidatePCID, op)
       exit.number = UInt32(truncatingIfNeeded: type)

@@ -27,6 +27,10 @@ extension Processor {
     s.pointee.vector.x87.tags = 0xff
   }
 
+  /// Whether the state is MMX's already when a conversion raises #XM or MASKMOVQ's store faults. The manuals leave it
+  /// open; AMD's processors have it so.
+  private var entersEarly: Bool { profile.vendor == .amd }
+
   /// The second operand: a register, or memory zero-extended.
   private func mmxSource(_ op: UnsafePointer<Operation>, _ form: OperandForm) throws(Stopped) -> UInt64 {
     switch form.shape {
@@ -98,6 +102,7 @@ extension Processor {
       enterMMX()
       setRegister(op.pointee.dst, width: 8, Vector128(mmx(op.pointee.src), 0).signs8)
     case .storeMasked:
+      if entersEarly { enterMMX() }
       try storeMasked(
         form, mask: Vector128(mmx(op.pointee.src), 0), bytes: Vector128(mmx(op.pointee.dst), 0), width: 8)
       enterMMX()
@@ -137,6 +142,7 @@ extension Processor {
       let source = try mmxSource(op, form)
       let low = unit.fromInteger(Int64(Int32(truncatingIfNeeded: source)), format)
       let high = unit.fromInteger(Int64(Int32(truncatingIfNeeded: source >> 32)), format)
+      if usesRegisters && entersEarly { enterMMX() }
       try finish(unit)
       if usesRegisters { enterMMX() }
       let result = mmxForm.isDouble ? Vector128(low, high) : Vector128(low | high << 32, xmm(op.pointee.dst).y)
@@ -148,6 +154,7 @@ extension Processor {
     let second = mmxForm.isDouble ? source.y : source.x >> 32
     let low = unit.toInteger(first, format, bits: 32, truncates: truncates)
     let high = unit.toInteger(second, format, bits: 32, truncates: truncates)
+    if entersEarly { enterMMX() }
     try finish(unit)
     enterMMX()
     setMMX(op.pointee.dst, low | high << 32)

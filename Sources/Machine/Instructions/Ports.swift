@@ -4,6 +4,7 @@ extension Processor {
     let form = OperandForm(op)
     let port = try portOperand(op, form)
     watchPort(port, width: form.width)
+    if isObserved { tell(.port(number: port, width: form.width, value: nil)) }
     if controls.intercepts.contains(.ports) { throw exit(portExit(op, port, width: form.width)) }
     setRegister(Slot.rax, width: form.width, readPort(port, width: form.width))
   }
@@ -13,6 +14,7 @@ extension Processor {
     let port = try portOperand(op, form)
     let value = register(Slot.rax, width: form.width)
     watchPort(port, width: form.width)
+    if isObserved { tell(.port(number: port, width: form.width, value: value)) }
     if controls.intercepts.contains(.ports) { throw exit(portExit(op, port, width: form.width, writing: value)) }
     writePort(port, width: form.width, value: value)
   }
@@ -25,6 +27,7 @@ extension Processor {
       let address = try destinationAddress(form, write: true)
       try probeWrite(address, width: form.width, privilege: privilege, stack: false)
       watchPort(port, width: form.width)
+      if isObserved && controls.grants.isEmpty { tell(.port(number: port, width: form.width, value: nil)) }
       if controls.intercepts.contains(.ports) { throw exit(portExit(op, port, width: form.width, isString: true)) }
       try store(address, width: form.width, value: readPort(port, width: form.width))
       advance(form, source: false, destination: true)
@@ -38,6 +41,7 @@ extension Processor {
     try repeated(form) { () throws(Stopped) in
       let value = try load(sourceAddress(form), width: form.width, stack: form.source == .ss)
       watchPort(port, width: form.width)
+      if isObserved && controls.grants.isEmpty { tell(.port(number: port, width: form.width, value: value)) }
       if controls.intercepts.contains(.ports) {
         throw exit(portExit(op, port, width: form.width, writing: value, isString: true))
       }

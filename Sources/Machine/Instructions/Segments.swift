@@ -62,12 +62,12 @@ extension Processor {
     setZeroFlag(segment?.isWritable ?? false)
   }
 
-  /// LAR: the descriptor's bytes 5 and 6, without the limit's part.
+  /// LAR: the descriptor's bytes 5 and 6. The limit's part is undefined (SDM vol. 2, LAR), and there on processors.
   func loadAccessRights(_ op: UnsafePointer<Operation>) throws(Stopped) {
     // Everything but interrupt and trap gates, and in long mode the types that it has not.
     let types: Set<UInt16> = s.pointee.isLongMode ? [2, 9, 11, 12] : [1, 2, 3, 4, 5, 9, 11, 12]
     let found = try inspected(op, systemTypes: types)
-    if let found { setRegister(op.pointee.dst, width: OperandForm(op).width, (found.low >> 32) & 0x00f0_ff00) }
+    if let found { setRegister(op.pointee.dst, width: OperandForm(op).width, (found.low >> 32) & 0x00ff_ff00) }
     setZeroFlag(found != nil)
   }
 

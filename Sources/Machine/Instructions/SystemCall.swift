@@ -35,6 +35,7 @@ extension Processor {
     loadFlatSegments(code: selector, stack: selector &+ 8, cpl: 0, isLong: true)
     s.pointee.rip = target
     updatePaging()
+    if isObserved { tell(.systemCall) }
   }
 
   /// SYSCALL of legacy mode (APM vol. 3): the target stands in STAR itself, and of the flags IF and VM are cleared.
@@ -45,6 +46,7 @@ extension Processor {
     loadFlatSegments(code: selector, stack: selector &+ 8, cpl: 0, isLong: false)
     s.pointee.rip = s.pointee.star & 0xffff_ffff
     updatePaging()
+    if isObserved { tell(.systemCall) }
   }
 
   /// SYSRET of legacy mode: the flags stay, but for IF, which is set.
@@ -96,6 +98,7 @@ extension Processor {
     setRegister(Slot.rsp, width: isLong ? 8 : 4, s.pointee.sysEnterESP)
     s.pointee.rip = isLong ? s.pointee.sysEnterEIP : s.pointee.sysEnterEIP & 0xffff_ffff
     updatePaging()
+    if isObserved { tell(.systemCall) }
   }
 
   func sysExit(_ op: UnsafePointer<Operation>) throws(Stopped) {

@@ -62,8 +62,11 @@ extension Processor {
       narrow.isWide = false
       return setResult(op, narrow, result)
     }
-    // Exceptions that are not masked come before a fault of the store, flags behind it.
+    // A fault of the store comes before exceptions that are not masked (SDM vol. 3, table 6-2), and leaves no flags.
     let mxcsr = s.pointee.vector.mxcsr
+    if unit.pending != 0 && controls.grants.isEmpty {
+      try probeWrite(effectiveAddress(op), width: form.width, privilege: privilege, stack: form.usesStack)
+    }
     try finish(unit)
     do {
       if form.width == 16 {

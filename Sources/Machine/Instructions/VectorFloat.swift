@@ -21,6 +21,11 @@ extension Processor {
     }
     let a = self.vector(vector.first)
     let control = UInt8(truncatingIfNeeded: op.pointee.imm)
+    if operation == .dotProduct && !vector.isDouble {
+      let result = unit.dotSingles(a, b, control, isWide: vector.isWide)
+      try finish(unit)
+      return setResult(op, vector, result)
+    }
     var result = Vector256()
     result.low =
       hostVector(operation, vector, a.low, b.low) ?? unit.combined(operation, vector, a.low, b.low, control)
@@ -42,7 +47,7 @@ extension Processor {
   @inline(never) private func raiseFloat(_ unit: FloatUnit) throws(Stopped) {
     let ofOperands = MXCSR.invalid | MXCSR.denormal | MXCSR.zeroDivide
     let stopsBefore = unit.pending & ofOperands != 0
-    s.pointee.vector.mxcsr |= stopsBefore ? unit.raised & ofOperands : unit.raised
+    s.pointee.vector.mxcsr |= stopsBefore ? unit.raised & ofOperands | unit.settled : unit.raised
     guard unit.pending != 0 else { return }
     throw raise(s.pointee.cr4 & CR4.osXMMExceptions != 0 ? .vectorFloat : .invalidOpcode)
   }
@@ -77,7 +82,7 @@ extension FloatUnit {
       }
     case .addPairs: return a.pairs(b, form) { sum($0, $1, subtracts: false, format) }
     case .subtractPairs: return a.pairs(b, form) { sum($0, $1, subtracts: true, format) }
-    case .dotProduct: return form.isDouble ? dotDouble(a, b, control) : dotSingle(a, b, control)
+    case .dotProduct: return dotDouble(a, b, control)
     case .compareOrdered, .compareUnordered: return a
     }
   }
@@ -147,26 +152,61 @@ extension FloatUnit {
     return unit.converted(rounded, from: .double, to: .single)
   }
 
-  fileprivate mutating func dotSingle(_ a: Vector128, _ b: Vector128, _ control: UInt8) -> Vector128 {
+  /// A step of an instruction that has several: exceptions are determined for each of them (SDM vol. 2, DPPS).
+  private mutating func settle<Result>(_ step: (inout FloatUnit) -> Result) -> Result {
+    let before = raised
+    raised = 0
+    let result = step(&self)
+    if pending == 0 { settled |= raised }
+    raised |= before
+    return result
+  }
+
+  /// DPPS, of both halves step by step.
+  fileprivate mutating func dotSingles(
+    _ a: Vector256, _ b: Vector256, _ control: UInt8, isWide: Bool
+  ) -> Vector256 {
+    let products = settle { unit in
+      (unit.products(a.low, b.low, control), isWide ? unit.products(a.high, b.high, control) : SIMD4<UInt64>())
+    }
+    guard pending == 0 else { return a }
+    let sums = settle { unit in (unit.pairSums(products.0), isWide ? unit.pairSums(products.1) : SIMD2<UInt64>()) }
+    guard pending == 0 else { return a }
+    let low = sum(sums.0.x, sums.0.y, subtracts: false, .single)
+    let high = isWide ? sum(sums.1.x, sums.1.y, subtracts: false, .single) : 0
+    return Vector256(FloatUnit.spread(low, control), isWide ? FloatUnit.spread(high, control) : Vector128())
+  }
+
+  private mutating func products(_ a: Vector128, _ b: Vector128, _ control: UInt8) -> SIMD4<UInt64> {
     let x = a.lanes(SIMD4<UInt32>.self)
     let y = b.lanes(SIMD4<UInt32>.self)
     var products = SIMD4<UInt64>()
     for lane in 0..<4 where control >> UInt8(4 &+ lane) & 1 != 0 {
       products[lane] = product(UInt64(x[lane]), UInt64(y[lane]), .single)
     }
-    guard pending == 0 else { return a }
-    let low = sum(products[0], products[1], subtracts: false, .single)
-    let high = sum(products[2], products[3], subtracts: false, .single)
-    guard pending == 0 else { return a }
-    let total = UInt32(truncatingIfNeeded: sum(low, high, subtracts: false, .single))
+    return products
+  }
+
+  private mutating func pairSums(_ products: SIMD4<UInt64>) -> SIMD2<UInt64> {
+    SIMD2(
+      sum(products[0], products[1], subtracts: false, .single), sum(products[2], products[3], subtracts: false, .single)
+    )
+  }
+
+  /// A single in the lanes that the control has.
+  private static func spread(_ value: UInt64, _ control: UInt8) -> Vector128 {
     var result = SIMD4<UInt32>()
-    for lane in 0..<4 where control >> UInt8(lane) & 1 != 0 { result[lane] = total }
+    for lane in 0..<4 where control >> UInt8(lane) & 1 != 0 { result[lane] = UInt32(truncatingIfNeeded: value) }
     return Vector128(lanes: result)
   }
 
   fileprivate mutating func dotDouble(_ a: Vector128, _ b: Vector128, _ control: UInt8) -> Vector128 {
-    let low = control & 0x10 != 0 ? product(a.x, b.x, .double) : 0
-    let high = control & 0x20 != 0 ? product(a.y, b.y, .double) : 0
+    let (low, high) = settle { unit in
+      (
+        control & 0x10 != 0 ? unit.product(a.x, b.x, .double) : 0,
+        control & 0x20 != 0 ? unit.product(a.y, b.y, .double) : 0
+      )
+    }
     guard pending == 0 else { return a }
     let total = sum(low, high, subtracts: false, .double)
     return Vector128(control & 1 != 0 ? total : 0, control & 2 != 0 ? total : 0)

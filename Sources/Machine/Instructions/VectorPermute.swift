@@ -106,7 +106,8 @@ extension Processor {
   }
 
   /// Elements are loaded from the lowest on; those that are done when one faults are, with their mask cleared, so that
-  /// the instruction goes on behind them (SDM vol. 2, VPGATHERDD). The index is the vector register in `src`.
+  /// the instruction goes on behind them (SDM vol. 2, VPGATHERDD). What the mask leaves out is done, too, when its turn
+  /// has come. The index is the vector register in `src`.
   private func gather(_ op: UnsafePointer<Operation>, _ form: OperandForm, indexWidth: Int) throws(Stopped) {
     let vector = form.vector
     let width = form.width
@@ -115,9 +116,14 @@ extension Processor {
     let base = s.pointee.slots[Int(op.pointee.base)] &+ UInt64(bitPattern: Int64(op.pointee.disp))
     var result = self.vector(op.pointee.dst)
     var mask = self.vector(vector.first)
-    for element in 0..<count where mask.isNegative(element, width: width) {
+    for element in 0..<count {
+      guard mask.isNegative(element, width: width) else {
+        mask.setElement(element, width: width, 0)
+        continue
+      }
       let index = indices.element(element, width: indexWidth).signExtended(from: indexWidth)
       let offset = (base &+ index &<< UInt64(op.pointee.scale)) & form.addressSize.mask
+      setWhole(vector.first, mask)
       let address = try linear(form.segment ?? .ds, offset, width: width, write: false)
       result.setElement(element, width: width, try load(address, width: width, stack: form.usesStack))
       mask.setElement(element, width: width, 0)

@@ -21,7 +21,7 @@ public final class HostMemory {
 
   /// For every frame the 64-byte lines that hold decoded code; a write to one drops what was decoded there.
   let codeLines: UnsafeMutablePointer<UInt64>
-  /// For every frame whether anybody has written to it: what a snapshot has to keep.
+  /// For every frame whether anybody has written to it, `FrameUse`: what a snapshot has to keep.
   let touched: UnsafeMutablePointer<UInt8>
   /// The processors that execute from this memory (`CodeHolder`).
   var codeHolders: [UnownedCodeHolder] = []
@@ -71,7 +71,7 @@ public final class HostMemory {
   /// Whether a frame has been written to since the memory was made.
   public func isTouched(frame: UInt64) -> Bool { frame < capacity >> 12 && touched[Int(frame)] != 0 }
 
-  @inline(__always) func touch(_ address: HostPhysical) { touched[Int(address.frame)] = 1 }
+  @inline(__always) func touch(_ address: HostPhysical) { touched[Int(address.frame)] = FrameUse.changed }
 
   /// The 64-bit word at an 8-byte-aligned address; all ones where there is no memory.
   @inline(__always) public func word(at address: HostPhysical) -> UInt64 {
@@ -128,7 +128,7 @@ public final class HostMemory {
     var at = Int(address.rawValue)
     for byte in bytes {
       base.storeBytes(of: byte, toByteOffset: at, as: UInt8.self)
-      touched[at >> 12] = 1
+      touched[at >> 12] = FrameUse.changed
       at += 1
     }
     return true
@@ -140,6 +140,16 @@ public final class HostMemory {
     touch(address)
     memset(base + Int(address.pageBase.rawValue), 0, 4096)
   }
+}
+
+/// What has become of a frame, as `HostMemory.touched` has it.
+enum FrameUse {
+  /// Never written to: all zero.
+  static let untouched: UInt8 = 0
+  /// Written to, but not since changes were last collected (`HostMemory.collectChanges`). No verdict lets it be written,
+  /// so that the next write takes the slow path, which notes it.
+  static let kept: UInt8 = 1
+  static let changed: UInt8 = 2
 }
 
 /// A copy of every frame that had been written to: part of a snapshot.
@@ -169,7 +179,7 @@ extension HostMemory {
     }
     for (number, bytes) in image.frames {
       bytes.withUnsafeBytes { (base + Int(number << 12)).copyMemory(from: $0.baseAddress!, byteCount: 4096) }
-      touched[Int(number)] = 1
+      touched[Int(number)] = FrameUse.changed
     }
   }
 

@@ -82,6 +82,16 @@ extension Processor {
     completeControlRegisterWrite(number: number, value: value)
   }
 
+  private func controlRegister(_ number: Int) -> UInt64 {
+    switch number {
+    case 0: s.pointee.cr0
+    case 2: s.pointee.cr2
+    case 3: s.pointee.cr3
+    case 4: s.pointee.cr4
+    default: UInt64(bus.taskPriority(processor: index))
+    }
+  }
+
   /// An exit that an instruction makes by itself.
   func instructionExit(_ reason: ExitReason, _ op: UnsafePointer<Operation>) -> VMExit {
     var exit = VMExit(reason)
@@ -216,6 +226,7 @@ extension Processor {
     number: Int, value: UInt64, directoryPointers: DirectoryPointers? = nil
   ) {
     if let directoryPointers { s.pointee.directoryPointers = directoryPointers }
+    if isObserved { tell(.controlRegister(number: number, old: controlRegister(number), new: value)) }
     switch number {
     case 0: completeCR0(value)
     case 2: s.pointee.cr2 = value

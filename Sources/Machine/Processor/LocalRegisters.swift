@@ -36,6 +36,7 @@ extension Processor {
     guard bus.writeLocalRegister(number, value: value, processor: index, now: now) else {
       throw raise(.generalProtection(0))
     }
+    if isObserved { tell(.modelSpecificRegister(number: number, value: value, isWrite: true)) }
     deviceChanged()
   }
 

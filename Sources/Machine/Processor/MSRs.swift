@@ -9,6 +9,7 @@ extension Processor {
       counters.unknownMSRs.note(number, isWrite: false)
       throw raise(.generalProtection(0))
     }
+    if isObserved { tell(.modelSpecificRegister(number: number, value: value, isWrite: false)) }
     setRegister(Slot.rax, width: 4, value)
     setRegister(Slot.rdx, width: 4, value >> 32)
   }
@@ -25,6 +26,7 @@ extension Processor {
       counters.unknownMSRs.note(number, isWrite: true)
       throw raise(.generalProtection(0))
     }
+    if isObserved { tell(.modelSpecificRegister(number: number, value: value, isWrite: true)) }
     if number == MSR.efer && controls.intercepts.contains(.extendedFeatures) {
       var exit = instructionExit(.writeMSR, op)
       exit.number = number

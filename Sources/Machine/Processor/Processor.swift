@@ -68,6 +68,20 @@ public final class Processor {
   var hasBreakpoints = false
   var checksAlignment = false
   var watchesAccesses = false
+  /// What a debugger has asked for (`Pause.swift`): whether there is a debugger, whether it wants instructions paused
+  /// at, and whether it watches memory.
+  var pauseRequests = PauseRequests()
+  var isDebugged = false
+  var hasPauses = false
+  var watchesMemory = false
+  /// Pause at the next instruction boundary.
+  var isPauseRequested = false
+  /// The pause that the run goes on from: it is not met again before something is done.
+  var passedPause = (rip: UInt64.max, retired: UInt64.max)
+  /// Watched accesses since the last pause.
+  var watchHits: [WatchHit] = []
+  /// The mode that observers know of.
+  var toldMode = ProcessorMode.real
   /// Data and port breakpoints that the instruction in execution has touched, as bits of DR6.
   var matchedBreakpoints: UInt64 = 0
   /// One instruction is run by itself: nothing after it may be entered.

@@ -59,12 +59,29 @@ public struct RecordedWalk: Sendable {
 extension Processor {
   /// Walks as the hardware would now, recording every reference; no TLB, no A or D bit and no cycle changes.
   public func peek(_ address: GuestVirtual, _ access: Access) -> RecordedWalk {
+    peek(address, access, controls: pagingControls)
+  }
+
+  /// The same under other control bits.
+  func peek(_ address: GuestVirtual, _ access: Access, controls: PagingControls) -> RecordedWalk {
     var walk = PageWalk(
-      plan: plan, controls: pagingControls,
+      plan: plan, controls: controls,
       port: PeekPort(
         memory: memory, frames: nil, directoryPointers: directoryPointers, setsBits: false, wrote: { _ in }))
     let result = walk.translate(address, for: access)
     return RecordedWalk(result: result, references: walk.port.references)
+  }
+
+  /// Walks the second dimension alone.
+  func peekNested(
+    _ address: GuestPhysical, _ kind: AccessKind
+  ) -> (result: PageWalk<PeekPort>.Located, references: [WalkReference]) {
+    var walk = PageWalk(
+      plan: plan, controls: pagingControls,
+      port: PeekPort(
+        memory: memory, frames: nil, directoryPointers: directoryPointers, setsBits: false, wrote: { _ in }))
+    let result = walk.locate(address, for: kind, duringWalk: false)
+    return (result, walk.port.references)
   }
 
   /// Walks the guest's own tables in software, as a hypervisor does: guest-physical addresses are found in its frame
@@ -84,5 +101,52 @@ extension Processor {
         wrote: { [unowned self] in self.noteWrite(to: $0, width: 8) }))
     let result = walk.translate(address, for: access)
     return RecordedWalk(result: result, references: walk.port.references)
+  }
+}
+
+extension Processor {
+  /// Where the tables that the hardware walks lead, whoever asks: no access is refused but one that nothing maps.
+  public func look(_ address: GuestVirtual) -> RecordedWalk {
+    peek(address, Access(.read, .supervisor), controls: .permissive)
+  }
+
+  /// The same by the guest's own tables, as a hypervisor finds them.
+  public func lookInGuest(_ address: GuestVirtual, frames: FrameMap) -> RecordedWalk {
+    var walk = PageWalk(
+      plan: softwarePlan, controls: .permissive,
+      port: PeekPort(
+        memory: memory, frames: frames, directoryPointers: s.pointee.directoryPointers, setsBits: false,
+        wrote: { _ in }))
+    let result = walk.translate(address, for: Access(.read, .supervisor))
+    return RecordedWalk(result: result, references: walk.port.references)
+  }
+
+  /// Which cache a walk's reference to a line would hit now, and its price. Looking changes nothing.
+  public func reference(to line: HostPhysical) -> (cache: String, cycles: UInt64) {
+    let caches = translation.caches
+    if caches.l2.holds(line.rawValue >> 6) { return ("L2", costs.cacheL2Hit) }
+    if caches.l3.holds(line.rawValue >> 6) { return ("L3", costs.cacheL3Hit) }
+    return ("memory", costs.cacheMemory)
+  }
+
+  /// What tags the running context's entries.
+  public var contextTag: (vpid: UInt16, pcid: UInt16) {
+    (UInt16(truncatingIfNeeded: tag >> 12 & 7), UInt16(truncatingIfNeeded: tag & 0xfff))
+  }
+
+  /// How a bit of guest memory would be accessed in the mode in force.
+  public var accessControls: PagingControls { pagingControls }
+  /// What the hardware walks.
+  public var walkPlan: WalkPlan { plan }
+  /// The guest's own tables.
+  public var guestWalkPlan: WalkPlan { softwarePlan }
+}
+
+extension AssociativeArray {
+  /// Whether a cache holds a line.
+  fileprivate func holds(_ line: UInt64) -> Bool {
+    guard isPresent else { return false }
+    let first = set(of: line)
+    return (first..<first + ways).contains { keys[$0] == line << 16 }
   }
 }

@@ -54,7 +54,7 @@ extension Processor {
       if evicted != AssociativeArray.empty { dropVerdicts(of: first.pointee, way) }
       first.pointee.put(kept, entry.rawValue, stamp: stamp, at: way)
     }
-    guard isMemory else { return .done(host, nil) }
+    guard isMemory, !isWatched(address, host) else { return .done(host, nil) }
     fillVerdict(address, host, entry, first.pointee.stamps + way, privilege)
     return .done(host, direct[DirectCache.index(address)].place(of: address))
   }

@@ -173,7 +173,7 @@ extension Processor {
   func fillDirect(
     _ address: UInt64, _ host: HostPhysical, _ entry: TLBEntry, _ stamp: UnsafeMutablePointer<UInt64>
   ) {
-    guard hasVerdicts, isChecked, memory.contains(host) else { return }
+    guard hasVerdicts, isChecked, memory.contains(host), !isWatched(address, host) else { return }
     fillVerdict(address, host, entry, stamp, privilege)
   }
 
@@ -189,7 +189,7 @@ extension Processor {
       serves(entry, Access(.read, privilege)) ? page : DirectEntry.never
     let writable =
       serves(entry, Access(.write, privilege)) && memory.codeLines[Int(host.frame)] == 0
-      && memory.touched[Int(host.frame)] != 0
+      && memory.touched[Int(host.frame)] == FrameUse.changed
     slot.pointee.writeTag = writable ? page : DirectEntry.never
     slot.pointee.addend = UInt64(UInt(bitPattern: memory.base)) &+ (host.rawValue & ~0xfff) &- page
     slot.pointee.stamp = stamp

@@ -32,6 +32,10 @@ extension Processor {
       } else {
         try store(effectiveAddress(op), width: form.width, value: execution.low, stack: form.usesStack)
       }
+    } else if isMemory && operation.storesResult && controls.grants.isEmpty {
+      // An exception that is not masked keeps the result back, and a fault of the store comes before it all the same
+      // (SDM vol. 3, table 6-2).
+      try probeWrite(effectiveAddress(op), width: form.width, privilege: privilege, stack: form.usesStack)
     }
     if operation.usesFlags { s.pointee.flags = LazyFlags(execution.flags) }
     s.pointee.vector.x87 = execution.state
@@ -190,6 +194,9 @@ extension X87Operation {
     default: true
     }
   }
+
+  /// Whether a memory operand is where the result goes.
+  var storesResult: Bool { self == .store || self == .storeTruncated || self == .storeDecimal }
 
   /// RFLAGS, read by FCMOVcc and written by FCOMI.
   var usesFlags: Bool { self == .moveConditionally || self == .compareFlags || self == .compareFlagsUnordered }

@@ -1,0 +1,244 @@
+import Emulator
+import Machine
+
+/// The prompt: takes lines, does commands, prints. Where lines come from and where text goes is its owner's business.
+public final class Prompt {
+  public let session: Session
+  /// Takes what is to be shown.
+  private let show: (String) -> Void
+  /// The next line of whatever commands are being read from: a terminal, a file, a definition; nil at its end.
+  var nextLine: () -> String? = { nil }
+  /// Reads a file, for `source`.
+  public var readFile: (String) -> String? = { _ in nil }
+  /// Writes a file's new contents, or appends to it; false if it cannot.
+  public var writeFile: (_ path: String, _ text: String, _ append: Bool) -> Bool = { _, _, _ in false }
+
+  /// Whether somebody wants the script in progress to end.
+  public var isInterrupted: () -> Bool = { false }
+
+  /// Assertions of scripts that did not hold.
+  public internal(set) var failures = 0
+  /// `quit` was given.
+  public internal(set) var isDone = false
+  /// A command could not be done; in a script that ends it.
+  public private(set) var errors = 0
+
+  var definitions: [String: [String]] = [:]
+  var displays: [(number: Int, command: String)] = []
+  var nextDisplay = 1
+  var checkpoints: [(number: Int, moment: Moment)] = []
+  var logPath: String?
+  /// What the last command was, for an empty line.
+  private var lastLine = ""
+  /// Where `x` and `disassemble` go on.
+  var nextAddress: UInt64 = 0
+  /// The ledger at the last stop, for `info cost`.
+  var ledgerAtStop = CycleLedger()
+  var ledgerBefore = CycleLedger()
+  /// How deep definitions and sourced files are in one another.
+  private var depth = 0
+  private static let deepest = 32
+
+  public init(_ session: Session, show: @escaping (String) -> Void) {
+    self.session = session
+    self.show = show
+    session.console.output = { [unowned self] bytes in emit(String(decoding: bytes, as: UTF8.self)) }
+    ledgerAtStop = session.machine.statistics.causes.ledger
+    ledgerBefore = ledgerAtStop
+  }
+
+  // MARK: Printing
+
+  /// Shows a line.
+  func say(_ line: String) {
+    session.console.endLine()
+    emit(line + "\n")
+  }
+
+  private func emit(_ text: String) {
+    show(text)
+    if let logPath { _ = writeFile(logPath, text, true) }
+  }
+
+  // MARK: Lines
+
+  /// Does one line's command. An empty line repeats the last one.
+  public func execute(_ line: String) {
+    let trimmed = Substring(line).drop(while: \.isWhitespace)
+    let text = trimmed.isEmpty ? Substring(lastLine) : trimmed
+    guard !text.isEmpty, !text.hasPrefix("#") else { return }
+    if depth == 0 { lastLine = String(text) }
+    do throws(PromptError) {
+      try perform(text)
+    } catch {
+      errors += 1
+      say(error.description)
+    }
+    session.console.endLine()
+  }
+
+  func perform(_ text: Substring) throws(PromptError) {
+    let name = String(text.prefix { !$0.isWhitespace })
+    if let lines = definitions[name] {
+      let words = text.dropFirst(name.count).split(separator: " ").map(String.init)
+      return try run(lines.map { Self.substitute(words, in: $0) })
+    }
+    let (command, rest) = try CommandTable.find(text)
+    var end = Substring(rest)
+    while let last = end.last, last.isWhitespace { end.removeLast() }
+    try command.action(self, String(end))
+  }
+
+  /// `$arg0`, `$arg1`... of a definition.
+  private static func substitute(_ words: [String], in line: String) -> String {
+    var line = line
+    for (index, word) in words.enumerated().reversed() {
+      line = line.split(separator: "$arg\(index)", omittingEmptySubsequences: false).joined(separator: word)
+    }
+    return line
+  }
+
+  /// Does a list of commands, as those of a file; nested no deeper than is sensible.
+  func run(_ lines: [String]) throws(PromptError) {
+    guard depth < Self.deepest else { throw PromptError("commands are nested too deeply") }
+    depth += 1
+    let outer = nextLine
+    var at = 0
+    nextLine = {
+      guard at < lines.count else { return nil }
+      at += 1
+      return lines[at - 1]
+    }
+    defer {
+      depth -= 1
+      nextLine = outer
+    }
+    while !isDone, !isInterrupted(), let line = nextLine() {
+      if line.allSatisfy(\.isWhitespace) { continue }
+      execute(line)
+    }
+  }
+
+  /// Does lines until there are no more, or `quit`.
+  public func run(reading lines: @escaping () -> String?) {
+    nextLine = lines
+    while !isDone, !isInterrupted(), let line = nextLine() { execute(line) }
+    session.console.endLine()
+  }
+
+  /// Does the commands of a file.
+  public func source(_ path: String) throws(PromptError) {
+    guard let text = readFile(path) else { throw PromptError("cannot read \(path)") }
+    try run(text.split(separator: "\n", omittingEmptySubsequences: true).map(String.init))
+  }
+
+  /// The lines up to `end`, for `define` and `commands`.
+  func block() -> [String] {
+    var lines: [String] = []
+    var depth = 0
+    while let line = nextLine() {
+      let text = Substring(line).drop(while: \.isWhitespace)
+      if text == "end" {
+        if depth == 0 { break }
+        depth -= 1
+      }
+      if text.hasPrefix("commands") || text.hasPrefix("define ") { depth += 1 }
+      lines.append(String(text))
+    }
+    return lines
+  }
+
+  // MARK: Expressions
+
+  func value(_ text: String) throws(PromptError) -> UInt64 {
+    do throws(Expression.Failure) {
+      return try Expression(text).value(in: session)
+    } catch {
+      throw PromptError(error.description)
+    }
+  }
+
+  func expression(_ text: String) throws(PromptError) -> Expression {
+    do throws(Expression.Failure) {
+      return try Expression(text)
+    } catch {
+      throw PromptError(error.description)
+    }
+  }
+
+  /// A number of repetitions, 1 where none is given.
+  func count(_ text: String) throws(PromptError) -> UInt64 { text.isEmpty ? 1 : try value(text) }
+
+  // MARK: Stops
+
+  /// Tells why a run has stopped, and where.
+  func report(_ stop: Stop) throws(PromptError) {
+    session.console.endLine()
+    ledgerBefore = ledgerAtStop
+    ledgerAtStop = session.machine.statistics.causes.ledger
+    var commands: [String] = []
+    switch stop {
+    case .stepped, .arrived: break
+    case .beginning: say("This is where the history begins.")
+    case .interrupted: say("Interrupted.")
+    case .delivered(let event, let rip): say("\(event.text) at \(place(rip)): its handler is entered.")
+    case .breakpoint(let hits):
+      for hit in hits {
+        say("\(title(hit)) \(hit.number), \(hit.text)\(hit.detail.isEmpty ? "" : ": \(hit.detail)")")
+        commands += hit.commands
+      }
+    case .ended(let outcome):
+      say("The guest has ended: \(outcome.message) (exit status \(outcome.exitStatus)).")
+      return
+    }
+    showPlace()
+    for display in displays { try perform(Substring(display.command)) }
+    if !commands.isEmpty { try run(commands) }
+  }
+
+  private func title(_ hit: BreakpointHit) -> String {
+    switch hit.kind {
+    case .code: hit.isTemporary ? "Temporary breakpoint" : "Breakpoint"
+    case .watch: "Watchpoint"
+    case .catching: "Catchpoint"
+    }
+  }
+
+  /// The instruction that comes next.
+  func showPlace() {
+    let pc = session.programCounter
+    let processor = session.machine.processors.count > 1 ? "[cpu \(session.selected)] " : ""
+    say("\(processor)=> \(place(pc)):  \(session.instruction(at: pc)?.text ?? "(unreadable)")")
+  }
+
+  /// An address with the symbol that it belongs to.
+  func place(_ address: UInt64) -> String {
+    session.symbols.name(of: address).map { "\(hex(address)) <\($0)>" } ?? hex(address)
+  }
+}
+
+func hex(_ value: UInt64) -> String { "0x" + String(value, radix: 16) }
+
+func hex(_ value: UInt64, digits: Int) -> String {
+  let text = String(value, radix: 16)
+  return "0x" + String(repeating: "0", count: max(digits - text.count, 0)) + text
+}
+
+/// Columns of text, each as wide as its widest cell; numbers to the right.
+func columns(_ rows: [[String]], right: Set<Int> = []) -> [String] {
+  var widths: [Int] = []
+  for row in rows {
+    for (index, cell) in row.enumerated() {
+      if index < widths.count { widths[index] = max(widths[index], cell.count) } else { widths.append(cell.count) }
+    }
+  }
+  return rows.map { row in
+    var line = ""
+    for (index, cell) in row.enumerated() {
+      let padding = String(repeating: " ", count: widths[index] - cell.count)
+      line += (index > 0 ? "  " : "") + (right.contains(index) ? padding + cell : cell + padding)
+    }
+    while line.last == " " { line.removeLast() }
+    return line
+  }
+}

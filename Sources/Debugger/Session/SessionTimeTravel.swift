@@ -1,0 +1,185 @@
+import Emulator
+import Machine
+
+/// Going back in time: to the last checkpoint before, and forward from there.
+extension Session {
+  // MARK: To a moment
+
+  /// Makes the machine as it was, or will be, at a moment.
+  ///
+  /// - Returns: `.arrived`, or how the guest ended before.
+  public func go(to moment: Moment) -> Stop {
+    back {
+      $0 <= moment
+    } unless: {
+      $0 <= moment
+    }
+    return runForward(to: moment)
+  }
+
+  /// Goes to where so many instructions have retired, or to the first boundary after so many cycles.
+  public func go(instructions: UInt64) -> Stop {
+    back {
+      $0.instructions <= instructions
+    } unless: {
+      $0.instructions < instructions
+    }
+    return settle(proceedUnlessThere(.init(instructions: instructions)) { $0.instructions >= instructions })
+  }
+
+  public func go(cycles: UInt64) -> Stop {
+    back {
+      $0.cycles <= cycles
+    } unless: {
+      $0.cycles < cycles
+    }
+    return settle(proceedUnlessThere(.init(cycles: cycles)) { $0.cycles >= cycles })
+  }
+
+  private func proceedUnlessThere(
+    _ condition: VirtualMachine.StopCondition, _ isThere: (Moment) -> Bool
+  ) -> Stop {
+    isThere(moment) ? .stepped : proceed(until: condition, armed: false)
+  }
+
+  private func settle(_ stop: Stop) -> Stop {
+    rememberValues()
+    if case .stepped = stop { return .arrived }
+    return stop
+  }
+
+  /// Goes back to the last checkpoint that fits, unless the present moment is better.
+  private func back(to fits: (Moment) -> Bool, unless isBefore: (Moment) -> Bool) {
+    if outcome == nil && isBefore(moment) { return }
+    restore(where: fits)
+  }
+
+  private func restore(where fits: (Moment) -> Bool) {
+    let reached = timeline.goBack(where: fits)
+    outcome = nil
+    machine.processor.stopRequest.clear()
+    console.travel(to: reached)
+  }
+
+  /// Runs on to a moment that is not before the present one.
+  private func runForward(to target: Moment) -> Stop {
+    if moment.instructions < target.instructions {
+      let stop = proceed(until: .init(instructions: target.instructions), armed: false)
+      guard case .stepped = stop else { return stop }
+    }
+    // Handlers that were entered before the next instruction.
+    pausesOnDelivery = true
+    defer { pausesOnDelivery = false }
+    while moment.deliveries < target.deliveries {
+      let stop = proceed(until: .init(instructions: target.instructions &+ 1), armed: false)
+      guard case .delivered = stop else { return settle(stop) }
+    }
+    rememberValues()
+    return .arrived
+  }
+
+  // MARK: Steps back
+
+  /// Undoes instructions, or the delivery of an event.
+  public func reverseStep(_ count: UInt64 = 1) -> Stop {
+    for _ in 0..<count {
+      let now = moment
+      guard let first = timeline.moments.first, first < now else { return .beginning }
+      // Where an event was delivered since the last instruction, that is undone first.
+      let wanted = now.instructions
+      if let before = lastMoment(before: now, from: wanted == 0 ? 0 : wanted - 1) {
+        let stop = go(to: before)
+        guard case .arrived = stop else { return stop }
+      } else {
+        return .beginning
+      }
+    }
+    return .stepped
+  }
+
+  /// The last stop of a stepping that begins where so many instructions had retired and comes to a moment. The machine is
+  /// left somewhere on the way.
+  private func lastMoment(before end: Moment, from instructions: UInt64) -> Moment? {
+    guard case .arrived = go(instructions: instructions) else { return nil }
+    var last: Moment?
+    pausesOnDelivery = true
+    defer { pausesOnDelivery = false }
+    while moment < end {
+      last = moment
+      // Nothing was delivered on the way: the next boundary is the end.
+      if moment.deliveries == end.deliveries && moment.instructions &+ 1 == end.instructions { break }
+      switch proceed(until: .init(instructions: moment.instructions &+ 1), armed: false) {
+      case .stepped, .delivered: continue
+      default: return last
+      }
+    }
+    return last
+  }
+
+  /// Undoes instructions, a call with all that it did as one.
+  public func reverseNext(_ count: UInt64 = 1) -> Stop {
+    for _ in 0..<count {
+      let place = programCounter
+      let stack = processor.state.slots[Int(Slot.rsp)]
+      let stop = reverseStep()
+      guard case .stepped = stop else { return stop }
+      guard let instruction = instruction(at: programCounter), instruction.isReturn else { continue }
+      // What had returned here was called by the instruction before this place.
+      let calls = (2...7).map { place &- UInt64($0) }.filter {
+        guard let call = self.instruction(at: $0) else { return false }
+        return call.isCall && $0 &+ UInt64(call.length) == place
+      }
+      guard !calls.isEmpty else { continue }
+      let found = search(
+        places: calls, where: { [unowned self] in processor.state.slots[Int(Slot.rsp)] == stack }, armed: false)
+      guard case .arrived = found else { return found }
+    }
+    return .stepped
+  }
+
+  /// Goes back to the last stop that a run with the present breakpoints would have made.
+  public func reverseContinue() -> Stop { search(places: [], where: { true }, armed: true) }
+
+  /// Looks for the last moment before now at which a run would stop, one stretch between checkpoints after another.
+  private func search(places: [UInt64], where condition: @escaping () -> Bool, armed: Bool) -> Stop {
+    let now = moment
+    var end = now
+    while let start = timeline.moments.last(where: { $0 < end }) {
+      restore { $0 == start }
+      var found: (moment: Moment, stop: Stop)?
+      // What the search passes is not counted.
+      let saved = breakpoints
+      defer { breakpoints = saved }
+      // A run that begins here passes what it begins at.
+      if armed {
+        let hits = codeHits(at: linear(of: machine.runningProcessor)).compactMap { count($0.number, $0.detail) }
+        if !hits.isEmpty { found = (start, .breakpoint(hits)) }
+      } else if places.contains(programCounter) && condition() {
+        found = (start, .arrived)
+      }
+      while moment < end {
+        ownPauses = places
+        ownCondition = condition
+        let stop = proceed(until: .init(instructions: max(end.instructions, moment.instructions &+ 1)), armed: armed)
+        switch stop {
+        case .breakpoint, .arrived:
+          guard moment < end || moment == end && end < now else { break }
+          found = (moment, stop)
+          continue
+        case .stepped, .delivered, .ended: break
+        default: return stop
+        }
+        break
+      }
+      breakpoints = saved
+      if let found {
+        let stop = go(to: found.moment)
+        guard case .arrived = stop else { return stop }
+        return found.stop
+      }
+      end = start
+    }
+    restore { _ in false }
+    return .beginning
+  }
+}

@@ -19,7 +19,7 @@ struct AssociativeArrayTests {
     (72, 72), (64, 4), (1536, 12), (16, 16), (24, 24), (1, 1), (15, 5), (33, 11), (18, 18), (7, 7), (48, 24), (6, 2),
   ]
 
-  @Test(arguments: geometries, [.plain, .expectingHits, .expectingMisses] as [AssociativeArray.Search])
+  @Test(arguments: geometries, [.plain, .expectingHits, .expectingKeys, .expectingMisses] as [AssociativeArray.Search])
   func `every look-up and every victim is that of a list`(
     geometry: (entries: Int, ways: Int), searched: AssociativeArray.Search
   ) {
@@ -52,6 +52,9 @@ struct AssociativeArrayTests {
         expected = found - first
       }
       if found >= 0 && !array.mayHold(number, size) { wrong += 1 }
+      let region = AssociativeArray.region(number << size.shift)
+      if found >= 0 && size != .page4K && !array.regions.pointee.mayContain(region) { wrong += 1 }
+      if found >= 0 && array.hasGuesses && array.guess(key) != found { wrong += 1 }
       if found >= 0 && size == .page4K && array.lacksSmall(key) { wrong += 1 }
       if array.lacksSmall(key) { lacking += 1 }
       switch (random.next() % 64, expected) {

@@ -17,9 +17,13 @@
   @inlinable public var level: Int { Int(rawValue) &+ 1 }
 
   /// The size that an entry at a table level maps, if that level can map a page at all.
-  @inlinable public init?(level: Int) {
-    guard 1...3 ~= level else { return nil }
-    self.init(rawValue: UInt8(level &- 1))
+  @inline(__always) public init?(level: Int) {
+    switch level {
+    case 1: self = .page4K
+    case 2: self = .page2M
+    case 3: self = .page1G
+    default: return nil
+    }
   }
 
   @inlinable public static func < (left: PageSize, right: PageSize) -> Bool { left.rawValue < right.rawValue }

@@ -151,11 +151,9 @@ extension Processor {
   }
 
   /// A load that is not a hit: translated, possibly across a page or from a device.
-  ///
-  /// - Parameter tried: what `refill` has said of the access already.
   @inline(__always)
   func loadSlow(
-    _ address: UInt64, _ access: Access, width: Int, stack: Bool, tried: Refill = .untried
+    _ address: UInt64, _ access: Access, width: Int, stack: Bool
   ) throws(Stopped) -> UInt64 {
     if !hasVerdicts {
       if watchesAccesses { try watch(address, access, width: width) }
@@ -164,7 +162,7 @@ extension Processor {
     let value: UInt64
     if Int(address & 0xfff) + width <= 4096 {
       guard isCanonical(address) else { throw raise(stack ? .stack(0) : .generalProtection(0)) }
-      value = readHost(try translate(address, access, width: width, tried: tried), width: width)
+      value = readHost(try translate(address, access, width: width), width: width)
       if watchesMemory { noteWatched(address, width: width, isWrite: false) }
     } else {
       value = try loadAcross(address, access, width: width, stack: stack)
@@ -260,16 +258,21 @@ extension Processor {
     guard memory.contains(host) else { return readRegister(GuestPhysical(host.rawValue), width: width) }
     if options.dataCache != .off { touchDataCache(host) }
     if watchesMemory { noteWatchedRead(of: host, width: width) }
-    let pointer = memory.base + Int(host.rawValue)
+    return Processor.read(memory.base + Int(host.rawValue), width: width)
+  }
+
+  /// Bytes in the host.
+  @inline(__always)
+  static func read(_ place: UnsafeMutableRawPointer, width: Int) -> UInt64 {
     switch width {
-    case 1: return UInt64(pointer.loadUnaligned(as: UInt8.self))
-    case 2: return UInt64(pointer.loadUnaligned(as: UInt16.self))
-    case 4: return UInt64(pointer.loadUnaligned(as: UInt32.self))
-    case 8: return pointer.loadUnaligned(as: UInt64.self)
+    case 1: return UInt64(place.loadUnaligned(as: UInt8.self))
+    case 2: return UInt64(place.loadUnaligned(as: UInt16.self))
+    case 4: return UInt64(place.loadUnaligned(as: UInt32.self))
+    case 8: return place.loadUnaligned(as: UInt64.self)
     default:
       var value: UInt64 = 0
       for index in 0..<width {
-        value |= UInt64((pointer + index).loadUnaligned(as: UInt8.self)) << UInt64(8 * index)
+        value |= UInt64((place + index).loadUnaligned(as: UInt8.self)) << UInt64(8 * index)
       }
       return value
     }
@@ -280,15 +283,19 @@ extension Processor {
     if options.dataCache != .off { touchDataCache(host) }
     memory.touch(host)
     noteWrite(to: host, width: width)
-    let pointer = memory.base + Int(host.rawValue)
+    Processor.write(value, to: memory.base + Int(host.rawValue), width: width)
+  }
+
+  @inline(__always)
+  static func write(_ value: UInt64, to place: UnsafeMutableRawPointer, width: Int) {
     switch width {
-    case 1: pointer.storeBytes(of: UInt8(truncatingIfNeeded: value), as: UInt8.self)
-    case 2: pointer.storeBytes(of: UInt16(truncatingIfNeeded: value), as: UInt16.self)
-    case 4: pointer.storeBytes(of: UInt32(truncatingIfNeeded: value), as: UInt32.self)
-    case 8: pointer.storeBytes(of: value, as: UInt64.self)
+    case 1: place.storeBytes(of: UInt8(truncatingIfNeeded: value), as: UInt8.self)
+    case 2: place.storeBytes(of: UInt16(truncatingIfNeeded: value), as: UInt16.self)
+    case 4: place.storeBytes(of: UInt32(truncatingIfNeeded: value), as: UInt32.self)
+    case 8: place.storeBytes(of: value, as: UInt64.self)
     default:
       for index in 0..<width {
-        (pointer + index).storeBytes(of: UInt8(truncatingIfNeeded: value >> UInt64(8 * index)), as: UInt8.self)
+        (place + index).storeBytes(of: UInt8(truncatingIfNeeded: value >> UInt64(8 * index)), as: UInt8.self)
       }
     }
   }

@@ -75,18 +75,17 @@ extension Processor {
   private func loadMissed(
     _ op: UnsafeMutablePointer<Operation>, _ address: UInt64, _ width: Int
   ) -> UnsafeRawPointer? {
+    if let place = refillKnown(op, address, width, writes: false) { return UnsafeRawPointer(place) }
+    return loadSlowly(op, address, width)
+  }
+
+  @inline(never)
+  private func loadSlowly(
+    _ op: UnsafeMutablePointer<Operation>, _ address: UInt64, _ width: Int
+  ) -> UnsafeRawPointer? {
     begin(op)
-    var tried = Refill.untried
-    if refills && address & 0xfff &+ UInt64(truncatingIfNeeded: width) <= 4096 && isCanonical(address) {
-      tried = refill(address, Access(.read, privilege))
-      if case .done(_, let place?) = tried {
-        leaveIfDue()
-        return place
-      }
-    }
     do {
-      loaded.pointee = try loadSlow(
-        address, Access(.read, privilege), width: width, stack: isStackAccess(op), tried: tried)
+      loaded.pointee = try loadSlow(address, Access(.read, privilege), width: width, stack: isStackAccess(op))
       return UnsafeRawPointer(loaded)
     } catch {
       return nil
@@ -95,6 +94,15 @@ extension Processor {
 
   @inline(never)
   private func updateMissed(_ op: UnsafeMutablePointer<Operation>, _ address: UInt64, _ width: Int) -> Bool {
+    if let place = refillKnown(op, address, width, writes: true) {
+      loaded.pointee = Processor.read(place, width: width)
+      return true
+    }
+    return updateSlowly(op, address, width)
+  }
+
+  @inline(never)
+  private func updateSlowly(_ op: UnsafeMutablePointer<Operation>, _ address: UInt64, _ width: Int) -> Bool {
     begin(op)
     do {
       loaded.pointee = try loadSlow(address, Access(.write, privilege), width: width, stack: isStackAccess(op))
@@ -106,6 +114,25 @@ extension Processor {
 
   @inline(never)
   private func storeMissed(
+    _ op: UnsafeMutablePointer<Operation>, _ address: UInt64, _ width: Int, _ value: UInt64
+  ) -> Bool {
+    let entry = direct + DirectCache.index(address)
+    // An update has brought the page in just now.
+    if (address &+ UInt64(truncatingIfNeeded: width &- 1)) & ~0xfff == entry.pointee.writeTag {
+      entry.pointee.stamp.pointee = s.pointee.retired &+ UInt64(op.pointee.indexInBlock) &+ 1
+      let place = UnsafeMutableRawPointer(bitPattern: UInt(entry.pointee.addend &+ address)).unsafelyUnwrapped
+      Processor.write(value, to: place, width: width)
+      return true
+    }
+    if let place = refillKnown(op, address, width, writes: true) {
+      Processor.write(value, to: place, width: width)
+      return true
+    }
+    return storeSlowly(op, address, width, value)
+  }
+
+  @inline(never)
+  private func storeSlowly(
     _ op: UnsafeMutablePointer<Operation>, _ address: UInt64, _ width: Int, _ value: UInt64
   ) -> Bool {
     begin(op)
@@ -161,10 +188,14 @@ extension Processor {
 
 extension Processor: CodeHolder {
   func frameBecameCode(at page: UInt64) {
+    translation.known.forget()
     translation.direct.forbidWrites(toPageAt: UInt64(UInt(bitPattern: memory.base)) &+ page)
   }
 
-  func framesBecameCode() { translation.direct.clear() }
+  func framesBecameCode() {
+    translation.known.forget()
+    translation.direct.clear()
+  }
 
   func dropCode(ofFrame frame: UInt64) {
     blocks.dropFrame(frame)

@@ -71,7 +71,7 @@ extension Processor {
     pauseRequests = requests
     hasPauses = !requests.instructions.isEmpty
     watchesMemory = !requests.accesses.isEmpty
-    translation.direct.clear()
+    translation.forgetVerdicts()
   }
 
   /// Whether a debugger is there: observers may ask for pauses, and are told of changes of the mode.
@@ -101,7 +101,7 @@ extension Processor {
   public var watchedAccesses: [WatchHit] { watchHits }
 
   /// Drops every verdict of the direct cache: the TLBs stay as they are.
-  public func forgetVerdicts() { translation.direct.clear() }
+  public func forgetVerdicts() { translation.forgetVerdicts() }
 
   // MARK: The run loop
 

@@ -117,6 +117,14 @@ extension Processor {
   /// Where the bytes are: in `loaded`. Nil if the load failed.
   @inline(never)
   private func loadVectorMissed(_ op: UnsafeMutablePointer<Operation>, _ address: UInt64) -> UnsafeRawPointer? {
+    if address & 15 == 0, let place = refillKnown(op, address, 16, writes: false) {
+      return UnsafeRawPointer(place)
+    }
+    return loadVectorSlowly(op, address)
+  }
+
+  @inline(never)
+  private func loadVectorSlowly(_ op: UnsafeMutablePointer<Operation>, _ address: UInt64) -> UnsafeRawPointer? {
     beginSlowly(op)
     do {
       let form = OperandForm(op)
@@ -132,6 +140,17 @@ extension Processor {
 
   @inline(never)
   private func storeVectorMissed(
+    _ op: UnsafeMutablePointer<Operation>, _ address: UInt64, _ value: Vector128
+  ) -> Bool {
+    if address & 15 == 0, let place = refillKnown(op, address, 16, writes: true) {
+      place.storeBytes(of: value, as: Vector128.self)
+      return true
+    }
+    return storeVectorSlowly(op, address, value)
+  }
+
+  @inline(never)
+  private func storeVectorSlowly(
     _ op: UnsafeMutablePointer<Operation>, _ address: UInt64, _ value: Vector128
   ) -> Bool {
     beginSlowly(op)
@@ -163,7 +182,7 @@ extension Processor {
   @inline(never)
   func performFloat(_ op: UnsafeMutablePointer<Operation>, _ source: Vector128) -> Bool {
     let form = OperandForm(op).vector
-    if let operation = VectorFloat(rawValue: form.operation),
+    if let operation = VectorFloat(hosted: form.operation),
       let result = hostVector(operation, form, xmm(op.pointee.dst), source)
     {
       setXMM(op.pointee.dst, result)

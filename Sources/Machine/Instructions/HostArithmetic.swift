@@ -82,9 +82,8 @@ extension Processor {
     case .divide: result = a / b
     default: return nil
     }
-    let isNormal =
-      Vector128(lanes: result).haveLargeExponents & Vector128(lanes: a).areNormal & Vector128(lanes: b).areNormal
-    return isNormal.x & isNormal.y == .max ? result : nil
+    let doubts = Vector128(lanes: result).haveNoLargeExponents | Vector128(lanes: a).areSpecial
+    return (doubts | Vector128(lanes: b).areSpecial).signs64 == 0 ? result : nil
   }
 
   @inline(__always)
@@ -97,10 +96,8 @@ extension Processor {
     case .divide: result = a / b
     default: return nil
     }
-    let isNormal =
-      Vector128(lanes: result).haveLargeSingleExponents & Vector128(lanes: a).areNormalSingles
-      & Vector128(lanes: b).areNormalSingles
-    return isNormal.x & isNormal.y == .max ? result : nil
+    let doubts = Vector128(lanes: result).haveNoLargeSingleExponents | Vector128(lanes: a).areSpecialSingles
+    return (doubts | Vector128(lanes: b).areSpecialSingles).signs32 == 0 ? result : nil
   }
 }
 
@@ -117,18 +114,36 @@ extension UInt64 {
   @inline(__always) fileprivate var isClearlySingle: Bool { (self &+ 1 << 23) & 0x7e00_0000 != 0 }
 }
 
+/// The opposite of all elements at once, as their top bits: one less than those bits has the top bit set where there
+/// are none, and not otherwise.
 extension SIMD2<UInt64> {
-  @inline(__always) fileprivate var areNormal: Vector128 {
-    Vector128(lanes: ((self &+ Vector128(repeating: 1 << 52)) & 0x7fe0_0000_0000_0000) .!= 0)
+  @inline(__always) fileprivate var areSpecial: Vector128 { lack64(0x7fe0_0000_0000_0000) }
+  @inline(__always) fileprivate var haveNoLargeExponents: Vector128 { lack64(0x7fc0_0000_0000_0000) }
+  @inline(__always) fileprivate var areSpecialSingles: Vector128 { lack32(0x7f00_0000) }
+  @inline(__always) fileprivate var haveNoLargeSingleExponents: Vector128 { lack32(0x7e00_0000) }
+
+  @inline(__always) private func lack64(_ bits: UInt64) -> Vector128 {
+    ((self &+ Vector128(repeating: 1 << 52)) & Vector128(repeating: bits)) &- Vector128(repeating: 1)
   }
-  @inline(__always) fileprivate var haveLargeExponents: Vector128 {
-    Vector128(lanes: ((self &+ Vector128(repeating: 1 << 52)) & 0x7fc0_0000_0000_0000) .!= 0)
+  @inline(__always) private func lack32(_ bits: UInt32) -> Vector128 {
+    let sums = lanes(SIMD4<UInt32>.self) &+ SIMD4(repeating: 1 << 23)
+    return Vector128(lanes: (sums & SIMD4(repeating: bits)) &- SIMD4(repeating: 1))
   }
-  @inline(__always) fileprivate var areNormalSingles: Vector128 {
-    Vector128(lanes: ((lanes(SIMD4<UInt32>.self) &+ SIMD4(repeating: 1 << 23)) & 0x7f00_0000) .!= 0)
-  }
-  @inline(__always) fileprivate var haveLargeSingleExponents: Vector128 {
-    Vector128(lanes: ((lanes(SIMD4<UInt32>.self) &+ SIMD4(repeating: 1 << 23)) & 0x7e00_0000) .!= 0)
+
+  @inline(__always) fileprivate var signs64: UInt64 { (x | y) & 1 << 63 }
+  @inline(__always) fileprivate var signs32: UInt64 { (x | y) & 0x8000_0000_8000_0000 }
+}
+
+extension VectorFloat {
+  /// The operations that the host does in one piece; nil for another.
+  @inline(__always) init?(hosted operation: UInt8) {
+    switch operation {
+    case VectorFloat.add.rawValue: self = .add
+    case VectorFloat.multiply.rawValue: self = .multiply
+    case VectorFloat.subtract.rawValue: self = .subtract
+    case VectorFloat.divide.rawValue: self = .divide
+    default: return nil
+    }
   }
 }
 

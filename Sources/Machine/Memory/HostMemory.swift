@@ -73,10 +73,15 @@ public final class HostMemory {
 
   @inline(__always) func touch(_ address: HostPhysical) { touched[Int(address.frame)] = FrameUse.changed }
 
+  /// Whether a write to a frame changes nothing but its bytes: it counts as changed already and holds no decoded code.
+  @inline(__always) func isPlain(_ address: HostPhysical) -> Bool {
+    codeLines[Int(address.frame)] == 0 && touched[Int(address.frame)] == FrameUse.changed
+  }
+
   /// The 64-bit word at an 8-byte-aligned address; all ones where there is no memory.
   @inline(__always) public func word(at address: HostPhysical) -> UInt64 {
     guard contains(address) else { return .max }
-    return base.load(fromByteOffset: Int(address.rawValue & ~7), as: UInt64.self)
+    return (base + Int(address.rawValue & ~7)).assumingMemoryBound(to: UInt64.self).pointee
   }
 
   /// Stores a 64-bit word at an 8-byte-aligned address; nothing happens where there is no memory.

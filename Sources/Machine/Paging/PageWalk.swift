@@ -5,10 +5,11 @@
 /// (vol. 3, 4.8) promises neither, and a hypervisor's software walk could not tell.
 struct PageWalk<Port: WalkPort> {
   var port: Port
-  let plan: WalkPlan
+  let plan: UnsafePointer<WalkPlan>
   let controls: PagingControls
 
-  @inline(__always) init(plan: WalkPlan, controls: PagingControls, port: Port) {
+  /// - Parameter plan: has to stay until the walk is done.
+  @inline(__always) init(plan: UnsafePointer<WalkPlan>, controls: PagingControls, port: Port) {
     self.plan = plan
     self.controls = controls
     self.port = port
@@ -29,14 +30,14 @@ struct PageWalk<Port: WalkPort> {
   @inline(__always) private mutating func translate(
     _ address: GuestVirtual, for access: Access, _ path: Path
   ) -> WalkResult {
-    guard plan.levels > 0 else {
+    guard plan.pointee.levels > 0 else {
       return finish(
         GuestPhysical(address.rawValue), size: .page1G, isHalf: false, permissions: .all, global: false, dirty: true,
         access: access)
     }
 
     // One source, two loops in the program: entries of four bytes cost the others nothing.
-    if case .narrow(let largePages) = plan.layout {
+    if case .narrow(let largePages) = plan.pointee.layout {
       return translateNarrow(address, for: access, largePages, path)
     }
     return walkTables(address, for: access, .wide, usesCaches: true, path)
@@ -61,12 +62,12 @@ struct PageWalk<Port: WalkPort> {
   ) -> WalkResult {
     // A PDE of 32-bit paging is chosen by bits 31:22: bit 21 tells no tables apart.
     let tableAddress = layout.isNarrow ? GuestVirtual(address.rawValue & ~(1 << 21)) : address
-    var level = plan.levels
+    var level = plan.pointee.levels
     var table: HostPhysical
     // Whether the second dimension lets A and D be set in the table.
     var isWritable: Bool
     var permissions = PagePermissions.all
-    var first = plan.root
+    var first = plan.pointee.root
     var isCached = false
     if usesCaches, let cached = port.cachedTable(for: tableAddress) {
       (table, level, permissions, isWritable) = (cached.table, cached.level, cached.permissions, cached.isWritable)
@@ -91,17 +92,18 @@ struct PageWalk<Port: WalkPort> {
       let entry = port.read(at, width: layout.entryWidth, dimension: .first, level: level)
       path[level] = Step(address: at, entry: entry, permissions: permissions, isWritable: isWritable)
 
-      guard plan.format.isPresent(entry) else {
+      guard plan.pointee.format.isPresent(entry) else {
         return .fault(fault(address, access, level: level, entry: entry, present: false, reserved: false))
       }
       let leaf = layout.isLeaf(entry, level: level)
       let reserved =
         layout.isNarrow
-        ? plan.reserved.narrowMask(level: level, leaf: leaf) : plan.reserved.mask(level: level, leaf: leaf)
+        ? plan.pointee.reserved.narrowMask(level: level, leaf: leaf)
+        : plan.pointee.reserved.mask(level: level, leaf: leaf)
       if entry & reserved != 0 {
         return .fault(fault(address, access, level: level, entry: entry, present: true, reserved: true))
       }
-      permissions = permissions & plan.format.permissions(entry)
+      permissions = permissions & plan.pointee.format.permissions(entry)
       if leaf { break }
 
       level &-= 1
@@ -137,7 +139,7 @@ struct PageWalk<Port: WalkPort> {
     let physical = layout.page(leaf.entry, level: level) | (address.rawValue & layout.offsetMask(level: level))
     return finish(
       GuestPhysical(physical), size: size, isHalf: layout.isNarrow && level > 1, permissions: permissions,
-      global: plan.globalPages && leaf.entry & EntryBit.global != 0,
+      global: plan.pointee.globalPages && leaf.entry & EntryBit.global != 0,
       dirty: access.isWrite || leaf.entry & EntryBit.dirty != 0, access: access)
   }
 
@@ -153,14 +155,14 @@ struct PageWalk<Port: WalkPort> {
     _ address: GuestVirtual, for access: Access
   ) -> DirectoryPointer {
     var entry = port.directoryPointer(for: address)
-    if plan.readsDirectoryPointers {
-      switch locate(plan.root.advanced(by: (address.rawValue >> 27) & 0x18), for: .read, duringWalk: true) {
+    if plan.pointee.readsDirectoryPointers {
+      switch locate(plan.pointee.root.advanced(by: (address.rawValue >> 27) & 0x18), for: .read, duringWalk: true) {
       case .success(let found): entry = port.read(found.address, width: 8, dimension: .first, level: 3)
       case .failure(let fault): return .ended(.nestedFault(fault))
       }
     }
-    let isPresent = plan.format.isPresent(entry)
-    guard isPresent, entry & plan.reserved.directoryPointer == 0 else {
+    let isPresent = plan.pointee.format.isPresent(entry)
+    guard isPresent, entry & plan.pointee.reserved.directoryPointer == 0 else {
       return .ended(
         .fault(fault(address, access, level: 3, entry: entry, present: isPresent, reserved: isPresent)))
     }
@@ -191,10 +193,10 @@ struct PageWalk<Port: WalkPort> {
     var level = start
     while level >= leaf {
       let step = path[level]
-      var wanted = plan.format.accessedBit
-      if isWrite && level == leaf { wanted |= plan.format.dirtyBit }
+      var wanted = plan.pointee.format.accessedBit
+      if isWrite && level == leaf { wanted |= plan.pointee.format.dirtyBit }
       if step.entry & wanted != wanted {
-        if !step.isWritable, case .tables = plan.second {
+        if !step.isWritable, case .tables = plan.pointee.second {
           let table = level == start ? first : GuestPhysical(path[level &+ 1].entry & EntryBit.frameMask)
           return NestedFault(
             address: table.advanced(by: step.address.pageOffset), kind: .write, duringWalk: true, misconfigured: false,
@@ -211,7 +213,7 @@ struct PageWalk<Port: WalkPort> {
   @inline(__always) mutating func locate(
     _ address: GuestPhysical, for kind: AccessKind, duringWalk: Bool
   ) -> Located {
-    switch plan.second {
+    switch plan.pointee.second {
     case .identity:
       return .success(
         HostMapping(address: HostPhysical(address.rawValue), writable: true, executable: true, size: .page1G))
@@ -221,15 +223,18 @@ struct PageWalk<Port: WalkPort> {
           NestedFault(address: address, kind: kind, duringWalk: duringWalk, misconfigured: false, present: false))
       }
       return .success(found)
-    case .tables(let nested):
-      return descend(nested, address, for: kind, duringWalk: duringWalk)
+    case .tables:
+      return descend(address, for: kind, duringWalk: duringWalk)
     }
   }
 
   @inline(never) private mutating func descend(
-    _ nested: NestedPlan, _ address: GuestPhysical, for wanted: AccessKind, duringWalk: Bool
+    _ address: GuestPhysical, for wanted: AccessKind, duringWalk: Bool
   ) -> Located {
-    withPath { walk, path in walk.descend(nested, address, for: wanted, duringWalk: duringWalk, path) }
+    withPath { walk, path in
+      guard case .tables(let nested) = walk.plan.pointee.second else { preconditionFailure("no nested tables") }
+      return walk.descend(nested, address, for: wanted, duringWalk: duringWalk, path)
+    }
   }
 
   @inline(__always) private mutating func descend(
@@ -317,7 +322,7 @@ struct PageWalk<Port: WalkPort> {
   ) -> PageFault {
     PageFault(
       address: address,
-      errorCode: plan.errorCode(access, present: present, reserved: reserved),
+      errorCode: plan.pointee.errorCode(access, present: present, reserved: reserved),
       level: UInt8(level), entry: entry)
   }
 

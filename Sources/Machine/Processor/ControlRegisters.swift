@@ -200,7 +200,7 @@ extension Processor {
 
   /// Reads the four PDPTEs, which lie in one line.
   private func loadDirectoryPointers(_ table: GuestPhysical) throws(Stopped) -> DirectoryPointers {
-    var walk = PageWalk(plan: plan, controls: pagingControls, port: hardwarePort)
+    var walk = PageWalk(plan: planned, controls: pagingControls, port: hardwarePort)
     switch walk.locate(table, for: .read, duringWalk: true) {
     case .success(let found):
       let first = walk.port.read(found.address, width: 8, dimension: .first, level: 3)

@@ -106,11 +106,14 @@ extension Processor {
     // Coherent TLBs are checked against other tables from now on.
     if basis != verdictBasis || options.coherentTLB && before != (plan, directoryPointers) {
       verdictBasis = basis
-      translation.direct.clear()
+      translation.forgetVerdicts()
     }
     hasVerdicts = options.dataCache == .off && controls.grants.isEmpty && !watchesAccesses
     refills = hasVerdicts && !options.coherentTLB
     directContext = s.pointee.cpl == 3 ? 2 : pagingControls.smap && !pagingControls.alignmentCheckFlag ? 0 : 1
+    translation.known.select(refills ? directContext : nil)
+    servedReads = hasVerdicts ? served.mask(Access(.read, privilege)) : 0
+    servedWrites = hasVerdicts ? served.mask(Access(.write, privilege)) : 0
     direct = hasVerdicts ? translation.direct.select(directContext) : translation.direct.nothing
     forgetFetchPage()
   }

@@ -1,7 +1,7 @@
 /// One modelled processor: its state, its translation hardware, its block cache. Everything that runs guest code is an
 /// extension of it, one file a noun.
 ///
-/// Safety: `s`, `loaded`, the ledger and the translation arrays are allocated once, owned here and freed in `deinit`; nothing
+/// Safety: `s`, `loaded`, `planned`, the ledger and the translation arrays are allocated once, owned here and freed in `deinit`; nothing
 /// keeps a pointer to them longer than the processor lives.
 public final class Processor {
   /// The state that the guest can see, through a pointer because the dispatch loop wants it in one.
@@ -18,12 +18,13 @@ public final class Processor {
   let features: FeatureSet
   let translation: TranslationUnit
   let blocks: BlockCache
+  let refillPath: RefillPath
+  let largePages: LargePages
   /// The direct cache of the privilege in force (`DirectCache`).
   var direct: UnsafeMutablePointer<DirectEntry>
   /// Tags of the TLB entries that the running context makes and hits.
   var tag: UInt64 = 0
   var globalTag: UInt64 = TranslationKey.globalBit
-  /// What the direct cache's verdicts rest on; when it changes they are dropped.
   /// Which context's table `direct` is.
   var directContext = 0
   /// Whether `direct` may be filled: whether any access need not be looked at.
@@ -38,11 +39,15 @@ public final class Processor {
   /// Which TLB entries serve an access now: follows `pagingControls`.
   var served = ServedAccess.under(
     PagingControls(writeProtect: false, smep: false, smap: false, alignmentCheckFlag: false))
+  /// Which TLB entries serve reads and writes of the privilege in force, keys aside, as far as `direct` may be filled.
+  var servedReads: UInt64 = 0
+  var servedWrites: UInt64 = 0
   /// Whether a protection key denies anything now.
   var hasKeys = false
   /// Bits at the top of a linear address that repeat the one below them: 16 or 7, and 0 outside long mode, where no
   /// address has more than 32.
   var untranslatedBits: UInt64 = 0
+  /// What the direct cache's verdicts rest on; when it changes they are dropped.
   var verdictBasis = VerdictBasis()
   /// Time stamp of the instruction in execution: the retired count that includes it.
   var stamp: UInt64 = 0
@@ -95,7 +100,12 @@ public final class Processor {
   /// The hypervisor's wishes; set through `enter`.
   var controls = VMControls.native
   /// Made from the control registers and `controls` whenever one of them changes.
-  var plan: WalkPlan
+  var plan: WalkPlan {
+    get { planned.pointee }
+    set { planned.pointee = newValue }
+  }
+  /// Where it is: it is too large to be copied for every walk.
+  let planned: UnsafeMutablePointer<WalkPlan>
   var pagingControls: PagingControls
   /// The PDPTEs of the tables that the hardware walks: the guest's own, or those of the hypervisor's shadows.
   var directoryPointers = DirectoryPointers()
@@ -150,15 +160,19 @@ public final class Processor {
     causes = .allocate(capacity: Cause.count)
     causes.initialize(repeating: 0, count: Cause.count)
     translation = TranslationUnit(profile: profile, options: options)
+    refillPath = RefillPath(translation)
+    largePages = LargePages(translation)
     direct = translation.direct.nothing
     tableFrames = options.coherentTLB ? FrameSet(frames: memory.capacity >> 12) : nil
     blocks = BlockCache(
       memory: memory, decoder: decoder, costs: costs, features: features, greatestLength: options.blockLength)
-    plan = WalkPlan(
-      root: GuestPhysical(0), levels: 0, format: .ordinary(noExecute: false),
-      reserved: ReservedBits(
-        .ordinary(noExecute: false), physicalBits: costs.physicalBits, gigabytePages: true, vendor: profile.vendor),
-      reportsFetch: false, globalPages: false, second: .identity)
+    planned = .allocate(capacity: 1)
+    planned.initialize(
+      to: WalkPlan(
+        root: GuestPhysical(0), levels: 0, format: .ordinary(noExecute: false),
+        reserved: ReservedBits(
+          .ordinary(noExecute: false), physicalBits: costs.physicalBits, gigabytePages: true, vendor: profile.vendor),
+        reportsFetch: false, globalPages: false, second: .identity))
     pagingControls = PagingControls(writeProtect: false, smep: false, smap: false, alignmentCheckFlag: false)
     regions = RegionAccounts()
     memory.add(self)
@@ -171,6 +185,7 @@ public final class Processor {
     s.deallocate()
     causes.deallocate()
     loaded.deallocate()
+    planned.deallocate()
   }
 
   /// The architectural state, consistent between runs.

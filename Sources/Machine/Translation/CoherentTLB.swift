@@ -18,12 +18,26 @@ extension Processor {
     return guestAgrees(mapping, address, access)
   }
 
-  /// Whether what a walk has just found may be used, as far as TLBs are coherent.
+  /// How often walks have written tables.
+  var bitUpdates: UInt64 { counters.bitUpdates[0] &+ counters.bitUpdates[1] }
+
+  /// Sees whether what a walk has just found may be used. Where the hypervisor's tables are behind the guest's, it is
+  /// told as of an entry that is not there.
   ///
-  /// - Parameter watchingAnew: whether the walk has written a table, which is watched no more.
-  func isConfirmed(_ mapping: Mapping, _ address: UInt64, _ access: Access, watchingAnew: Bool) -> Bool {
-    if watchingAnew { _ = pathInTables(address, access) }
-    return guestAgrees(mapping, address, access)
+  /// - Parameter updates: `bitUpdates` before the walk: a table that it has written is watched no more.
+  @inline(never)
+  func confirm(
+    _ mapping: Mapping, _ address: UInt64, _ access: Access, width: Int, since updates: UInt64
+  ) throws(Stopped) {
+    if bitUpdates != updates { _ = pathInTables(address, access) }
+    guard !guestAgrees(mapping, address, access) else { return }
+    dropPage(address)
+    var exit = VMExit(.pageFault)
+    exit.address = GuestVirtual(address)
+    exit.access = access
+    exit.errorCode = plan.errorCode(access, present: true, reserved: false)
+    exit.width = UInt8(truncatingIfNeeded: width)
+    throw self.exit(exit)
   }
 
   /// Whether the guest's own tables, A and D included, lead where shadow tables lead that may be behind them.
@@ -31,9 +45,13 @@ extension Processor {
     isChecked = true
     guard let guestFrames, case .shadow = controls.paging else { return true }
     func agrees(_ access: Access) -> Bool {
-      var walk = PageWalk(plan: softwarePlan, controls: guestControls, port: WatchingPort(self, guestFrames))
-      guard case .mapped(let own) = walk.translate(GuestVirtual(address), for: access) else { return false }
-      let path = walk.port.path
+      var software = softwarePlan
+      let (result, path) = withUnsafeMutablePointer(to: &software) { plan in
+        var walk = PageWalk(plan: plan, controls: guestControls, port: WatchingPort(self, guestFrames))
+        let result = walk.translate(GuestVirtual(address), for: access)
+        return (result, walk.port.path)
+      }
+      guard case .mapped(let own) = result else { return false }
       return own.host.address == mapping.host.address && path.isAccessed(above: 0) && (path.isDirty || !access.isWrite)
     }
     guard agrees(access) else { return false }
@@ -66,7 +84,7 @@ extension Processor {
 
   /// The walk of the tables that the hardware uses; they are watched from now on.
   func pathInTables(_ address: UInt64, _ access: Access) -> (WalkResult, TablePath) {
-    var walk = PageWalk(plan: plan, controls: pagingControls, port: WatchingPort(self, nil))
+    var walk = PageWalk(plan: planned, controls: pagingControls, port: WatchingPort(self, nil))
     let result = walk.translate(GuestVirtual(address), for: access)
     return (result, walk.port.path)
   }

@@ -14,11 +14,6 @@ struct DirectEntry {
   /// The LRU stamp of the TLB way that it mirrors.
   var stamp: UnsafeMutablePointer<UInt64>
 
-  /// Where the byte at an address of the page is.
-  @inline(__always) func place(of address: UInt64) -> UnsafeRawPointer? {
-    UnsafeRawPointer(bitPattern: UInt(addend &+ address))
-  }
-
   /// No page-aligned address equals it.
   static let never: UInt64 = 1
 }
@@ -33,8 +28,8 @@ struct DirectCache {
   /// One bit for each context whose table may hold verdicts, that of the context in use among them.
   private var used = 0
   private var selected = 0
-  /// The table in use, where no other may hold verdicts.
-  private var only: UnsafeMutablePointer<DirectEntry>?
+  /// Whether tables besides the one in use may hold verdicts.
+  private(set) var isShared = false
 
   init() {
     dummy = .allocate(capacity: 1)
@@ -55,7 +50,7 @@ struct DirectCache {
   mutating func select(_ context: Int) -> UnsafeMutablePointer<DirectEntry> {
     selected = 1 &<< context
     used |= selected
-    only = used == selected ? table(context) : nil
+    isShared = used != selected
     return table(context)
   }
 
@@ -66,42 +61,39 @@ struct DirectCache {
   /// The table that never hits.
   var nothing: UnsafeMutablePointer<DirectEntry> { storage + DirectCache.contexts * DirectCache.entries }
 
-  @inline(__always) static func index(_ address: UInt64) -> Int { Int((address >> 12) & UInt64(entries - 1)) }
+  @inline(__always) static func index(_ address: UInt64) -> Int { index(page: address >> 12) }
+  @inline(__always) static func index(page number: UInt64) -> Int { Int(number & UInt64(entries - 1)) }
 
   /// Drops every verdict.
   mutating func clear() {
     for context in 0..<DirectCache.contexts where used & 1 &<< context != 0 {
       let table = table(context)
-      for index in 0..<DirectCache.entries { drop(table + index) }
+      for index in 0..<DirectCache.entries { DirectCache.drop(table + index) }
     }
     used = selected
-    only = selected == 0 ? nil : table(selected.trailingZeroBitCount)
+    isShared = false
   }
 
-  /// Drops the verdicts that mirror a TLB way. A small page has one place in each table; a large one can be anywhere.
-  @inline(__always) func clear(stamp: UnsafeMutablePointer<UInt64>, smallPage number: UInt64?) {
-    if let number {
-      let index = Int(number & UInt64(DirectCache.entries - 1))
-      guard let only else { return clear(stamp: stamp, at: index) }
-      if only[index].stamp == stamp { drop(only + index) }
-    } else {
-      for context in 0..<DirectCache.contexts where used & 1 &<< context != 0 {
-        clearAll(of: stamp, in: table(context))
-      }
-    }
-  }
-
-  @inline(never) private func clear(stamp: UnsafeMutablePointer<UInt64>, at index: Int) {
+  /// Drops the verdicts that mirror the TLB way of a large page, which can be anywhere.
+  func dropAll(ifOf stamp: UnsafeMutablePointer<UInt64>) {
     for context in 0..<DirectCache.contexts where used & 1 &<< context != 0 {
-      let entry = table(context) + index
-      if entry.pointee.stamp == stamp { drop(entry) }
+      let table = table(context)
+      for index in 0..<DirectCache.entries { DirectCache.drop(table + index, ifOf: stamp) }
     }
   }
 
-  @inline(never) private func clearAll(
-    of stamp: UnsafeMutablePointer<UInt64>, in table: UnsafeMutablePointer<DirectEntry>
-  ) {
-    for index in 0..<DirectCache.entries where table[index].stamp == stamp { drop(table + index) }
+  /// Drops the verdicts on a small page that mirror a TLB way.
+  @inline(__always) func drop(page number: UInt64, ifOf stamp: UnsafeMutablePointer<UInt64>) {
+    let index = DirectCache.index(page: number)
+    DirectCache.drop(storage + index, ifOf: stamp)
+    DirectCache.drop(storage + (DirectCache.entries &+ index), ifOf: stamp)
+    DirectCache.drop(storage + (2 &* DirectCache.entries &+ index), ifOf: stamp)
+  }
+
+  /// Drops one verdict if it mirrors a TLB way.
+  @inline(__always)
+  static func drop(_ entry: UnsafeMutablePointer<DirectEntry>, ifOf stamp: UnsafeMutablePointer<UInt64>) {
+    if entry.pointee.stamp == stamp { drop(entry) }
   }
 
   /// Takes write permission away from every page whose bytes begin at a host pointer: from now on they hold decoded
@@ -113,10 +105,10 @@ struct DirectCache {
     }
   }
 
-  @inline(__always) private func drop(_ entry: UnsafeMutablePointer<DirectEntry>) {
+  /// The entry may go on naming its way: nobody stores a stamp there without a tag.
+  @inline(__always) private static func drop(_ entry: UnsafeMutablePointer<DirectEntry>) {
     entry.pointee.readTag = DirectEntry.never
     entry.pointee.writeTag = DirectEntry.never
-    entry.pointee.stamp = dummy
   }
 }
 

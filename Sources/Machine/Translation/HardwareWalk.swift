@@ -3,7 +3,8 @@
 struct HardwarePort: WalkPort {
   unowned(unsafe) let processor: Processor
   unowned(unsafe) let unit: TranslationUnit
-  unowned(unsafe) let memory: HostMemory
+  /// Asked for every reference: what an unowned reference names would be retained meanwhile.
+  let memory: Unmanaged<HostMemory>
   /// What references to first-dimension tables are charged to: the guest's, or a hypervisor's shadows.
   let firstCause: Cause
   /// References made so far in this walk.
@@ -12,7 +13,7 @@ struct HardwarePort: WalkPort {
   @inline(__always) init(processor: Processor, firstCause: Cause) {
     self.processor = processor
     unit = processor.translation
-    memory = processor.memory
+    memory = .passUnretained(processor.memory)
     self.firstCause = firstCause
   }
 
@@ -35,7 +36,7 @@ struct HardwarePort: WalkPort {
       processor.counters.secondReferences[index] &+= 1
       processor.charge(.walkHost, cycles)
     }
-    return memory.entry(at: address, width: width)
+    return memory._withUnsafeGuaranteedRef { $0.entry(at: address, width: width) }
   }
 
   mutating func set(

@@ -65,7 +65,7 @@ extension Processor {
   /// The same under other control bits.
   func peek(_ address: GuestVirtual, _ access: Access, controls: PagingControls) -> RecordedWalk {
     var walk = PageWalk(
-      plan: plan, controls: controls,
+      plan: planned, controls: controls,
       port: PeekPort(
         memory: memory, frames: nil, directoryPointers: directoryPointers, setsBits: false, wrote: { _ in }))
     let result = walk.translate(address, for: access)
@@ -77,7 +77,7 @@ extension Processor {
     _ address: GuestPhysical, _ kind: AccessKind
   ) -> (result: PageWalk<PeekPort>.Located, references: [WalkReference]) {
     var walk = PageWalk(
-      plan: plan, controls: pagingControls,
+      plan: planned, controls: pagingControls,
       port: PeekPort(
         memory: memory, frames: nil, directoryPointers: directoryPointers, setsBits: false, wrote: { _ in }))
     let result = walk.locate(address, for: kind, duringWalk: false)
@@ -93,14 +93,16 @@ extension Processor {
   public func walkGuest(
     _ address: GuestVirtual, _ access: Access, frames: FrameMap, settingBits: Bool, readingOnes: Bool = false
   ) -> RecordedWalk {
-    var walk = PageWalk(
-      plan: softwarePlan, controls: guestControls,
-      port: PeekPort(
-        memory: memory, frames: frames, directoryPointers: s.pointee.directoryPointers, readsOnes: readingOnes,
-        setsBits: settingBits,
-        wrote: { [unowned self] in self.noteWrite(to: $0, width: 8) }))
-    let result = walk.translate(address, for: access)
-    return RecordedWalk(result: result, references: walk.port.references)
+    withUnsafePointer(to: softwarePlan) { plan in
+      var walk = PageWalk(
+        plan: plan, controls: guestControls,
+        port: PeekPort(
+          memory: memory, frames: frames, directoryPointers: s.pointee.directoryPointers, readsOnes: readingOnes,
+          setsBits: settingBits,
+          wrote: { [unowned self] in self.noteWrite(to: $0, width: 8) }))
+      let result = walk.translate(address, for: access)
+      return RecordedWalk(result: result, references: walk.port.references)
+    }
   }
 }
 
@@ -112,13 +114,15 @@ extension Processor {
 
   /// The same by the guest's own tables, as a hypervisor finds them.
   public func lookInGuest(_ address: GuestVirtual, frames: FrameMap) -> RecordedWalk {
-    var walk = PageWalk(
-      plan: softwarePlan, controls: .permissive,
-      port: PeekPort(
-        memory: memory, frames: frames, directoryPointers: s.pointee.directoryPointers, setsBits: false,
-        wrote: { _ in }))
-    let result = walk.translate(address, for: Access(.read, .supervisor))
-    return RecordedWalk(result: result, references: walk.port.references)
+    withUnsafePointer(to: softwarePlan) { plan in
+      var walk = PageWalk(
+        plan: plan, controls: .permissive,
+        port: PeekPort(
+          memory: memory, frames: frames, directoryPointers: s.pointee.directoryPointers, setsBits: false,
+          wrote: { _ in }))
+      let result = walk.translate(address, for: Access(.read, .supervisor))
+      return RecordedWalk(result: result, references: walk.port.references)
+    }
   }
 
   /// Which cache a walk's reference to a line would hit now, and its price. Looking changes nothing.

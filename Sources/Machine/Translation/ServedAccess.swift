@@ -25,9 +25,12 @@ struct ServedAccess: @unchecked Sendable {
     Int(access.privilege.rawValue) &* 3 &+ Int(access.kind.rawValue)
   }
 
+  /// The entries that an access may use, as bits by their lowest six.
+  @inline(__always) func mask(_ access: Access) -> UInt64 { masks[ServedAccess.index(access)] }
+
   /// Whether an access may use an entry as it stands.
   @inline(__always) func contains(_ access: Access, by entry: TLBEntry) -> Bool {
-    masks[ServedAccess.index(access)] &>> (entry.rawValue & 63) & 1 != 0
+    mask(access) &>> (entry.rawValue & 63) & 1 != 0
   }
 
   /// Those of all settings, made once.
@@ -49,5 +52,10 @@ extension Processor {
   @inline(__always) func serves(_ entry: TLBEntry, _ access: Access) -> Bool {
     served.contains(access, by: entry)
       && !(hasKeys && pagingControls.deniesByKey(access, to: entry.permissions))
+  }
+
+  /// Whether a protection key denies the code that runs what the other bits of an entry permit.
+  @inline(never) func isDeniedByKey(_ entry: TLBEntry, writes: Bool) -> Bool {
+    pagingControls.deniesByKey(Access(writes ? .write : .read, privilege), to: entry.permissions)
   }
 }

@@ -2,18 +2,14 @@
 extension Processor {
   /// Where one access that stays within a page goes in the host.
   ///
-  /// - Parameter tried: what `refill` has said of the access already.
   /// - Throws: the fault as an exception or an exit, by the controls.
   @inline(__always)
-  func translate(
-    _ address: UInt64, _ access: Access, width: Int, tried: Refill = .untried
-  ) throws(Stopped) -> HostPhysical {
-    var tried = tried
-    if case .untried = tried, refills { tried = refill(address, access) }
-    switch tried {
-    case .done(let host, _): return host
+  func translate(_ address: UInt64, _ access: Access, width: Int) throws(Stopped) -> HostPhysical {
+    guard refills else { return try translateAny(address, access, width: width) }
+    switch refill(address, access) {
+    case .done(let place): return HostPhysical(UInt64(truncatingIfNeeded: place - memory.base))
     case .absent: return try translateAny(address, access, width: width, isAbsent: true)
-    case .unclear, .untried: return try translateAny(address, access, width: width)
+    case .unclear, .unguessed: return try translateAny(address, access, width: width)
     }
   }
 
@@ -34,21 +30,24 @@ extension Processor {
         fillDirect(address, host, hit.entry, hit.stamp)
         return host
       }
-      let array = unit.data.array(for: hit.size)
-      dropVerdicts(of: array.pointee, hit.way)
-      array.pointee.drop(hit.way)
+      let array = unit.data.array(for: hit.size).pointee
+      dropVerdicts(of: array, hit.way)
+      array.drop(hit.way)
     }
     counters.dataMisses &+= 1
     let (found, size) = try secondLevel(address, access, width: width, isAbsent: isAbsent)
     let host = HostPhysical(found.base | (address & size.offsetMask))
     if access.isWrite && memory.contains(host) { memory.touch(host) }
     let held = unit.data.heldSize(size)
-    if unit.data.array(for: held).pointee.isPresent {
+    let array = unit.data.array(for: held).pointee
+    if array.isPresent {
       let entry = splinter(found, of: size, at: address, as: held)
-      let place = unit.data.fill(
-        address, held, entry, tag: entry.isGlobal ? globalTag : tag, stamp: stamp
-      ) { [unowned(unsafe) self] in dropVerdicts(of: $0.pointee, $1) }
-      fillDirect(address, host, entry, place)
+      let way = array.victim(for: address, held)
+      if array.keys[way] != AssociativeArray.empty { dropVerdicts(of: array, way) }
+      // Of the small pages beside it and in it no more is known than before where it is not the first.
+      if held != .page4K && !array.mayHoldLarge(address, held) { translation.known.forget() }
+      array.put(address, held, entry, tag: entry.isGlobal ? globalTag : tag, stamp: stamp, at: way)
+      fillDirect(address, host, entry, array.stamps + way)
     }
     return host
   }
@@ -70,9 +69,12 @@ extension Processor {
     counters.codeMisses &+= 1
     let (found, size) = try secondLevel(address, access, width: 1, isAbsent: false)
     let held = unit.code.heldSize(size)
-    if unit.code.array(for: held).pointee.isPresent {
+    let array = unit.code.array(for: held).pointee
+    if array.isPresent {
       let entry = splinter(found, of: size, at: address, as: held)
-      _ = unit.code.fill(address, held, entry, tag: entry.isGlobal ? globalTag : tag, stamp: unit.tick)
+      array.put(
+        address, held, entry, tag: entry.isGlobal ? globalTag : tag, stamp: unit.tick,
+        at: array.victim(for: address, held))
     }
     return HostPhysical(found.base | (address & size.offsetMask))
   }
@@ -106,50 +108,65 @@ extension Processor {
       unit.second.array(for: hit.size).pointee.drop(hit.way)
     }
     counters.secondMisses &+= 1
+    return try walkAndKeep(address, access, width: width)
+  }
+
+  /// The walk, and what the second level keeps of it.
+  @inline(never)
+  private func walkAndKeep(_ address: UInt64, _ access: Access, width: Int) throws(Stopped) -> (TLBEntry, PageSize) {
     let mapping = try walk(address, access, width: width)
     let entry = TLBEntry(mapping)
     let size = mapping.effectiveSize
     if size < mapping.pageSize || mapping.isHalf { noteSplinter(address, of: mapping.guestPage) }
-    if unit.second.array(for: size).pointee.isPresent {
-      unit.tick &+= 1
-      _ = unit.second.fill(address, size, entry, tag: entry.isGlobal ? globalTag : tag, stamp: unit.tick)
+    let array = translation.second.array(for: size).pointee
+    if array.isPresent {
+      translation.tick &+= 1
+      array.put(
+        address, size, entry, tag: entry.isGlobal ? globalTag : tag, stamp: translation.tick,
+        at: array.victim(for: address, size))
     }
     return (entry, size)
   }
 
   /// The hardware's walk.
+  @inline(__always)
   private func walk(_ address: UInt64, _ access: Access, width: Int) throws(Stopped) -> Mapping {
     if options.coherentTLB { dropStaleTables(address, access) }
-    let updates = counters.bitUpdates[0] &+ counters.bitUpdates[1]
-    var walk = PageWalk(plan: plan, controls: pagingControls, port: hardwarePort)
+    let updates = options.coherentTLB ? bitUpdates : 0
+    var walk = PageWalk(plan: planned, controls: pagingControls, port: hardwarePort)
     counters.walks &+= 1
     charge(walk.port.firstCause, costs.walkStart)
     let result = walk.translate(GuestVirtual(address), for: access)
     counters.referencesPerWalk[min(walk.port.references, 39)] &+= 1
-    if isObserved { observer?.walked(GuestVirtual(address), access: access, result: result) }
+    if isObserved { tellObserver(address, access, result) }
+    if case .mapped(let mapping) = result {
+      if options.coherentTLB { try confirm(mapping, address, access, width: width, since: updates) }
+      return mapping
+    }
+    throw walkFailed(address, access, width: width, result)
+  }
+
+  @inline(never)
+  private func tellObserver(_ address: UInt64, _ access: Access, _ result: WalkResult) {
+    observer?.walked(GuestVirtual(address), access: access, result: result)
+  }
+
+  /// What becomes of a walk that found no translation.
+  @inline(never)
+  private func walkFailed(_ address: UInt64, _ access: Access, width: Int, _ result: WalkResult) -> Stopped {
     switch result {
-    case .mapped(let mapping):
-      guard options.coherentTLB else { return mapping }
-      let wrote = counters.bitUpdates[0] &+ counters.bitUpdates[1] != updates
-      if isConfirmed(mapping, address, access, watchingAnew: wrote) { return mapping }
-      // The hypervisor's tables are behind the guest's: it is told as of an entry that is not there.
-      dropPage(address)
-      var exit = VMExit(.pageFault)
-      exit.address = GuestVirtual(address)
-      exit.access = access
-      exit.errorCode = plan.errorCode(access, present: true, reserved: false)
-      exit.width = UInt8(truncatingIfNeeded: width)
-      throw self.exit(exit)
+    case .mapped:
+      return again()
     case .fault(let fault):
       // A page fault drops what the TLBs and paging-structure caches had for the page (SDM vol. 3, 4.10.4.1).
       dropPage(address)
-      guard controls.intercepts.contains(.pageFaults) else { throw raise(.pageFault(fault)) }
+      guard controls.intercepts.contains(.pageFaults) else { return raise(.pageFault(fault)) }
       var exit = VMExit(.pageFault)
       exit.address = fault.address
       exit.access = access
       exit.errorCode = fault.errorCode
       exit.width = UInt8(truncatingIfNeeded: width)
-      throw self.exit(exit)
+      return self.exit(exit)
     case .nestedFault(let fault):
       dropPage(address)
       var exit = VMExit(fault.misconfigured ? .nestedMisconfiguration : .nestedFault)
@@ -157,7 +174,7 @@ extension Processor {
       exit.access = access
       exit.width = UInt8(truncatingIfNeeded: width)
       exit.nested = fault
-      throw self.exit(exit)
+      return self.exit(exit)
     }
   }
 
@@ -174,23 +191,24 @@ extension Processor {
     _ address: UInt64, _ host: HostPhysical, _ entry: TLBEntry, _ stamp: UnsafeMutablePointer<UInt64>
   ) {
     guard hasVerdicts, isChecked, memory.contains(host), !isWatched(address, host) else { return }
-    fillVerdict(address, host, entry, stamp, privilege)
+    fillVerdict(address, host, entry, stamp, isPlain: memory.isPlain(host))
   }
 
   /// The same, where it is known that verdicts are kept and that the page is memory.
   @inline(__always)
   func fillVerdict(
-    _ address: UInt64, _ host: HostPhysical, _ entry: TLBEntry, _ stamp: UnsafeMutablePointer<UInt64>,
-    _ privilege: Privilege
+    _ address: UInt64, _ host: HostPhysical, _ entry: TLBEntry, _ stamp: UnsafeMutablePointer<UInt64>, isPlain: Bool
   ) {
     let page = address & ~0xfff
     let slot = direct + DirectCache.index(address)
-    slot.pointee.readTag =
-      serves(entry, Access(.read, privilege)) ? page : DirectEntry.never
-    let writable =
-      serves(entry, Access(.write, privilege)) && memory.codeLines[Int(host.frame)] == 0
-      && memory.touched[Int(host.frame)] == FrameUse.changed
-    slot.pointee.writeTag = writable ? page : DirectEntry.never
+    var isReadable = servedReads &>> (entry.rawValue & 63) & 1 != 0
+    var isWritable = servedWrites &>> (entry.rawValue & 63) & 1 != 0 && isPlain
+    if hasKeys {
+      isReadable = isReadable && !isDeniedByKey(entry, writes: false)
+      isWritable = isWritable && !isDeniedByKey(entry, writes: true)
+    }
+    slot.pointee.readTag = isReadable ? page : DirectEntry.never
+    slot.pointee.writeTag = isWritable ? page : DirectEntry.never
     slot.pointee.addend = UInt64(UInt(bitPattern: memory.base)) &+ (host.rawValue & ~0xfff) &- page
     slot.pointee.stamp = stamp
   }
@@ -198,9 +216,15 @@ extension Processor {
   /// Drops the verdicts that mirror a way of a first-level data TLB.
   @inline(__always) func dropVerdicts(of array: AssociativeArray, _ way: Int) {
     let key = array.keys[way]
-    let isSmall = key >> 61 == UInt64(PageSize.page4K.rawValue)
-    translation.direct.clear(
-      stamp: array.stamps + way, smallPage: isSmall ? (key >> 16) & 0x1fff_ffff_ffff : nil)
+    if key >> 61 == UInt64(PageSize.page4K.rawValue) {
+      translation.direct.drop(page: key >> 16, ifOf: array.stamps + way)
+    } else {
+      dropAllVerdicts(array.stamps + way)
+    }
+  }
+
+  @inline(never) private func dropAllVerdicts(_ stamp: UnsafeMutablePointer<UInt64>) {
+    translation.direct.dropAll(ifOf: stamp)
   }
 
   // MARK: Invalidation
@@ -240,7 +264,7 @@ extension Processor {
       for array in buffer.distinct { array.dropAll(where: mask, equals: wanted) }
     }
     for array in unit.data.distinct { array.dropAll(where: mask, equals: wanted) }
-    unit.direct.clear()
+    unit.forgetVerdicts()
     forgetFetchPage()
   }
 
@@ -288,7 +312,7 @@ extension Processor {
   }
 
   /// What a page fault drops: the page's translations and the paging-structure entries on its path.
-  private func dropPage(_ address: UInt64) {
+  func dropPage(_ address: UInt64) {
     // As the walker names the tables of 32-bit paging.
     dropTable(plan.layout.isNarrow ? address & ~(1 << 21) : address, from: translation.pde, shift: 21)
     dropTable(address, from: translation.pdpte, shift: 30)

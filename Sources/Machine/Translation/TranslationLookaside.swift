@@ -95,27 +95,6 @@ struct TranslationLookaside {
       || arrays[2].mayHold(TranslationKey.number(address, .page1G), .page1G)
   }
 
-  /// Holds an entry for an address in the place of the one used longest ago.
-  ///
-  /// - Parameters:
-  ///   - size: one whose array is present.
-  ///   - tag: the context's, or the global one for a global page.
-  ///   - replacing: called with the way to be replaced before it is.
-  /// - Returns: the entry's place in the order of use.
-  @inline(__always) func fill(
-    _ address: UInt64, _ size: PageSize, _ entry: TLBEntry, tag: UInt64, stamp: UInt64,
-    replacing: (UnsafeMutablePointer<AssociativeArray>, Int) -> Void = { _, _ in }
-  ) -> UnsafeMutablePointer<UInt64> {
-    let array = array(for: size)
-    let number = TranslationKey.number(address, size)
-    let set = array.pointee.set(of: number)
-    let way = array.pointee.victim(inSet: set)
-    if array.pointee.keys[way] != AssociativeArray.empty { replacing(array, way) }
-    array.pointee.put(
-      TranslationKey.make(number, size, tag: tag), entry.rawValue, stamp: stamp, at: way)
-    return array.pointee.stamps + way
-  }
-
   /// Drops the entries for one page address in a context, and its global ones where asked.
   ///
   /// - Parameter dropping: called with each way before it is emptied.
@@ -139,5 +118,27 @@ struct TranslationLookaside {
         way = array.pointee.find(key, or: other, inSet: set)
       }
     }
+  }
+}
+
+extension AssociativeArray {
+  /// The way that an address's translation takes: the one of its set that was used longest ago.
+  @inline(__always) func victim(for address: UInt64, _ size: PageSize) -> Int {
+    victim(inSet: set(of: TranslationKey.number(address, size)))
+  }
+
+  /// Whether all that is noted of large pages is noted of an address's already.
+  @inline(__always) func mayHoldLarge(_ address: UInt64, _ size: PageSize) -> Bool {
+    mayHold(TranslationKey.number(address, size), size) && regions.pointee.mayContain(AssociativeArray.region(address))
+  }
+
+  /// Holds a translation in a way.
+  ///
+  /// - Parameter tag: the context's, or the global one for a global page.
+  @inline(__always) func put(
+    _ address: UInt64, _ size: PageSize, _ entry: TLBEntry, tag: UInt64, stamp: UInt64, at way: Int
+  ) {
+    put(
+      TranslationKey.make(TranslationKey.number(address, size), size, tag: tag), entry.rawValue, stamp: stamp, at: way)
   }
 }

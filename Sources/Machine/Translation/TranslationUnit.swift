@@ -7,6 +7,7 @@ final class TranslationUnit {
   let code: TranslationLookaside
   let second: TranslationLookaside
   var direct = DirectCache()
+  var known: KnownPages
 
   /// Paging-structure caches: of PDEs, which lead to tables of level 1, of PDPTEs and of PML4Es.
   let pde: AssociativeArray
@@ -38,13 +39,14 @@ final class TranslationUnit {
       medium: (profile[.tlbL2Large2MEntries], profile[.tlbL2Large2MWays]),
       large: (profile[.tlbL2Large1GEntries], profile[.tlbL2Large1GWays]), unifiedMedium: profile[.tlbL2Holds2M] != 0,
       unifiedLarge: false, searched: .expectingHits)
-    func full(_ key: CostKey) -> AssociativeArray {
-      AssociativeArray(entries: Int(profile[key]), ways: Int(profile[key]))
+    func full(_ key: CostKey, _ searched: AssociativeArray.Search = .plain) -> AssociativeArray {
+      AssociativeArray(entries: Int(profile[key]), ways: Int(profile[key]), searched: searched)
     }
-    pde = full(.pscPDE)
+    known = KnownPages(second.array(for: .page4K).pointee)
+    pde = full(.pscPDE, .expectingKeys)
     pdpte = full(.pscPDPTE)
     pml4e = full(.pscPML4E)
-    nestedPDE = full(.pscNestedPDE)
+    nestedPDE = full(.pscNestedPDE, .expectingKeys)
     nestedPDPTE = full(.pscNestedPDPTE)
     nestedTLB = full(.nestedTLBEntries)
     caches = CacheHierarchy(profile: profile)
@@ -70,7 +72,13 @@ final class TranslationUnit {
     tick = image.tick
     splintered = InlineArray(repeating: .everything)
     for (array, saved) in zip(arrays, image.arrays) { array.restore(saved) }
+    forgetVerdicts()
+  }
+
+  /// Drops every verdict, on pages in the first level and in the second.
+  func forgetVerdicts() {
     direct.clear()
+    known.forget()
   }
 }
 

@@ -49,22 +49,34 @@ struct VictimQueue {
     return order[0].way
   }
 
+  /// The victim is given a new stamp at once: it need not be passed over.
+  @inline(__always) func take() { bounds.pointee.next &+= 1 }
+
   /// By insertion: the ways mostly stand in order from the last time.
   @inline(never) private func sort(_ stamps: UnsafeMutablePointer<UInt64>) {
-    var newest: UInt64 = 0
+    var last = Candidate(stamp: 0, way: -1)
     for place in 0..<ways {
-      var candidate = order[place]
-      candidate.stamp = stamps[candidate.way]
-      newest = max(newest, candidate.stamp)
-      var hole = place
-      while hole > 0 && candidate < order[hole &- 1] {
-        order[hole] = order[hole &- 1]
-        hole &-= 1
+      let way = order[place].way
+      let candidate = Candidate(stamp: stamps[way], way: way)
+      if last < candidate {
+        order[place].stamp = candidate.stamp
+        last = candidate
+      } else {
+        insert(candidate, at: place)
+        last = order[place]
       }
-      order[hole] = candidate
     }
     var end = ways
-    while end > 0 && order[end &- 1].stamp == newest { end &-= 1 }
+    while end > 0 && order[end &- 1].stamp == last.stamp { end &-= 1 }
     bounds.pointee = (0, end)
+  }
+
+  @inline(__always) private func insert(_ candidate: Candidate, at place: Int) {
+    var hole = place
+    while hole > 0 && candidate < order[hole &- 1] {
+      order[hole] = order[hole &- 1]
+      hole &-= 1
+    }
+    order[hole] = candidate
   }
 }

@@ -24,7 +24,7 @@ build: setup ## build the release program
 	$(BUILD) --product penumbra
 
 run: build ## boot hello under each kind of paging, then compare the measuring guests
-	@for paging in native shadow:trace nested; do \
+	@for paging in native shadow:trace shadow:unsync shadow:vtlb nested; do \
 	    echo "== hello, $$paging"; \
 	    $(PENUMBRA) run hello --paging $$paging --append "from make run" || [ $$? -eq 1 ]; \
 	done

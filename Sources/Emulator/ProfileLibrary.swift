@@ -13,6 +13,8 @@ public enum ProfileLibrary {
     ("zen4", PackageResources.zen4_yaml),
     ("nehalem", PackageResources.nehalem_yaml),
     ("opteron-bh08", PackageResources.opteron_bh08_yaml),
+    ("p4-hardware-vmm", PackageResources.p4_hardware_vmm_yaml),
+    ("p4-software-vmm", PackageResources.p4_software_vmm_yaml),
     ("max", PackageResources.max_yaml),
   ]
 

@@ -34,6 +34,13 @@ public struct BuiltInGuest: Sendable {
     BuiltInGuest(
       name: "processors", summary: "several processors count together, interrupt one another, follow changed mappings",
       parameters: "rounds=200 laps=20 changes=20", image: PackageResources.processors_image),
+    BuiltInGuest(
+      name: "nanobench", summary: "single operations in loops: calls, system calls, faults, ports, control registers",
+      parameters: "count=1000", image: PackageResources.nanobench_image),
+    BuiltInGuest(
+      name: "requests", summary: "processes serve requests in turn, and touch some pages far more often than others",
+      parameters: "processes=4 pages=2048 touches=64 work=300 requests=2000 skew=3 kernel=0",
+      image: PackageResources.requests_image),
   ]
 
   /// The guest of a name.

@@ -128,7 +128,7 @@ public final class Hypervisor {
       }
       guard case .exit(let exit) = result else { return result }
       // The hardware has charged its round trip already; it belongs to the exit.
-      let start = processor.clock &- (exit.reason == .assisted ? 0 : profile[.exitRoundTrip])
+      let start = processor.clock &- (exit.reason == .assisted ? 0 : costs.exitRoundTrip)
       let end = handle(exit)
       enter()
       counted.exits[Int(exit.reason.rawValue)].add(processor.clock &- start)

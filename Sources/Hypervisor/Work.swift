@@ -62,11 +62,18 @@ public struct WorkCounts: Sendable, Equatable {
   public func total(_ work: Work) -> UInt64 { Cause.all.reduce(0) { $0 &+ self[work, $1] } }
 }
 
-/// The profile's figures by `Work`, taken out of its dictionary once.
+/// The profile's figures by `Work`, and what else every exit asks of it, taken out of its dictionary once.
 struct WorkCosts {
   private let cycles: [UInt64]
 
-  init(_ profile: CostProfile) { cycles = Work.allCases.map { profile[$0.key] } }
+  let exitRoundTrip: UInt64
+  let hasTaggedTLB: Bool
+
+  init(_ profile: CostProfile) {
+    cycles = Work.allCases.map { profile[$0.key] }
+    exitRoundTrip = profile[.exitRoundTrip]
+    hasTaggedTLB = profile[.taggedTLB] != 0
+  }
 
   subscript(_ work: Work) -> UInt64 { cycles[work.rawValue] }
 }

@@ -15,7 +15,7 @@ public struct ContextSwitchReport {
     case pcid
   }
 
-  /// One measurement, in whole cycles of all switches together; nothing is rounded before it is shown.
+  /// One measurement, of all switches together.
   public struct Measurement: Sendable {
     public var processes: Int
     /// Pages that each process touches between two switches.
@@ -24,29 +24,19 @@ public struct ContextSwitchReport {
     public var paging: PagingKind
     /// 1 or more.
     public var switches: UInt64
-    /// Cycles by cause, measured less control; negative where the control run spent more.
-    public private(set) var causes: [(cause: Cause, cycles: Int128)]
+    /// The run with spaces of their own, less the control run.
+    public var cost: CostDifference
 
     public init(
-      processes: Int, pages: Int, variant: Variant, paging: PagingKind, switches: UInt64, measured: CycleLedger,
-      control: CycleLedger
+      processes: Int, pages: Int, variant: Variant, paging: PagingKind, switches: UInt64, cost: CostDifference
     ) {
       (self.processes, self.pages, self.variant, self.paging) = (processes, pages, variant, paging)
-      self.switches = switches
-      causes = Cause.all.compactMap { cause in
-        let cycles = Int128(measured[cause]) - Int128(control[cause])
-        return cycles == 0 ? nil : (cause, cycles)
-      }
+      (self.switches, self.cost) = (switches, cost)
     }
-
-    /// Cycles of all switches and all causes.
-    public var total: Int128 { causes.reduce(0) { $0 + $1.cycles } }
-
-    func cycles(of cause: Cause) -> Int128 { causes.first { $0.cause == cause }?.cycles ?? 0 }
   }
 
-  /// Digits after the point in a table, and in CSV and JSON.
-  static let decimals = 1, fineDecimals = 3
+  /// Digits after the point in a table.
+  static let decimals = 1
 
   let profile: String
   let unverified: Int
@@ -71,7 +61,7 @@ public struct ContextSwitchReport {
 
   /// The causes that any measurement has, in groups.
   private var groups: [CauseTree.Group] {
-    CauseTree.groups { cause in measurements.contains { $0.cycles(of: cause) != 0 } }
+    CauseTree.groups { cause in measurements.contains { $0.cost.cycles(of: cause) != 0 } }
   }
 
   private func table(_ style: TextStyle) -> String {
@@ -85,7 +75,7 @@ public struct ContextSwitchReport {
       let point = (measurement.processes, measurement.pages)
       if let last, last != point { table.addRule() }
       last = point
-      let sums = groups.map { group in group.causes.reduce(0) { $0 + measurement.cycles(of: $1) } }
+      let sums = groups.map { group in group.causes.reduce(0) { $0 + measurement.cost.cycles(of: $1) } }
       let shown = Apportionment.divide(sums, by: measurement.switches, decimals: Self.decimals)
       table.add(
         ["\(measurement.processes)", "\(measurement.pages)", measurement.variant.rawValue, measurement.paging.name]
@@ -99,11 +89,6 @@ public struct ContextSwitchReport {
   /// The causes that any measurement has.
   private var shownCauses: [Cause] { groups.flatMap(\.causes) }
 
-  /// Cycles of one switch, in units of the last digit of CSV and JSON; the parts add up to the total.
-  private func fine(_ measurement: Measurement, _ causes: [Cause]) -> (parts: [Int128], total: Int128) {
-    Apportionment.divide(causes.map(measurement.cycles), by: measurement.switches, decimals: Self.fineDecimals)
-  }
-
   /// Cycles of one switch, as the table has them, and after them the whole cycles of all switches, of which nothing is
   /// rounded.
   private var csv: String {
@@ -113,13 +98,13 @@ public struct ContextSwitchReport {
       ["processes", "pages", "kernel", "paging", "switches", "cycles"] + causes.map(\.name) + ["totalCycles"]
         + causes.map { "total." + $0.name })
     for measurement in measurements {
-      let shares = fine(measurement, causes)
+      let shares = measurement.cost.shares(causes, by: measurement.switches)
       csv.add(
         [
           "\(measurement.processes)", "\(measurement.pages)", measurement.variant.rawValue, measurement.paging.name,
           "\(measurement.switches)",
-        ] + ([shares.total] + shares.parts).map { NumberFormat.plain($0, decimals: Self.fineDecimals) }
-          + ["\(measurement.total)"] + causes.map { "\(measurement.cycles(of: $0))" })
+        ] + ([shares.total] + shares.parts).map { NumberFormat.plain($0, decimals: CostDifference.fineDecimals) }
+          + ["\(measurement.cost.total)"] + causes.map { "\(measurement.cost.cycles(of: $0))" })
     }
     return csv.text
   }
@@ -148,23 +133,18 @@ public struct ContextSwitchReport {
       profile = report.profile
       unverified = report.unverified
       measurements = report.measurements.map { measurement in
-        let causes = measurement.causes.map(\.cause)
-        let shares = report.fine(measurement, causes)
+        let cost = measurement.cost
+        let causes = cost.causes.map(\.cause)
+        let shares = cost.shares(causes, by: measurement.switches)
         func named<Value>(_ values: [Value]) -> [String: Value] {
           Dictionary(uniqueKeysWithValues: zip(causes.map(\.name), values))
         }
         return Row(
           processes: measurement.processes, pages: measurement.pages, kernel: measurement.variant.rawValue,
-          paging: measurement.paging.name, switches: measurement.switches, cycles: Document.decimal(shares.total),
-          causes: named(shares.parts.map(Document.decimal)), totalCycles: Int64(clamping: measurement.total),
-          totalCauses: named(causes.map { Int64(clamping: measurement.cycles(of: $0)) }))
+          paging: measurement.paging.name, switches: measurement.switches, cycles: CostDifference.decimal(shares.total),
+          causes: named(shares.parts.map(CostDifference.decimal)), totalCycles: Int64(clamping: cost.total),
+          totalCauses: named(causes.map { Int64(clamping: cost.cycles(of: $0)) }))
       }
-    }
-
-    private static func decimal(_ units: Int128) -> Decimal {
-      Decimal(
-        sign: units < 0 ? .minus : .plus, exponent: -fineDecimals,
-        significand: Decimal(UInt64(clamping: units.magnitude)))
     }
   }
 }

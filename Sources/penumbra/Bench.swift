@@ -8,7 +8,7 @@ import Reports
 /// `penumbra bench NAME`
 struct Bench: ParsableCommand {
   static let configuration = CommandConfiguration(
-    abstract: "Measure what something costs, by cause.", subcommands: [ContextSwitch.self])
+    abstract: "Measure what something costs, by cause.", subcommands: [ContextSwitch.self, Nanobench.self])
 }
 
 /// `penumbra bench context-switch`
@@ -75,5 +75,38 @@ struct ContextSwitch: ParsableCommand {
       variants.append(variant)
     }
     return variants
+  }
+}
+
+/// `penumbra bench nanobench`
+struct Nanobench: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    abstract: "The price of single operations: calls, faults, ports, control registers, page-table writes.",
+    discussion: """
+      Runs the guest nanobench under each kind of paging: each operation in a loop of its own, less the loop without an \
+      operation, divided by the turns. The operations that Adams and Agesen measured (ASPLOS 2006, 6.3) have their names.
+      """)
+
+  @Option(help: ArgumentHelp("Turns of each loop.", valueName: "n"))
+  var count = "1000"
+
+  @OptionGroup var options: MachineOptions
+
+  func run() throws {
+    var status: Int32 = 0
+    try Diagnostics.report {
+      guard let turns = Int(count), (1...1_000_000_000).contains(turns) else {
+        throw SetupError.usage("count: \(printable(count)) is not a number from 1 to 1000000000")
+      }
+      let configuration = try options.configuration(default: PagingKind.all)
+      let file = try StatisticsFile(options.stats)
+      let measurements: [NanobenchReport.Measurement]?
+      (measurements, status) = try NanobenchRuns(count: turns).measure(configuration, quiet: options.quiet)
+      guard let measurements else { return }
+      let report = NanobenchReport(measurements, profile: configuration.profile)
+      Diagnostics.show(try report.text(options.format, Diagnostics.style(STDOUT_FILENO)))
+      try file?.write(try report.text(.json))
+    }
+    throw ExitCode(status)
   }
 }

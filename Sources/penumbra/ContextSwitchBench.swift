@@ -43,7 +43,7 @@ struct ContextSwitchBench {
             measurements.append(
               ContextSwitchReport.Measurement(
                 processes: count, pages: touched, variant: variant, paging: one.paging, switches: UInt64(switches),
-                measured: ledgers[0], control: ledgers[1]))
+                cost: CostDifference(ledgers[0], less: ledgers[1])))
           }
         }
       }

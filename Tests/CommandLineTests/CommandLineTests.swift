@@ -281,3 +281,13 @@ extension Data {
     }
   }
 }
+
+@Suite struct ValidateTests {
+  @Test("every prediction of published figures holds, or is known to miss")
+  func predictions() throws {
+    let run = try Program("validate", "--quiet")
+    #expect(run.status == 0, "\(run.output)")
+    #expect(run.output.contains("4K on 4K                                 24.00      24.00"))
+    #expect(run.output.hasSuffix(" failed\n"))
+  }
+}

@@ -163,7 +163,8 @@ import Testing
     for (assignment, message) in [
       (
         "profile=nope",
-        "profile nope: neither a file nor a built-in profile (skylake, zen4, nehalem, opteron-bh08, max)"
+        "profile nope: neither a file nor a built-in profile (skylake, zen4, nehalem, opteron-bh08, p4-hardware-vmm, "
+          + "p4-software-vmm, max)"
       ),
       ("initrd=/no/such/file", "initrd /no/such/file: no such file"),
       ("initrd=/", "initrd /: it is a folder"),

@@ -58,4 +58,22 @@ import Testing
     #expect(nested.0.all == nested.1.all)
     #expect(!nested.0.measured)
   }
+
+  @Test("a port access is an exit a turn in nanobench, a system call none, and every fault is delivered")
+  func nanobench() throws {
+    let nested = try statistics("nanobench", "count=200", .nested)
+    let control = try #require(nested.regions["1"])
+    func added(_ mark: String) throws -> (instructions: UInt64, exits: UInt64) {
+      let region = try #require(nested.regions[mark])
+      let hardware = ExitReason.allCases.reduce(0) { $0 + region.causes[.exitHardware($1)] }
+      return (
+        region.instructions - control.instructions, hardware / (try Configuration().profile[.exitRoundTrip])
+      )
+    }
+    #expect(try added("4").exits == 200)
+    #expect(try added("4").instructions == 200)
+    #expect(try added("3").exits == 0)
+    #expect(try added("3").instructions >= 400, "SYSCALL and SYSRET")
+    #expect(try added("8") == (200, 0), "a table's entry is the guest's own")
+  }
 }

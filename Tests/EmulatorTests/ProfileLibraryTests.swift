@@ -66,7 +66,8 @@ import Testing
     let error = #expect(throws: SetupError.self) { try ProfileLibrary.profile("skylak") }
     #expect(
       error?.description
-        == "profile skylak: neither a file nor a built-in profile (skylake, zen4, nehalem, opteron-bh08, max)")
+        == "profile skylak: neither a file nor a built-in profile (skylake, zen4, nehalem, opteron-bh08, p4-hardware-vmm, "
+        + "p4-software-vmm, max)")
     #expect(error?.exitStatus == 66)
   }
 

@@ -72,6 +72,13 @@ void interrupts_initialize(void) {
     pic_initialize();
 }
 
+void interrupts_set_gate(unsigned vector, const void *code) {
+    uint64_t offset = (uint64_t)code;
+    idt[vector].offset_low = (uint16_t)offset;
+    idt[vector].offset_middle = (uint16_t)(offset >> 16);
+    idt[vector].offset_high = (uint32_t)(offset >> 32);
+}
+
 void interrupts_set_stack(unsigned vector, unsigned ist) {
     idt[vector].ist = (uint8_t)ist;
 }

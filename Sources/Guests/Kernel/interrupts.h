@@ -38,6 +38,9 @@ extern handler handlers[256];
 /* Loads the IDT and maps the PIC's lines to vectors 32-47, all masked. */
 void interrupts_initialize(void);
 
+/* Makes a vector enter code of the guest's own, which finds what the processor has pushed and ends with IRETQ. */
+void interrupts_set_gate(unsigned vector, const void *code);
+
 /* Makes a vector run on stack `ist` (1-7) of the interrupt stack table; 0: the current stack. */
 void interrupts_set_stack(unsigned vector, unsigned ist);
 

@@ -19,12 +19,11 @@ extension Hypervisor {
   }
 
   private func invalidate(_ address: GuestVirtual, where isMeant: (ShadowRoots.Root) -> Bool) {
-    let isTagged = profile[.taggedTLB] != 0
-    for (position, root) in roots.slots.enumerated() {
-      guard let root, isMeant(root), address.isCanonical(bits: root.key.role.addressBits) else { continue }
+    for position in roots.slots.indices {
+      guard let root = roots.slots[position], isMeant(root), address.isCanonical(bits: root.key.role.addressBits) else { continue }
       if policy.mayBeStale && !root.needsSync { invalidateEntry(address, in: root) }
       // Without tags the exit has flushed already.
-      guard isTagged, !root.needsFlush else { continue }
+      guard costs.hasTaggedTLB, !root.needsFlush else { continue }
       processor.invalidatePage(address, pcid: ShadowRoots.tag(position), globals: false)
       work(.flush, .flushPage)
     }
@@ -75,8 +74,8 @@ extension Hypervisor {
 
   /// A flush that the guest asks for, of the translations of a PCID or of all.
   func flushForGuest(pcid: UInt16? = nil) {
-    for (position, root) in roots.slots.enumerated() {
-      guard let root, pcid == nil || root.key.pcid == pcid else { continue }
+    for position in roots.slots.indices {
+      guard let root = roots.slots[position], pcid == nil || root.key.pcid == pcid else { continue }
       roots.flush(position)
       guard policy.mayBeStale, !root.key.role.isDirect else { continue }
       if policy.sharesPages {

@@ -230,7 +230,7 @@ extension Hypervisor {
   func flushCurrentRoot() {
     guard let current = roots.current, roots.takeFlush() else { return }
     // Without tags every exit has flushed already.
-    guard profile[.taggedTLB] != 0 else { return }
+    guard costs.hasTaggedTLB else { return }
     processor.flushContext(pcid: ShadowRoots.tag(current))
     counted.tlbFlush &+= 1
     work(.flush, .flushAll)

@@ -100,6 +100,7 @@ extension Processor {
           memory: memory, frames: frames, directoryPointers: s.pointee.directoryPointers, readsOnes: readingOnes,
           setsBits: settingBits,
           wrote: { [unowned self] in self.noteWrite(to: $0, width: 8) }))
+      walk.port.references.reserveCapacity(5)
       let result = walk.translate(address, for: access)
       return RecordedWalk(result: result, references: walk.port.references)
     }

@@ -151,7 +151,7 @@ extension Processor {
     observer?.walked(GuestVirtual(address), access: access, result: result)
   }
 
-  /// What becomes of a walk that found no translation.
+  /// What becomes of a walk that found no translation, or one that may not be used.
   @inline(never)
   private func walkFailed(_ address: UInt64, _ access: Access, width: Int, _ result: WalkResult) -> Stopped {
     switch result {

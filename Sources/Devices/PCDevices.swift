@@ -26,6 +26,7 @@ public final class PCDevices: DeviceBus {
     public var serialOutput = 0, debugOutput = 0
     public var shutdown: Shutdown?
     public var unclaimed = UnclaimedAccesses()
+    public var accesses = AccessLog()
     /// The time of the last call, in ticks of the machine's clock.
     public var time: UInt64 = 0
   }
@@ -121,7 +122,12 @@ public final class PCDevices: DeviceBus {
   public func readPort(_ port: UInt16, width: Int, now: UInt64) -> UInt32 {
     synchronize(to: withinDeadline(now))
     defer { update() }
-    let width = min(max(width, 1), 4)
+    let value = read(port, min(max(width, 1), 4))
+    current.accesses.note(.port, UInt64(port), width: width, UInt64(value), isWrite: false)
+    return value
+  }
+
+  private func read(_ port: UInt16, _ width: Int) -> UInt32 {
     if width > 1 && ports[port].takesWideAccess { return readWide(port, width) }
     noteUnclaimed(port, width, isWrite: false)
     return bytes(of: port, width).reduce(0) { $0 | UInt32(readByte($1.port)) << $1.shift }
@@ -131,6 +137,7 @@ public final class PCDevices: DeviceBus {
     synchronize(to: withinDeadline(now))
     defer { update() }
     let width = min(max(width, 1), 4)
+    current.accesses.note(.port, UInt64(port), width: width, UInt64(value), isWrite: true)
     if width > 1 && ports[port].takesWideAccess { return writeWide(value, port, width) }
     noteUnclaimed(port, width, isWrite: true)
     for byte in bytes(of: port, width) { writeByte(UInt8(truncatingIfNeeded: value >> byte.shift), byte.port) }
@@ -139,6 +146,14 @@ public final class PCDevices: DeviceBus {
   public func readRegister(_ address: GuestPhysical, width: Int, processor: Int, now: UInt64) -> UInt64 {
     let time = synchronize(to: now, by: processor)
     defer { update() }
+    let value = read(address, width, processor, time)
+    current.accesses.note(.register, address.rawValue, width: width, value, isWrite: false)
+    return value
+  }
+
+  private func read(
+    _ address: GuestPhysical, _ width: Int, _ processor: Int, _ time: LocalAPIC.Time
+  ) -> UInt64 {
     if let value = current.interrupts.read(address.rawValue, processor, now: time) { return UInt64(value) }
     if TestDevice.contains(address.rawValue) { return current.test.read(address.rawValue, width: width) }
     current.unclaimed.count(address: address.rawValue, isWrite: false)
@@ -148,6 +163,7 @@ public final class PCDevices: DeviceBus {
   public func writeRegister(_ address: GuestPhysical, width: Int, value: UInt64, processor: Int, now: UInt64) {
     let time = synchronize(to: now, by: processor)
     defer { update() }
+    current.accesses.note(.register, address.rawValue, width: width, value, isWrite: true)
     let low = UInt32(truncatingIfNeeded: value)
     if current.interrupts.write(address.rawValue, low, processor, now: time) { return }
     if TestDevice.contains(address.rawValue) { return current.test.write(address.rawValue, width: width, value) }
@@ -157,12 +173,15 @@ public final class PCDevices: DeviceBus {
   public func readLocalRegister(_ number: UInt32, processor: Int, now: UInt64) -> UInt64? {
     let time = synchronize(to: now, by: processor)
     defer { update() }
-    return current.interrupts.readRegister(number, processor, now: time)
+    let value = current.interrupts.readRegister(number, processor, now: time)
+    current.accesses.note(.localRegister, UInt64(number), width: 8, value ?? 0, isWrite: false)
+    return value
   }
 
   public func writeLocalRegister(_ number: UInt32, value: UInt64, processor: Int, now: UInt64) -> Bool {
     let time = synchronize(to: now, by: processor)
     defer { update() }
+    current.accesses.note(.localRegister, UInt64(number), width: 8, value, isWrite: true)
     return current.interrupts.writeRegister(number, value, processor, now: time)
   }
 

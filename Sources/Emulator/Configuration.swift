@@ -58,6 +58,9 @@ public struct Configuration: Equatable, Sendable {
   /// Instructions between automatic snapshots, each of which the run goes back to at once; 0: none. Results must be the
   /// same with and without: that is what it is for.
   public var snapshotEvery: UInt64 = 0
+  /// Whether everything that a hypervisor and its hardware keep is checked after every exit. It changes speed and nothing
+  /// else, and is no key: no result depends on it.
+  public var checksInvariants = false
   /// Shadow paging: how many roots are kept for address spaces that the guest may come back to, 1 to 64.
   public var shadowRoots = 4
   /// Shadow paging: whether an entry is filled as soon as the guest makes it present.

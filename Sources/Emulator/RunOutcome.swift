@@ -19,6 +19,8 @@ public enum RunOutcome: Equatable, Sendable {
   case tripleFault(String)
   /// The guest did what Penumbra does not support; the message names it.
   case unsupported(String)
+  /// `--check-invariants` found one broken: a defect of Penumbra's own; the message names it.
+  case violated(String)
   /// Stopped from outside.
   case interrupted
   /// Something has happened that a debugger wants to see (`Processor.setPauses`, `requestPause`).
@@ -32,6 +34,7 @@ public enum RunOutcome: Equatable, Sendable {
     case .shutdown(.powerOff), .shutdown(.reset), .haltedForEver: 0
     case .tripleFault, .unsupported: 2
     case .waitsForNothing, .limit: 4
+    case .violated: 70
     case .interrupted, .paused: 130
     }
   }
@@ -47,6 +50,7 @@ public enum RunOutcome: Equatable, Sendable {
     case .limit: "limit"
     case .tripleFault: "triple-fault"
     case .unsupported: "unsupported"
+    case .violated: "violated"
     case .interrupted: "interrupted"
     case .paused: "paused"
     }
@@ -64,6 +68,7 @@ public enum RunOutcome: Equatable, Sendable {
     case .limit(.cycles(let count)): "the limit of \(count) cycles was reached"
     case .tripleFault(let message): message.isEmpty ? "triple fault" : message
     case .unsupported(let message): message.isEmpty ? "the guest did what is not supported" : message
+    case .violated(let message): "invariant broken: \(message)"
     case .interrupted: "interrupted"
     case .paused: "paused"
     }

@@ -57,6 +57,7 @@ public final class VirtualMachine {
     interleaving = Interleaving(processors: configuration.cpus, quantum: configuration.quantum)
     hypervisor = try VirtualMachine.hypervisor(configuration, processors, memory, devices, bootPlan, profile)
     try load()
+    if configuration.checksInvariants, let hypervisor { hypervisor.check = InvariantCheck(hypervisor) }
   }
 
   /// The bootstrap processor.
@@ -197,6 +198,7 @@ public final class VirtualMachine {
     case .waitsForNothing: return processor.stopRequest.isRaised ? .interrupted : .waitsForNothing
     case .tripleFault:
       return .tripleFault("triple fault: \(describeShutDown())")
+    case .violated(let what): return .violated(what)
     case .unsupported(let what): return .unsupported("\(what)\(lastExceptions(of: interleaving.last(of: processors)))")
     }
   }
@@ -259,6 +261,7 @@ public final class VirtualMachine {
   func restore(_ snapshot: StateSnapshot) {
     devices.state = snapshot.devices
     if let saved = snapshot.hypervisor { hypervisor?.restore(saved) }
+    hypervisor?.check?.forget()
     for (processor, saved) in zip(processors, snapshot.processors) { processor.restore(saved) }
     interleaving = snapshot.interleaving
   }

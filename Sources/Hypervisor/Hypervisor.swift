@@ -37,6 +37,8 @@ public final class Hypervisor {
   var isCharging = true
   /// Why the guest cannot go on.
   var failure: String?
+  /// Looks at everything after every exit, where somebody has asked for that.
+  public var check: InvariantCheck?
   /// Called after every exit was handled, for tests.
   var afterExit: ((VMExit) -> Void)?
 
@@ -131,6 +133,7 @@ public final class Hypervisor {
       enter()
       counted.exits[Int(exit.reason.rawValue)].add(processor.clock &- start)
       afterExit?(exit)
+      if let violation = check?.violation(after: exit, self) { return .violated(violation) }
       if let failure { return .unsupported(failure) }
       if let end { return end }
     }

@@ -72,7 +72,7 @@ struct Compare: ParsableCommand {
   static func status(_ runs: [GuestRun]) -> Int32 {
     // An odd status is the guest's own word, 0 its power-off.
     let troubles = runs.map(\.outcome.exitStatus).filter { $0 & 1 == 0 && $0 != 0 }
-    if let worst = [130, 2, 4].first(where: troubles.contains) { return worst }
+    if let worst = [70, 130, 2, 4].first(where: troubles.contains) { return worst }
     return runs.allSatisfy { $0.outcome == runs[0].outcome } ? 0 : 6
   }
 }

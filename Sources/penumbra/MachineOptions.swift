@@ -84,6 +84,11 @@ struct MachineOptions: ParsableArguments {
   @Option(help: "How a table is printed: table, json or csv.")
   var format = OutputFormat.table
 
+  @Flag(
+    help: ArgumentHelp(
+      "Check shadow tables, TLBs and the account after every exit; slow. Exit status 70 where something is broken."))
+  var checkInvariants = false
+
   @Flag(name: .shortAndLong, help: "Say nothing on standard error but errors.")
   var quiet = false
 
@@ -91,9 +96,15 @@ struct MachineOptions: ParsableArguments {
   var verbose = false
 
   /// The configuration that files, options and `--set` make, in this order; a later one has the last word.
-  /// - Parameter pagings: what holds where none of them says.
-  func configuration(default pagings: [PagingKind]) throws(SetupError) -> Configuration {
+  /// - Parameters:
+  ///   - pagings: what holds where none of them says.
+  ///   - prepare: sets whatever else the verb has a default of its own for.
+  func configuration(
+    default pagings: [PagingKind], _ prepare: (inout Configuration) -> Void = { _ in }
+  ) throws(SetupError) -> Configuration {
     var configuration = try Configuration(pagings: pagings)
+    prepare(&configuration)
+    configuration.checksInvariants = checkInvariants
     for file in files { try ConfigurationFile.apply(path: file, to: &configuration) }
     let options: [(key: String, value: String?)] = [
       ("paging", paging), ("profile", profile), ("memory", memory), ("cpus", cpus), ("host-page", hostPage),

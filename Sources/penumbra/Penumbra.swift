@@ -12,9 +12,8 @@ import ArgumentParser
       """,
     version: "0.1.0",
     subcommands: [
-      Run.self, Compare.self, Debug.self, Bench.self, Validate.self, VectorsVerb.self, TraceVerb.self, Guests.self,
-      Profiles.self,
-      Instructions.self,
+      Run.self, Compare.self, Verify.self, Debug.self, Bench.self, Validate.self, VectorsVerb.self, TraceVerb.self,
+      Guests.self, Profiles.self, Instructions.self,
     ])
 
   static func main() {

@@ -44,7 +44,7 @@ struct Run: ParsableCommand {
       if !options.quiet {
         Diagnostics.say(
           RunSummary.text(run.statistics, detailed: options.verbose, Diagnostics.style(STDERR_FILENO)))
-      } else if run.outcome.exitStatus == 2 || run.outcome == .waitsForNothing {
+      } else if [2, 70].contains(run.outcome.exitStatus) || run.outcome == .waitsForNothing {
         Diagnostics.say("penumbra: \(run.outcome.message)\n")
       }
       try file?.write(try run.statistics.json())

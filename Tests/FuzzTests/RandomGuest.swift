@@ -149,6 +149,7 @@ struct RandomGuest {
     var starts = 0
     while processor.instructionsRetired < instructions && starts < 100 {
       start(processor, &bytes)
+      hypervisor?.reset(0)
       // Some runs are short, so that limits fall everywhere.
       let patience = starts % 3 == 0 ? UInt64(bytes.next()) : 2_000
       let clockLimit = comparable ? .max : processor.clock + 10_000

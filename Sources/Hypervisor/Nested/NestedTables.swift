@@ -72,6 +72,19 @@ struct NestedTables {
     return .mapped(newTables: made)
   }
 
+  /// The table whose entries of a level an address is translated by; nil where the tables do not get there.
+  func table(for address: GuestPhysical, level: Int, _ memory: HostMemory) -> HostPhysical? {
+    var table = plan.root
+    var above = plan.levels
+    while above > level {
+      let entry = memory.word(at: entryAddress(address, table, above))
+      guard entry & 1 != 0, !EntryLayout.wide.isLeaf(entry, level: above) else { return nil }
+      table = HostPhysical(entry & EntryBit.frameMask)
+      above -= 1
+    }
+    return table
+  }
+
   private func entryAddress(_ address: GuestPhysical, _ table: HostPhysical, _ level: Int) -> HostPhysical {
     table.advanced(by: (address.rawValue >> (9 * UInt64(level))) & 0xff8)
   }

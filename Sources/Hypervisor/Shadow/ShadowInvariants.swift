@@ -40,6 +40,14 @@ extension Hypervisor {
     return violations
   }
 
+  /// The same for some shadow pages only.
+  func checkShadowPages(_ isWanted: (ShadowPage) -> Bool) -> [String] {
+    guard let shadow else { return [] }
+    var violations: [String] = []
+    for page in shadow.pool.live where isWanted(shadow.pool[page]) { check(page, &violations) }
+    return violations
+  }
+
   private func check(_ index: Int, _ violations: inout [String]) {
     let page = shadow!.pool[index]
     let level = page.role.level

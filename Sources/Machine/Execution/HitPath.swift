@@ -192,11 +192,19 @@ extension Processor: CodeHolder {
     translation.direct.forbidWrites(toPageAt: UInt64(UInt(bitPattern: memory.base)) &+ page)
   }
 
+  func framesBecameCode() {
+    translation.known.forget()
+    translation.direct.clear()
+  }
+
   func dropCode(ofFrame frame: UInt64) {
     blocks.dropFrame(frame)
     // A block that is dropped stays poisoned, and with it an operation that was replaced behind the running one.
     if let (operation, _) = patched, operation[-1].handler == .stale { patched = nil }
+    if let tableFrames, tableFrames.remove(frame) { tablesChanged() }
   }
 
-  func holdsCode(ofFrame frame: UInt64) -> Bool { blocks.holdsBlocks(ofFrame: frame) }
+  func holdsCode(ofFrame frame: UInt64) -> Bool {
+    blocks.holdsBlocks(ofFrame: frame) || tableFrames?.contains(frame) ?? false
+  }
 }

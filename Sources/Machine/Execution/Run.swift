@@ -19,6 +19,8 @@ public enum RunResult: Equatable, Sendable {
   case tripleFault
   /// The guest did what Penumbra does not do.
   case unsupported(String)
+  /// The hypervisor has found an invariant of its own broken.
+  case violated(String)
   /// A debugger's request was met (`PauseRequests`), or an observer asked (`requestPause`).
   case paused
 }

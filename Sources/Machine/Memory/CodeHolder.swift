@@ -1,4 +1,5 @@
-/// Somebody who keeps decoded code of the memory: a processor.
+/// Somebody who keeps what follows from bytes of the memory: a processor its decoded code, and with coherent TLBs what it
+/// has read from tables; or whoever wants to know which frames are written.
 ///
 /// Several processors execute from one memory, and each decodes for itself. What one of them begins to hold, all must
 /// know, because their hit paths may be storing to the frame; what one of them writes, all must drop. That happens when
@@ -6,9 +7,11 @@
 protocol CodeHolder: AnyObject {
   /// A frame begins to hold code: stores to it take the slow path from now on.
   func frameBecameCode(at page: UInt64)
+  /// The same of many frames at once.
+  func framesBecameCode()
   /// A frame's code has changed, or is to be forgotten.
   func dropCode(ofFrame frame: UInt64)
-  /// Whether something decoded from a frame is kept.
+  /// Whether something that follows from a frame is kept.
   func holdsCode(ofFrame frame: UInt64) -> Bool
 }
 

@@ -25,7 +25,7 @@ extension HostMemory {
   /// A processor's verdicts on writes must be dropped with it (`Processor.forgetVerdicts`).
   public func collectChanges() -> [UInt64] {
     var changed: [UInt64] = []
-    for range in ranges() {
+    for range in frameRanges {
       var frame = Int(range.lowerBound)
       let end = Int(range.upperBound)
       while frame < end {

@@ -88,6 +88,7 @@ public final class HostMemory {
   @inline(__always) public func setWord(_ value: UInt64, at address: HostPhysical) {
     guard contains(address) else { return }
     touch(address)
+    noteStore(at: address)
     base.storeBytes(of: value, toByteOffset: Int(address.rawValue & ~7), as: UInt64.self)
   }
 
@@ -103,8 +104,14 @@ public final class HostMemory {
     if width == 8 { return setWord(value, at: address) }
     guard contains(address) else { return }
     touch(address)
+    noteStore(at: address)
     base.storeBytes(
       of: UInt32(truncatingIfNeeded: value), toByteOffset: Int(address.rawValue & ~3), as: UInt32.self)
+  }
+
+  /// Whoever keeps something that follows from the bytes hears of a store that no instruction makes.
+  @inline(__always) private func noteStore(at address: HostPhysical) {
+    if codeLines[Int(address.frame)] >> (address.pageOffset >> 6) & 1 != 0 { dropCode(ofFrame: address.frame) }
   }
 
   /// Copies bytes out; bytes that are not memory read as 0xff.
@@ -122,6 +129,7 @@ public final class HostMemory {
     guard !last.overflow, contains(address), contains(HostPhysical(last.partialValue)),
       (address.rawValue < lowLimit) == (last.partialValue < lowLimit)
     else { return false }
+    for frame in address.frame...last.partialValue >> 12 where codeLines[Int(frame)] != 0 { dropCode(ofFrame: frame) }
     var at = Int(address.rawValue)
     for byte in bytes {
       base.storeBytes(of: byte, toByteOffset: at, as: UInt8.self)
@@ -160,7 +168,7 @@ extension HostMemory {
   /// Copies what has been written.
   public func image() -> HostMemoryImage {
     var frames: [(UInt64, [UInt8])] = []
-    for number in ranges().joined() where touched[Int(number)] != 0 {
+    for number in frameRanges.joined() where touched[Int(number)] != 0 {
       let start = UnsafeRawBufferPointer(start: base + Int(number << 12), count: 4096)
       frames.append((number, [UInt8](start)))
     }
@@ -169,7 +177,7 @@ extension HostMemory {
 
   /// Makes memory as it was when the image was taken. Decoded code must be dropped by the caller.
   public func restore(_ image: HostMemoryImage) {
-    for number in ranges().joined() where touched[Int(number)] != 0 {
+    for number in frameRanges.joined() where touched[Int(number)] != 0 {
       memset(base + Int(number << 12), 0, 4096)
       touched[Int(number)] = 0
       codeLines[Int(number)] = 0
@@ -180,7 +188,8 @@ extension HostMemory {
     }
   }
 
-  func ranges() -> [Range<UInt64>] {
+  /// The frames that there are.
+  public var frameRanges: [Range<UInt64>] {
     highLimit == 0 ? [0..<lowLimit >> 12] : [0..<lowLimit >> 12, highBase >> 12..<highLimit >> 12]
   }
 }

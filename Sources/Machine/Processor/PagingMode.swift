@@ -69,6 +69,7 @@ extension Processor {
 
   /// Follows a change of CR0, CR3, CR4, EFER, CPL, EFLAGS.AC or the controls.
   func updatePaging() {
+    let before = (plan, directoryPointers)
     pagingControls = guestControls
     updateWatches()
     let vpid = controls.vpid
@@ -102,14 +103,15 @@ extension Processor {
 
     var basis = VerdictBasis(tag: tag, controls: pagingControls)
     basis.controls?.alignmentCheckFlag = false
-    if basis != verdictBasis {
+    // Coherent TLBs are checked against other tables from now on.
+    if basis != verdictBasis || options.coherentTLB && before != (plan, directoryPointers) {
       verdictBasis = basis
       translation.forgetVerdicts()
     }
-    hasVerdicts =
-      !options.coherentTLB && options.dataCache == .off && controls.grants.isEmpty && !watchesAccesses
+    hasVerdicts = options.dataCache == .off && controls.grants.isEmpty && !watchesAccesses
+    refills = hasVerdicts && !options.coherentTLB
     directContext = s.pointee.cpl == 3 ? 2 : pagingControls.smap && !pagingControls.alignmentCheckFlag ? 0 : 1
-    translation.known.select(hasVerdicts ? directContext : nil)
+    translation.known.select(refills ? directContext : nil)
     servedReads = hasVerdicts ? served.mask(Access(.read, privilege)) : 0
     servedWrites = hasVerdicts ? served.mask(Access(.write, privilege)) : 0
     direct = hasVerdicts ? translation.direct.select(directContext) : translation.direct.nothing

@@ -29,6 +29,13 @@ public final class Processor {
   var directContext = 0
   /// Whether `direct` may be filled: whether any access need not be looked at.
   var hasVerdicts = false
+  /// Whether what the second-level TLB holds needs no check (`refill`).
+  var refills = false
+  /// With coherent TLBs: the frames of the tables that verdicts rest on.
+  let tableFrames: FrameSet?
+  /// Whether what was looked at last may stand for every later access to its page, as it always may unless TLBs are
+  /// coherent (`CoherentTLB.swift`).
+  var isChecked = true
   /// Which TLB entries serve an access now: follows `pagingControls`.
   var served = ServedAccess.under(
     PagingControls(writeProtect: false, smep: false, smap: false, alignmentCheckFlag: false))
@@ -156,6 +163,7 @@ public final class Processor {
     refillPath = RefillPath(translation)
     largePages = LargePages(translation)
     direct = translation.direct.nothing
+    tableFrames = options.coherentTLB ? FrameSet(frames: memory.capacity >> 12) : nil
     blocks = BlockCache(
       memory: memory, decoder: decoder, costs: costs, features: features, greatestLength: options.blockLength)
     planned = .allocate(capacity: 1)

@@ -39,6 +39,10 @@ extension Processor {
     fetchFrame = snapshot.fetchFrame
     fetchSecondPage = snapshot.fetchSecondPage
     fetchSecondFrame = snapshot.fetchSecondFrame
+    if options.coherentTLB {
+      let access = Access(.fetch, privilege)
+      for page in [fetchPage, fetchSecondPage] where page != .max { _ = pathInTables(page << 12, access) }
+    }
     recentEvents = snapshot.recentEvents
     raisedExceptions = snapshot.raisedExceptions
     stop = .none

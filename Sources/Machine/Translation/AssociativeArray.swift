@@ -204,6 +204,9 @@ struct AssociativeArray {
     return -1
   }
 
+  /// The way that holds a key; nil where none does. It leaves no trace, as a search may.
+  func way(of key: UInt64) -> Int? { (0..<count).first { keys[$0] == key } }
+
   /// Seven bits of the page number, and one that tells it from an empty way's. The tag, the lowest 16 bits of a key, is
   /// not in it.
   @inline(__always) private static func signature(of key: UInt64) -> UInt8 {

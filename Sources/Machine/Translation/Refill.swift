@@ -225,7 +225,7 @@ extension Processor {
   /// The same, with a search where the guess was wrong.
   @inline(never)
   func refill(_ address: UInt64, _ access: Access) -> Refill {
-    let mask = hasVerdicts ? served.mask(access) : 0
+    let mask = refills ? served.mask(access) : 0
     while true {
       let tried = refill(address, servedBy: mask, writes: access.isWrite, stamp: stamp)
       guard case .unguessed = tried else { return tried }

@@ -5,7 +5,7 @@ extension Processor {
   /// - Throws: the fault as an exception or an exit, by the controls.
   @inline(__always)
   func translate(_ address: UInt64, _ access: Access, width: Int) throws(Stopped) -> HostPhysical {
-    guard hasVerdicts else { return try translateAny(address, access, width: width) }
+    guard refills else { return try translateAny(address, access, width: width) }
     switch refill(address, access) {
     case .done(let place): return HostPhysical(UInt64(truncatingIfNeeded: place - memory.base))
     case .absent: return try translateAny(address, access, width: width, isAbsent: true)
@@ -131,15 +131,16 @@ extension Processor {
   /// The hardware's walk.
   @inline(__always)
   private func walk(_ address: UInt64, _ access: Access, width: Int) throws(Stopped) -> Mapping {
+    if options.coherentTLB { dropStaleTables(address, access) }
+    let updates = options.coherentTLB ? bitUpdates : 0
     var walk = PageWalk(plan: planned, controls: pagingControls, port: hardwarePort)
     counters.walks &+= 1
     charge(walk.port.firstCause, costs.walkStart)
     let result = walk.translate(GuestVirtual(address), for: access)
     counters.referencesPerWalk[min(walk.port.references, 39)] &+= 1
     if isObserved { tellObserver(address, access, result) }
-    if case .mapped(let mapping) = result,
-      !options.coherentTLB || guestAgrees(address, access, mapping.host.address)
-    {
+    if case .mapped(let mapping) = result {
+      if options.coherentTLB { try confirm(mapping, address, access, width: width, since: updates) }
       return mapping
     }
     throw walkFailed(address, access, width: width, result)
@@ -155,14 +156,7 @@ extension Processor {
   private func walkFailed(_ address: UInt64, _ access: Access, width: Int, _ result: WalkResult) -> Stopped {
     switch result {
     case .mapped:
-      // Of coherent TLBs a shadow entry that the guest's own tables contradict counts as none.
-      dropPage(address)
-      var exit = VMExit(.pageFault)
-      exit.address = GuestVirtual(address)
-      exit.access = access
-      exit.errorCode = plan.errorCode(access, present: true, reserved: false)
-      exit.width = UInt8(truncatingIfNeeded: width)
-      return self.exit(exit)
+      return again()
     case .fault(let fault):
       // A page fault drops what the TLBs and paging-structure caches had for the page (SDM vol. 3, 4.10.4.1).
       dropPage(address)
@@ -189,27 +183,6 @@ extension Processor {
     return HardwarePort(processor: self, firstCause: .walkGuest)
   }
 
-  /// Whether a TLB entry still says what the tables say (`tlb=coherent`), found without charge or change.
-  private func isCurrent(_ hit: TranslationLookaside.Hit, _ address: UInt64, _ access: Access) -> Bool {
-    guard case .mapped(let mapping) = peek(GuestVirtual(address), access).result,
-      guestAgrees(address, access, mapping.host.address)
-    else { return false }
-    let tables = TLBEntry(mapping)
-    return tables.base == hit.entry.base && mapping.effectiveSize == hit.size
-      && tables.permissions == hit.entry.permissions && (mapping.dirty || !hit.entry.isDirty)
-  }
-
-  /// Whether shadow tables that may be stale lead where the guest's own tables lead, A and D included.
-  @inline(never)
-  private func guestAgrees(_ address: UInt64, _ access: Access, _ host: HostPhysical) -> Bool {
-    guard let guestFrames, case .shadow = controls.paging else { return true }
-    let walk = walkGuest(GuestVirtual(address), access, frames: guestFrames, settingBits: false)
-    guard case .mapped(let mapping) = walk.result, mapping.host.address == host else { return false }
-    guard walk.references.allSatisfy({ $0.entry & EntryBit.accessed != 0 }) else { return false }
-    guard access.isWrite, let leaf = walk.references.last?.entry else { return true }
-    return leaf & EntryBit.dirty != 0
-  }
-
   // MARK: Verdicts
 
   /// Keeps the verdicts on a page that a way of the first-level data TLB holds.
@@ -217,7 +190,7 @@ extension Processor {
   func fillDirect(
     _ address: UInt64, _ host: HostPhysical, _ entry: TLBEntry, _ stamp: UnsafeMutablePointer<UInt64>
   ) {
-    guard hasVerdicts, memory.contains(host), !isWatched(address, host) else { return }
+    guard hasVerdicts, isChecked, memory.contains(host), !isWatched(address, host) else { return }
     fillVerdict(address, host, entry, stamp, isPlain: memory.isPlain(host))
   }
 
@@ -339,7 +312,7 @@ extension Processor {
   }
 
   /// What a page fault drops: the page's translations and the paging-structure entries on its path.
-  private func dropPage(_ address: UInt64) {
+  func dropPage(_ address: UInt64) {
     // As the walker names the tables of 32-bit paging.
     dropTable(plan.layout.isNarrow ? address & ~(1 << 21) : address, from: translation.pde, shift: 21)
     dropTable(address, from: translation.pdpte, shift: 30)

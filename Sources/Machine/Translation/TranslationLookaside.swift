@@ -74,6 +74,21 @@ struct TranslationLookaside {
       size: size, way: way, entry: TLBEntry(rawValue: array.pointee.values[way]), stamp: array.pointee.stamps + way)
   }
 
+  /// The same for somebody who looks from outside.
+  func peek(_ address: UInt64, tag: UInt64, globalTag: UInt64) -> Hit? {
+    for size in PageSize.allCases {
+      let array = array(for: size)
+      let number = TranslationKey.number(address, size)
+      for tag in [tag, globalTag] {
+        guard let way = array.pointee.way(of: TranslationKey.make(number, size, tag: tag)) else { continue }
+        return Hit(
+          size: size, way: way, entry: TLBEntry(rawValue: array.pointee.values[way]),
+          stamp: array.pointee.stamps + way)
+      }
+    }
+    return nil
+  }
+
   /// Whether a large page that holds an address may be there.
   @inline(__always) func mayHoldLarge(_ address: UInt64) -> Bool {
     arrays[1].mayHold(TranslationKey.number(address, .page2M), .page2M)

@@ -1,0 +1,214 @@
+import Machine
+
+/// The oracle of `--check-invariants`: after every exit it looks at all that the hypervisor and the hardware keep of the
+/// guest's tables, and finds what does not follow from them and no rule of the architecture excuses.
+///
+/// 1. Every TLB and paging-structure-cache entry of the running context follows from the guest's tables, or from a shadow
+///    entry that its policy lets be behind them; or one of the tables has been written since the entry was found to
+///    follow, and the guest has not invalidated it (SDM vol. 3, 4.10.4).
+/// 2. No TLB entry, of whatever processor and context, reaches a frame that is not the guest's, or lets the guest write
+///    a guarded table, unless it is flushed before it can be used.
+/// 3. What is cached of nested tables follows from them.
+/// 4. Shadow tables, reverse map and frames agree (`Hypervisor.checkInvariants`).
+/// 5. The causes add up to the clock.
+///
+/// It keeps account of what it has found and what has been written since, so that it need not look at everything every
+/// time. Nothing of the machine changes by it.
+public final class InvariantCheck {
+  private let writes: WriteLog
+  /// Exits looked at.
+  public private(set) var checks: UInt64 = 0
+  /// For every frame the check before which it was written last.
+  private var writtenAt: [UInt64: UInt64] = [:]
+  /// The host frames in which tables of the guest's were found, and the last check before which one was written.
+  private var tableFrames: Set<UInt64> = []
+  private var tablesWrittenAt: UInt64 = 0
+  private var processors: [Seen]
+  /// Exits between two looks at everything.
+  private static let whole: UInt64 = 256
+
+  /// What was found out about one processor's buffers.
+  private struct Seen {
+    /// The check at which each entry of the running context was last found to follow from the tables.
+    var verified: [BufferedTranslation: UInt64] = [:]
+    var lastCheck: UInt64 = 0
+    var registers: Processor.PagingRegisters?
+    /// The check at which the registers changed that decide how the guest pages.
+    var registersSince: UInt64 = 0
+    /// Nothing is known of what was in the buffers before.
+    var isNew = true
+  }
+
+  public init(_ hypervisor: Hypervisor) {
+    writes = WriteLog(hypervisor.memory)
+    processors = hypervisor.virtualProcessors.map { _ in Seen() }
+  }
+
+  /// Forgets what it has found, as after the machine has gone back to a snapshot.
+  public func forget() {
+    writes.watchAll()
+    for index in processors.indices { processors[index] = Seen() }
+  }
+
+  /// What does not hold after an exit has been handled; nil when all is well.
+  func violation(after exit: VMExit, _ hypervisor: Hypervisor) -> String? {
+    checks += 1
+    for frame in writes.collect() {
+      writtenAt[frame] = checks
+      if tableFrames.contains(frame) { tablesWrittenAt = checks }
+    }
+    let found =
+      ledgers(hypervisor) ?? tables(hypervisor) ?? reach(hypervisor) ?? running(hypervisor, after: exit)
+      ?? nested(hypervisor)
+    return found.map {
+      "\($0), after exit \(exit.reason.name) at RIP 0x\(String(hypervisor.processor.state.rip, radix: 16)), "
+        + "instruction \(hypervisor.processor.instructionsRetired) of processor \(hypervisor.processor.index)"
+    }
+  }
+
+  // MARK: Accounts and tables
+
+  private func ledgers(_ hypervisor: Hypervisor) -> String? {
+    for one in hypervisor.virtualProcessors where one.processor.ledger.total != one.processor.clock {
+      return "ledger: the causes of processor \(one.processor.index) add up to \(one.processor.ledger.total) cycles, "
+        + "its clock says \(one.processor.clock)"
+    }
+    return nil
+  }
+
+  private func tables(_ hypervisor: Hypervisor) -> String? {
+    let found: [String]
+    if checks % InvariantCheck.whole == 1 {
+      found = hypervisor.checkInvariants()
+    } else {
+      found = hypervisor.checkShadowPages { page in
+        self.isRecent(page.table.frame)
+          || hypervisor.guest.map.lookup(GuestPhysical(page.gfn << 12)).map { self.isRecent($0.address.frame) } ?? false
+      }
+    }
+    return found.first.map { "shadow tables: \($0)" }
+  }
+
+  private func isRecent(_ frame: UInt64) -> Bool { writtenAt[frame] == checks }
+
+  // MARK: Where entries reach
+
+  private func reach(_ hypervisor: Hypervisor) -> String? {
+    var violation: String?
+    for one in hypervisor.virtualProcessors {
+      one.processor.forEachBufferedTranslation { entry in
+        guard violation == nil, entry.buffer.tableLevel == nil, !entry.buffer.isNested,
+          hypervisor.isInForce(entry, of: one), hypervisor.memory.contains(entry.host)
+        else { return }
+        let owner = hypervisor.allocator.owner(of: entry.host)
+        if owner.use != .guest {
+          violation = "reach: \(name(entry, one)) leads to \(entry.host), which is not the guest's"
+        } else if entry.servesWrites && hypervisor.holdsGuardedTable(owner.number, entry.length) {
+          violation = "protection: \(name(entry, one)) lets the guest write a guarded table in frame \(owner.number)"
+        }
+      }
+    }
+    return violation
+  }
+
+  private func name(_ entry: BufferedTranslation, _ one: VirtualProcessor) -> String {
+    "\(entry.buffer.rawValue) entry of processor \(one.processor.index) for 0x\(String(entry.address, radix: 16)) "
+      + "(\(entry.length >> 10)K, context \(entry.context))"
+  }
+
+  // MARK: What the guest's tables say
+
+  private func running(_ hypervisor: Hypervisor, after exit: VMExit) -> String? {
+    let one = hypervisor.running
+    let processor = one.processor
+    var seen = processors[processor.index]
+    let registers = processor.pagingRegisters
+    if seen.registers != registers {
+      seen.registers = registers
+      seen.registersSince = checks
+    }
+    defer {
+      seen.lastCheck = checks
+      processors[processor.index] = seen
+    }
+    guard !one.isFlushDue else { return nil }
+    let invalidated = InvalidatedByGuest(exit, hypervisor)
+    var violation: String?
+    var verified: [BufferedTranslation: UInt64] = [:]
+    processor.forEachBufferedTranslation { entry in
+      guard violation == nil, !entry.buffer.isNested, !entry.isGlobal, entry.context == processor.runningContext else {
+        return
+      }
+      let since = seen.verified[entry]
+      let isInvalidated = invalidated.contains(entry)
+      if let since, since >= tablesWrittenAt, since >= seen.registersSince, !isInvalidated {
+        verified[entry] = since
+        return
+      }
+      let path = hypervisor.guestPath(of: entry)
+      tableFrames.formUnion(path.frames)
+      guard let why = hypervisor.disagreement(entry, path) else {
+        verified[entry] = checks
+        return
+      }
+      if !isInvalidated {
+        let known = since ?? seen.lastCheck
+        if seen.isNew || seen.registersSince > known || path.frames.contains(where: { writtenAt[$0] ?? 0 > known }) {
+          // The guest's own to invalidate.
+          verified[entry] = since
+          return
+        }
+      }
+      violation =
+        "staleness: \(name(entry, one)) \(why)" + (isInvalidated ? ", although the guest has just invalidated it" : "")
+    }
+    seen.verified = verified
+    seen.isNew = false
+    return violation
+  }
+
+  // MARK: Nested tables
+
+  private func nested(_ hypervisor: Hypervisor) -> String? {
+    guard let tables = hypervisor.nested else { return nil }
+    var violation: String?
+    for one in hypervisor.virtualProcessors where !one.isFlushDue {
+      one.processor.forEachBufferedTranslation { entry in
+        guard violation == nil, entry.buffer.isNested else { return }
+        let address = GuestPhysical(entry.address)
+        let said =
+          entry.buffer.tableLevel.map { tables.table(for: address, level: $0, hypervisor.memory) }
+          ?? hypervisor.guest.map.lookup(address)?.address
+        guard said != entry.host else { return }
+        violation =
+          "nested tables: \(name(entry, one)) leads to \(entry.host), the tables to "
+          + (said.map { "\($0)" } ?? "nothing")
+      }
+    }
+    return violation
+  }
+}
+
+/// What the guest has just invalidated: nothing stale may be left of it. Only what exits is known here; of nested paging
+/// the hypervisor hears nothing.
+struct InvalidatedByGuest {
+  private var address: UInt64?
+  private var isWhole = false
+
+  init(_ exit: VMExit, _ hypervisor: Hypervisor) {
+    guard hypervisor.shadow != nil else { return }
+    let registers = hypervisor.processor.pagingRegisters
+    let hasContexts = registers.cr4 & CR4.pcid != 0
+    switch exit.reason {
+    case .invalidatePage: address = exit.address.rawValue
+    case .invalidatePCID where exit.number == 0 && (!hasContexts || exit.value & 0xfff == registers.cr3 & 0xfff):
+      address = exit.address.rawValue
+    case .controlRegister3: isWhole = !hasContexts || exit.value >> 63 == 0
+    default: break
+    }
+  }
+
+  func contains(_ entry: BufferedTranslation) -> Bool {
+    isWhole || entry.buffer.tableLevel == nil && address.map { $0 &- entry.address < entry.length } ?? false
+  }
+}

@@ -1,0 +1,203 @@
+/// Coherent TLBs (`tlb=coherent`): whatever TLBs and paging-structure caches hold is checked against the tables before it
+/// is used, A and D bits included.
+///
+/// A check is a walk. So that not every access makes one, verdicts (`DirectCache`) stand for checks: there is one for a
+/// page only while no table has been written that its translation was read from. The frames of such tables are watched as
+/// those of decoded code are (`CodeHolder`), and a write to one drops every verdict.
+extension Processor {
+  /// Whether a TLB entry still says what the tables say, found without charge or change.
+  func isCurrent(_ hit: TranslationLookaside.Hit, _ address: UInt64, _ access: Access) -> Bool {
+    let (result, path) = pathInTables(address, access)
+    guard case .mapped(let mapping) = result else { return false }
+    let tables = TLBEntry(mapping)
+    let size = mapping.effectiveSize
+    // A buffer may hold a piece of the page only.
+    guard hit.size <= size, tables.base | address & size.offsetMask & ~hit.size.offsetMask == hit.entry.base,
+      tables.permissions == hit.entry.permissions, path.isAccessed(above: 0), path.isDirty || !hit.entry.isDirty
+    else { return false }
+    return guestAgrees(mapping, address, access)
+  }
+
+  /// How often walks have written tables.
+  var bitUpdates: UInt64 { counters.bitUpdates[0] &+ counters.bitUpdates[1] }
+
+  /// Sees whether what a walk has just found may be used. Where the hypervisor's tables are behind the guest's, it is
+  /// told as of an entry that is not there.
+  ///
+  /// - Parameter updates: `bitUpdates` before the walk: a table that it has written is watched no more.
+  @inline(never)
+  func confirm(
+    _ mapping: Mapping, _ address: UInt64, _ access: Access, width: Int, since updates: UInt64
+  ) throws(Stopped) {
+    if bitUpdates != updates { _ = pathInTables(address, access) }
+    guard !guestAgrees(mapping, address, access) else { return }
+    dropPage(address)
+    var exit = VMExit(.pageFault)
+    exit.address = GuestVirtual(address)
+    exit.access = access
+    exit.errorCode = plan.errorCode(access, present: true, reserved: false)
+    exit.width = UInt8(truncatingIfNeeded: width)
+    throw self.exit(exit)
+  }
+
+  /// Whether the guest's own tables, A and D included, lead where shadow tables lead that may be behind them.
+  private func guestAgrees(_ mapping: Mapping, _ address: UInt64, _ access: Access) -> Bool {
+    isChecked = true
+    guard let guestFrames, case .shadow = controls.paging else { return true }
+    func agrees(_ access: Access) -> Bool {
+      var software = softwarePlan
+      let (result, path) = withUnsafeMutablePointer(to: &software) { plan in
+        var walk = PageWalk(plan: plan, controls: guestControls, port: WatchingPort(self, guestFrames))
+        let result = walk.translate(GuestVirtual(address), for: access)
+        return (result, walk.port.path)
+      }
+      guard case .mapped(let own) = result else { return false }
+      return own.host.address == mapping.host.address && path.isAccessed(above: 0) && (path.isDirty || !access.isWrite)
+    }
+    guard agrees(access) else { return false }
+    // A verdict is one on reads and writes.
+    isChecked =
+      (access.kind == .read || agrees(Access(.read, access.privilege)))
+      && (access.isWrite || !mapping.permissions.writable || agrees(Access(.write, access.privilege)))
+    return true
+  }
+
+  /// Drops what the paging-structure caches hold for an address and the tables no longer say, and watches the tables.
+  func dropStaleTables(_ address: UInt64, _ access: Access) {
+    let (_, path) = pathInTables(address, access)
+    let tableAddress = plan.layout.isNarrow ? address & ~(1 << 21) : address
+    drop(tableAddress, 21, path, level: 1, from: translation.pde)
+    drop(tableAddress, 30, path, level: 2, from: translation.pdpte)
+    drop(tableAddress, 39, path, level: 3, from: translation.pml4e)
+  }
+
+  private func drop(_ address: UInt64, _ shift: UInt64, _ path: TablePath, level: Int, from array: AssociativeArray) {
+    let way = array.find(TranslationKey.table(address, shift, tag: tag), inSet: 0)
+    guard way >= 0 else { return }
+    let cached = CachedTable(array.values[way], level: level)
+    if path.table(level) != cached.table || path.permissions(above: level) != cached.permissions
+      || !path.isAccessed(above: level)
+    {
+      array.drop(way)
+    }
+  }
+
+  /// The walk of the tables that the hardware uses; they are watched from now on.
+  func pathInTables(_ address: UInt64, _ access: Access) -> (WalkResult, TablePath) {
+    var walk = PageWalk(plan: planned, controls: pagingControls, port: WatchingPort(self, nil))
+    let result = walk.translate(GuestVirtual(address), for: access)
+    return (result, walk.port.path)
+  }
+
+  /// Watches a frame that holds a table.
+  @inline(__always) func watchTable(ofFrame frame: UInt64) {
+    guard let tableFrames, memory.contains(HostPhysical(frame << 12)) else { return }
+    guard !tableFrames.contains(frame) || memory.codeLines[Int(frame)] != .max else { return }
+    tableFrames.insert(frame)
+    memory.markCode(.max, ofPageAt: frame << 12)
+  }
+
+  /// A table was written that verdicts may rest on, or the page that code is being fetched from: the next instruction
+  /// looks anew.
+  func tablesChanged() {
+    translation.direct.clear()
+    forgetFetchPage()
+    s.pointee.executedDeadline = 0
+  }
+}
+
+/// The host frames of the tables that verdicts rest on.
+final class FrameSet {
+  private var flags: ContiguousArray<Bool>
+
+  init(frames: UInt64) { flags = ContiguousArray(repeating: false, count: Int(frames)) }
+
+  @inline(__always) func contains(_ frame: UInt64) -> Bool { frame < UInt64(flags.count) && flags[Int(frame)] }
+
+  func insert(_ frame: UInt64) { if frame < UInt64(flags.count) { flags[Int(frame)] = true } }
+
+  /// Whether it was there.
+  func remove(_ frame: UInt64) -> Bool {
+    guard contains(frame) else { return false }
+    flags[Int(frame)] = false
+    return true
+  }
+}
+
+/// The entries that a walk read of the first dimension, by level.
+struct TablePath {
+  /// 0 where none was read.
+  private var addresses = InlineArray<6, UInt64>(repeating: 0)
+  private var entries = InlineArray<6, UInt64>(repeating: 0)
+  private var last = 6
+  private let format: TableFormat
+
+  init(format: TableFormat) { self.format = format }
+
+  mutating func note(_ level: Int, _ address: HostPhysical, _ entry: UInt64) {
+    addresses[level] = address.rawValue
+    entries[level] = entry
+    last = level
+  }
+
+  /// The table whose entries are of a level; nil where the walk did not get there.
+  func table(_ level: Int) -> HostPhysical? {
+    addresses[level] == 0 ? nil : HostPhysical(addresses[level] & ~0xfff)
+  }
+
+  /// What the entries above a level permit.
+  func permissions(above level: Int) -> PagePermissions {
+    var permissions = PagePermissions.all
+    for above in level + 1..<6 where addresses[above] != 0 {
+      permissions = permissions & format.permissions(entries[above])
+    }
+    permissions.key = 0
+    return permissions
+  }
+
+  /// Whether all entries above a level have A set.
+  func isAccessed(above level: Int) -> Bool {
+    for above in level + 1..<6 where addresses[above] != 0 && entries[above] & format.accessedBit == 0 { return false }
+    return true
+  }
+
+  /// Whether the last entry, which maps the page, has D set. Without paging there is none.
+  var isDirty: Bool { last == 6 || entries[last] & format.dirtyBit != 0 }
+}
+
+/// A port that looks, watches the tables it reads, and changes nothing the guest or its account could tell.
+private struct WatchingPort: WalkPort {
+  unowned(unsafe) let processor: Processor
+  /// Of the guest's own tables: where its frames are.
+  private let frames: FrameMap?
+  private let isPAE: Bool
+  var path: TablePath
+
+  init(_ processor: Processor, _ frames: FrameMap?) {
+    self.processor = processor
+    self.frames = frames
+    let plan = frames == nil ? processor.plan : processor.softwarePlan
+    isPAE = plan.levels == 3 && !plan.layout.isNarrow
+    path = TablePath(format: plan.format)
+  }
+
+  mutating func read(_ address: HostPhysical, width: Int, dimension: Dimension, level: Int) -> UInt64 {
+    let entry = processor.memory.entry(at: address, width: width)
+    processor.watchTable(ofFrame: address.frame)
+    // PDPTEs of PAE paging have no A and permit everything.
+    if dimension == .first && !(level == 3 && isPAE) { path.note(level, address, entry) }
+    return entry
+  }
+
+  func set(_ bits: UInt64, in entry: UInt64, at address: HostPhysical, width: Int, dimension: Dimension) {}
+  func directoryPointer(for address: GuestVirtual) -> UInt64 {
+    frames == nil ? processor.directoryPointers[address] : processor.s.pointee.directoryPointers[address]
+  }
+  func cachedTable(for address: GuestVirtual) -> CachedTable? { nil }
+  func remember(_ table: CachedTable, for address: GuestVirtual) {}
+  func cachedFrame(for address: GuestPhysical) -> HostMapping? { nil }
+  func remember(_ mapping: HostMapping, for address: GuestPhysical) {}
+  func cachedNestedTable(for address: GuestPhysical) -> CachedTable? { nil }
+  func rememberNested(_ table: CachedTable, for address: GuestPhysical) {}
+  func hostFrame(of address: GuestPhysical) -> HostMapping? { frames?.lookup(address) }
+}

@@ -1,0 +1,133 @@
+import Devices
+import Machine
+import Testing
+
+@testable import Emulator
+
+/// `verify`: machines in step, and the first instruction after which they differ.
+@Suite struct VerificationTests {
+  private static func configuration(
+    _ append: String = "", _ change: (inout Configuration) -> Void = { _ in }
+  ) throws -> Configuration {
+    var configuration = try Configuration(pagings: PagingKind.all)
+    configuration.memory = 64 << 20
+    configuration.clock = .instructions
+    configuration.tlb = .coherent
+    configuration.append = append
+    change(&configuration)
+    return configuration
+  }
+
+  private static func verify(
+    _ guest: GuestImage, every: UInt64, _ configuration: Configuration
+  ) throws -> VerificationResult {
+    try Verification(configuration, guest: guest, every: every) { BufferConsole() }.run()
+  }
+
+  @Test(
+    "guests are the same under every kind of paging",
+    arguments: [
+      ("hello", "", 1), ("paging-tour", "", 331), ("page-table-storm", "rounds=1 pages=16", 100),
+      ("context-switch", "spaces=2 tasks=2 pages=2 switches=6 warmup=2 mode=user", 97),
+    ])
+  func same(name: String, append: String, every: Int) throws {
+    let result = try Self.verify(GuestImage.find(name), every: UInt64(every), Self.configuration(append))
+    guard case .same(let outcome, let instructions, let comparisons) = result else {
+      Issue.record("\(result)")
+      return
+    }
+    #expect(outcome == .shutdown(.debugExit(0)))
+    #expect(comparisons >= instructions / UInt64(every + 16))
+  }
+
+  @Test("several processors are the same, too", arguments: [2, 3])
+  func processors(count: Int) throws {
+    let configuration = try Self.configuration("rounds=5 laps=2 changes=3") { $0.cpus = count }
+    let result = try Self.verify(GuestImage.find("processors"), every: 250, configuration)
+    guard case .same(.shutdown(.debugExit(0)), _, _) = result else {
+      Issue.record("\(result)")
+      return
+    }
+  }
+
+  /// It loads from 0x400000, makes the PDE of that page the next one's, and loads again without an INVLPG; in between it
+  /// writes to a port. What it loaded it stores eight bytes on.
+  static let forgetful = OutcomeTests.guest(
+    [
+      0x0f, 0x20, 0xda,  // mov rdx, cr3
+      0x48, 0x8b, 0x12,  // mov rdx, [rdx]
+      0x48, 0x81, 0xe2, 0x00, 0xf0, 0xff, 0xff,  // and rdx, -4096
+      0x48, 0x8b, 0x12,  // mov rdx, [rdx]
+      0x48, 0x81, 0xe2, 0x00, 0xf0, 0xff, 0xff,  // and rdx, -4096
+      0xbb, 0x00, 0x00, 0x40, 0x00,  // mov ebx, 0x400000
+      0xc6, 0x03, 0x01,  // mov byte [rbx], 1
+      0xc6, 0x83, 0x00, 0x00, 0x20, 0x00, 0x02,  // mov byte [rbx + 0x200000], 2
+      0x48, 0x8b, 0x42, 0x18,  // mov rax, [rdx + 24]
+      0x48, 0x89, 0x42, 0x10,  // mov [rdx + 16], rax
+      0xe6, 0x80,  // out 0x80, al
+      0x0f, 0xb6, 0x0b,  // movzx ecx, byte [rbx]
+      0x88, 0x4b, 0x08,  // mov [rbx + 8], cl
+      0x31, 0xc0,  // xor eax, eax
+      0xe6, 0xf4,  // out 0xf4, al
+    ])
+
+  /// Without tags every exit flushes, so that only the bare machine keeps the stale translation.
+  private static func untagged(_ tlb: TLBCoherence) throws -> Configuration {
+    try configuration {
+      $0.pagings = [.native, .nested]
+      $0.tlb = tlb
+      $0.profileChanges[.taggedTLB] = 0
+    }
+  }
+
+  @Test("a difference is found at its instruction, with both walks and what is stale", arguments: [1, 3, 10_000])
+  func difference(every: Int) throws {
+    let result = try Self.verify(Self.forgetful, every: UInt64(every), Self.untagged(.real))
+    guard case .different(let difference) = result else {
+      Issue.record("\(result)")
+      return
+    }
+    #expect(difference.instructions == 11)
+    #expect(difference.fields == [.init(name: "rcx", first: "0x1", second: "0x2")])
+    #expect(difference.first.instruction == "movzx ecx, byte ptr [rbx] (bytes 0f b6 0b) at RIP 0x200030")
+    #expect(difference.address == GuestVirtual(0x40_0000))
+    #expect(difference.first.walk.contains { $0.hasPrefix("L1 data TLB: 0x400000 (2M)") && $0.hasSuffix(", stale") })
+    #expect(!difference.second.walk.contains { $0.hasSuffix(", stale") })
+    #expect(difference.first.walk.contains { $0.contains("level 2 entry") && $0.hasSuffix("0x6000e3") })
+    let writer = "mov qword ptr [rdx + 0x10], rax (bytes 48 89 42 10) at RIP 0x20002a"
+    #expect(difference.staleness.contains { $0.hasSuffix("written by instruction 10, \(writer)") })
+    #expect(difference.headline.hasSuffix("differ after instruction 12 in rcx, because a translation is stale"))
+  }
+
+  @Test("coherent TLBs hide what a guest forgets")
+  func coherent() throws {
+    guard case .same = try Self.verify(Self.forgetful, every: 1, Self.untagged(.coherent)) else {
+      Issue.record("they differ")
+      return
+    }
+  }
+
+  @Test("a difference in memory alone is found, and named by its address")
+  func memory() throws {
+    let verification = try Verification(Self.configuration(), guest: Self.forgetful, every: 4) { BufferConsole() }
+    let result = verification.run { instructions in
+      if instructions == 8 { _ = verification.lanes[2].machine.hypervisor?.writeGuest([7], at: GuestPhysical(0x50_0000)) }
+      return true
+    }
+    guard case .different(let difference) = result else {
+      Issue.record("\(result)")
+      return
+    }
+    #expect(difference.fields == [.init(name: "memory at 0x500000", first: "0x0", second: "0x7")])
+    // Nothing that the guest does brings it about again.
+    #expect(difference.staleness == [])
+  }
+
+  @Test("it refuses one kind of paging, and the clock that counts cycles")
+  func refused() throws {
+    for change in [{ $0.pagings = [.nested] }, { $0.clock = .cycles }] as [(inout Configuration) -> Void] {
+      let configuration = try Self.configuration("", change)
+      #expect(throws: SetupError.self) { try Self.verify(Self.forgetful, every: 1, configuration) }
+    }
+  }
+}

@@ -229,7 +229,8 @@ extension Hypervisor {
       }
       pointers = loaded
     }
-    complete(exit)
+    // A task switch that loads CR3 is no instruction.
+    if exit.instructionLength > 0 { complete(exit) }
     processor.completeControlRegisterWrite(
       number: Int(exit.number), value: exit.value, directoryPointers: pointers)
     if exit.number == 3 {

@@ -76,8 +76,7 @@ import Testing
     }
     + ([0xe8, 0xe9, 0xea] as [UInt8]).flatMap { map in ([0x78, 0xf8, 0x7c] as [UInt8]).map { [0x8f, map, $0] } }
 
-  /// What CPUID shows is executed; what it does not show, or cannot, is #UD. "Unsupported" is left to what an instruction
-  /// would do: switch tasks, or enter virtual-8086 mode.
+  /// What CPUID shows is executed; what it does not show, or cannot, is #UD.
   @Test(arguments: CodeSize.allCases)
   func `no instruction that Capstone knows stops as unsupported`(size: CodeSize) {
     let decoder = CapstoneDecoder(vendor: .intel)

@@ -21,14 +21,10 @@ import Testing
   }
 
   static func outcome(_ code: [UInt8], _ paging: PagingKind) throws -> RunOutcome {
-    try outcome(of: guest(code), paging)
-  }
-
-  static func outcome(of guest: GuestImage, _ paging: PagingKind) throws -> RunOutcome {
     var configuration = try Configuration(pagings: [paging])
     configuration.maxInstructions = 1000
     configuration.memory = 8 << 20
-    return try VirtualMachine(configuration, guest: guest, console: BufferConsole()).run()
+    return try VirtualMachine(configuration, guest: guest(code), console: BufferConsole()).run()
   }
 
   @Test("a triple fault names its instruction, the bytes, RIP and the exceptions that led to it", arguments: pagings)
@@ -60,23 +56,6 @@ import Testing
         "#PF(0x0) at 0xffff800000000000 at RIP 0x200011, #PF(0x0) at 0xffff8001000000e0 at RIP 0x200011, "
           + "#DF(0x0) at RIP 0x200011, #PF(0x0) at 0xffff800100000080 at RIP 0x200011"), "\(message)")
     #expect(!message.contains("\n"))
-  }
-
-  @Test("what is unsupported is named with its instruction's own bytes", arguments: pagings)
-  func unsupported(paging: PagingKind) throws {
-    // A Multiboot header with load addresses at 0x200000; mov esp, 0x300000; push 0x20002; push 8; push 0; iretd; nop...:
-    // a return to virtual-8086 mode.
-    let header: [UInt32] = [
-      0x1bad_b002, 0x1_0000, 0 &- 0x1bae_b002, 0x20_0000, 0x20_0000, 0, 0, 0x20_0020,
-    ]
-    let code: [UInt8] = [
-      0xbc, 0, 0, 0x30, 0, 0x68, 0x02, 0, 0x02, 0, 0x6a, 0x08, 0x6a, 0x00, 0xcf, 0x90, 0x90,
-    ]
-    var image: [UInt8] = []
-    for word in header { for byte in 0..<4 { image.append(UInt8(truncatingIfNeeded: word >> (byte * 8))) } }
-    let outcome = try Self.outcome(of: GuestImage(name: "outcome", bytes: image + code), paging)
-    #expect(outcome.message.hasPrefix("unsupported: virtual-8086 mode: iretd (bytes cf) at RIP 0x20002e"), "\(outcome)")
-    #expect(outcome.exitStatus == 2)
   }
 
   static let pagings: [PagingKind] = PagingKind.all

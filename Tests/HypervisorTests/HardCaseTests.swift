@@ -114,7 +114,7 @@ import Testing
             $0.load(address)
           }
         }
-      }, handler: Self.logging
+      }, handler: Self.logging, levels: [4]
     ) { guest in
       // With WP two stores of three fail; with SMAP nothing of the user's is touched.
       #expect(Self.errors(guest).filter { $0 & 2 != 0 }.count == 2 + 0 + 3 + 2 + 2 + 0 + 3 + 2)
@@ -151,7 +151,7 @@ import Testing
           $0.raw(0x66, 0x0f, 0x38, 0x82, 0x0b)
           $0.store(Place.window, 0x200 + page)
         }
-      }, prepare: Second.build
+      }, levels: [4], prepare: Second.build
     ) { guest in
       #expect((UInt64(1)..<4).map { guest.word(Place.data + $0 << 12) } == [0x100, 0x101, 0x102])
       #expect(guest.word(Place.data + 0x5000) == 0x205 && guest.word(Place.data + 0x6000) == 0x206)
@@ -168,7 +168,7 @@ import Testing
           $0.cr4(CR4.physicalAddressExtension | CR4.pageGlobal)
           $0.store(Place.window, time + 7)
         }
-      }
+      }, levels: [4]
     ) { guest in #expect((UInt64(0)..<3).map { guest.word(Place.data + $0 << 12) } == [7, 8, 9]) }
   }
 
@@ -178,7 +178,7 @@ import Testing
       Code {
         for time in UInt64(0)..<3 {
           $0.store(Place.directory + 24, 0x20_0083)
-          $0.invalidate(large)
+          for page in UInt64(0)..<8 { $0.invalidate(large + page << 12) }
           $0.store(large + 0x5000, 1 + time)
           $0.store(large + 0x6000, 2 + time)
           // The table has 0x5000 elsewhere.

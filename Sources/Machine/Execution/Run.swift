@@ -70,9 +70,12 @@ extension Processor {
       if clock >= clockLimit || s.pointee.retired >= retiredLimit { return .limit }
       if blocks.isFull { blocks.dropAll() }
 
+      let switchedTask = s.pointee.taskSwitch.isActive
       if let result = takeEvents() { return result }
       // An event that could not be delivered has ended the guest: it executes nothing any more (SDM vol. 3, 6.15).
       if s.pointee.isShutDown { return .tripleFault }
+      // An event has switched tasks, or a switch is complete, behind which a trap may wait.
+      if switchedTask || s.pointee.taskSwitch.isActive { continue }
       if isPauseRequested && pausesNow() { return .paused }
       if s.pointee.isHalted || s.pointee.awaitsStartUp {
         if let result = idle() { return result }
@@ -92,6 +95,11 @@ extension Processor {
       return nil
     }
     if s.pointee.awaitsStartUp { return nil }
+    if s.pointee.taskSwitch.isActive {
+      guard controls.injection != nil else { return completeTaskSwitch() }
+      // A fault of the hypervisor's making: the new task has it without the rest.
+      s.pointee.taskSwitch = PendingTaskSwitch()
+    }
     // Breakpoints that the delivery of an event has touched.
     if controls.injection == nil, controls.grants.isEmpty, let trap = takeDebugTrap() { return deliverEvent(trap) }
     if let event = controls.injection {
@@ -124,6 +132,17 @@ extension Processor {
     return deliverEvent(.interrupt(vector))
   }
 
+  /// Does what is left of a task switch.
+  private func completeTaskSwitch() -> RunResult? {
+    beginEvent()
+    do {
+      try loadTaskSegments()
+    } catch {
+      if case .exception = stop { s.pointee.taskSwitch = PendingTaskSwitch() }
+    }
+    return handleStop()
+  }
+
   /// Ends HLT.
   private func wake() {
     guard s.pointee.isHalted else { return }
@@ -136,15 +155,20 @@ extension Processor {
   ///
   /// - Returns: how the run ends, where it does.
   private func deliverEvent(_ event: Event) -> RunResult? {
+    beginEvent()
+    guard deliverOrEscalate(event) else { return handleStop() }
+    s.pointee.pendingDebug |= matchedBreakpoints
+    return nil
+  }
+
+  /// Between two instructions.
+  private func beginEvent() {
     stop = .none
     stamp = s.pointee.retired
     currentOperation = nil
     codeSize = s.pointee.codeSize
     // What an instruction touched that faulted it touches again.
     matchedBreakpoints = 0
-    guard deliverOrEscalate(event) else { return handleStop() }
-    s.pointee.pendingDebug |= matchedBreakpoints
-    return nil
   }
 
   /// Waits in HLT for the next thing that a device does.

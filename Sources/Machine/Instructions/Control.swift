@@ -63,7 +63,11 @@ extension Processor {
 
   // MARK: Interrupts
 
+  /// INT n. In virtual-8086 mode it depends on IOPL (SDM vol. 3, 20.3, without the extensions of CR4.VME).
   func interrupt(_ op: UnsafePointer<Operation>) throws(Stopped) {
+    if s.pointee.systemFlags & Flag.virtual8086 != 0 && s.pointee.systemFlags & Flag.ioPrivilege != Flag.ioPrivilege {
+      throw raise(.generalProtection(0))
+    }
     try softwareInterrupt(.software(vector: UInt8(truncatingIfNeeded: op.pointee.imm), length: op.pointee.length), op)
   }
 

@@ -64,8 +64,7 @@ extension Processor {
     guard s.pointee.isLongMode else {
       switch system.type {
       case 0x4, 0xc: return try transferThroughLegacyGate(selector, system, isCall: isCall)
-      case 0x5: throw unsupported("task gate")
-      case 0x1, 0x9: throw unsupported("task switch")
+      case 0x1, 0x5, 0x9: return try transferToTask(selector, system, isCall: isCall)
       default: throw raise(.generalProtection(named))
       }
     }
@@ -94,6 +93,18 @@ extension Processor {
     code.selector = targetNamed | UInt16(newCPL)
     guard isCall else { return try enterCode(code, offset, width: 8, isCall: false) }
     try callGate(code, offset, cpl: newCPL)
+  }
+
+  /// A far transfer to a task state, or to a task gate, which names one.
+  private func transferToTask(_ selector: UInt16, _ system: Segment, isCall: Bool) throws(Stopped) {
+    let named = selector & 0xfffc
+    guard system.privilegeLevel >= s.pointee.cpl, system.privilegeLevel >= UInt8(selector & 3) else {
+      throw raise(.generalProtection(named))
+    }
+    guard system.type == 0x5 else { return try switchTask(to: selector, isCall ? .call : .jump) }
+    guard system.isPresent else { throw raise(.segmentNotPresent(named)) }
+    let (gate, _) = try readSystemDescriptor(selector, otherwise: .generalProtection(named))
+    try switchTask(to: UInt16(truncatingIfNeeded: gate.low >> 16), isCall ? .call : .jump)
   }
 
   /// A call through a gate to 64-bit code, on the inner privilege's stack where the privilege changes.

@@ -22,10 +22,14 @@ extension Processor {
   private func returnFromInterrupt(_ op: UnsafePointer<Operation>) throws(Stopped) {
     let width = OperandForm(op).width
     let isVirtual8086 = s.pointee.systemFlags & Flag.virtual8086 != 0
-    if isVirtual8086 { throw unsupported("virtual-8086 mode") }
-    if isProtected && s.pointee.systemFlags & Flag.nestedTask != 0 {
+    if isVirtual8086 && s.pointee.systemFlags & Flag.ioPrivilege != Flag.ioPrivilege {
+      throw raise(.generalProtection(0))
+    }
+    if isProtected && !isVirtual8086 && s.pointee.systemFlags & Flag.nestedTask != 0 {
       if s.pointee.isLongMode { throw raise(.generalProtection(0)) }
-      throw unsupported("return to another task")
+      // The link to the task that this one was called from.
+      return try switchTask(
+        to: UInt16(truncatingIfNeeded: try loadSystem(s.pointee.tr.base & addressLimit, width: 2)), .interruptReturn)
     }
     // 64-bit code pops SS:RSP always, other code only on a return to an outer privilege.
     let isFrom64BitCode = is64BitMode
@@ -33,12 +37,12 @@ extension Processor {
     let offset = try popValue(width: width, from: &stack)
     let selector = UInt16(truncatingIfNeeded: try popValue(width: width, from: &stack))
     let image = try popValue(width: width, from: &stack)
-    guard isProtected else {
+    guard isProtected && !isVirtual8086 else {
       try returnInRealMode(selector, offset, stack)
-      return setReturnedFlags(image, width: width, cpl: 0)
+      return setReturnedFlags(image, width: width, cpl: s.pointee.cpl)
     }
     if image & Flag.virtual8086 != 0 && width == 4 && s.pointee.cpl == 0 && !s.pointee.isLongMode {
-      throw unsupported("virtual-8086 mode")
+      return try returnToVirtual8086(selector, offset, image, stack)
     }
     let code = try returnCodeSegment(selector)
     let oldCPL = s.pointee.cpl
@@ -55,6 +59,27 @@ extension Processor {
       s.pointee.rip = offset
     }
     setReturnedFlags(image, width: width, cpl: oldCPL)
+  }
+
+  /// To virtual-8086 mode: the frame goes on with ESP, SS, ES, DS, FS and GS (SDM vol. 3, 20.2.5).
+  private func returnToVirtual8086(
+    _ selector: UInt16, _ offset: UInt64, _ image: UInt64, _ frame: StackCursor
+  ) throws(Stopped) {
+    var stack = frame
+    let pointer = try popValue(width: 4, from: &stack)
+    var selectors = InlineArray<6, UInt16>(repeating: selector)
+    for register in [SegmentRegister.ss, .es, .ds, .fs, .gs] {
+      selectors[Int(register.rawValue)] = UInt16(truncatingIfNeeded: try popValue(width: 4, from: &stack))
+    }
+    guard offset <= 0xffff else { throw raise(.generalProtection(0)) }
+    for register in SegmentRegister.allCases {
+      s.pointee[register] = .virtual8086(selectors[Int(register.rawValue)])
+    }
+    s.pointee.slots[Int(Slot.rsp)] = pointer
+    s.pointee.rip = offset
+    s.pointee.rflags = image
+    s.pointee.cpl = 3
+    updatePaging()
   }
 
   /// RFLAGS from the frame: IF needs CPL <= IOPL, IOPL and the virtual interrupt flags need ring 0, by the CPL and IOPL

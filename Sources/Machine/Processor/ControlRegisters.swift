@@ -82,6 +82,21 @@ extension Processor {
     completeControlRegisterWrite(number: number, value: value)
   }
 
+  /// Loads the CR3 of a new task. Where it is intercepted, no instruction is behind the exit.
+  func loadCR3OfTask(_ value: UInt64) throws(Stopped) {
+    guard !controls.intercepts.contains(.controlRegister3) else {
+      var exit = VMExit(.controlRegister3)
+      (exit.number, exit.value, exit.isWrite) = (3, value, true)
+      throw self.exit(exit)
+    }
+    if let table = directoryPointerTable(afterWriting: 3, value) {
+      let loaded = try loadDirectoryPointers(table)
+      guard canLoad(loaded) else { throw raise(.generalProtection(0)) }
+      s.pointee.directoryPointers = loaded
+    }
+    completeControlRegisterWrite(number: 3, value: value)
+  }
+
   private func controlRegister(_ number: Int) -> UInt64 {
     switch number {
     case 0: s.pointee.cr0

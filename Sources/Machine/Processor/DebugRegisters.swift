@@ -5,6 +5,8 @@ enum DR6 {
   /// BD: an access to a debug register while DR7.GD was set.
   static let accessDetected: UInt64 = 1 << 13
   static let singleStep: UInt64 = 1 << 14
+  /// BT: a switch to a task with the flag T.
+  static let taskSwitch: UInt64 = 1 << 15
   /// B0 to B3, BD, BS, BT; all others are fixed.
   static let writable: UInt64 = 0xe00f
   static let fixed: UInt64 = 0xffff_0ff0
@@ -14,6 +16,8 @@ enum DR6 {
 enum DR7 {
   /// L0, G0 to L3, G3.
   static let enables: UInt64 = 0xff
+  /// L0 to L3 and LE, which a task switch clears.
+  static let local: UInt64 = 0x155
   static let generalDetect: UInt64 = 1 << 13
   static let writable: UInt64 = 0xffff_23ff
   static let fixed: UInt64 = 0x400

@@ -27,7 +27,7 @@ extension Processor {
     // CR2 has the address as soon as the fault is raised, whatever becomes of its delivery.
     if case .exception(let exception) = event, exception.vector == 14 { s.pointee.cr2 = exception.address }
     let rip = s.pointee.rip
-    let entry: HandlerEntry
+    let entry: HandlerEntry?
     do throws(Stopped) {
       entry = try prepareEntry(event)
     } catch {
@@ -38,13 +38,14 @@ extension Processor {
       }
       throw error
     }
-    commit(entry)
+    // Nil: another task has been entered.
+    if let entry { commit(entry) }
     if event == .nonMaskable { s.pointee.blocksNonMaskable = true }
     // The handler of a debug exception may touch the debug registers (SDM vol. 3, 17.2.4).
     if case .exception(let exception) = event, exception.vector == 1 {
       s.pointee.debugRegisters[7] &= ~DR7.generalDetect
     }
-    charge(for: event, switchesStack: entry.switchesStack)
+    charge(for: event, switchesStack: entry?.switchesStack ?? true)
     recentEvents.append((event, rip))
     if recentEvents.count > 8 { recentEvents.removeFirst() }
     observer?.delivered(event, rip: rip, at: clock)
@@ -81,15 +82,22 @@ extension Processor {
     var switchesStack: Bool
   }
 
-  private func prepareEntry(_ event: Event) throws(Stopped) -> HandlerEntry {
+  /// - Returns: nil where the gate was a task's, which has been entered.
+  private func prepareEntry(_ event: Event) throws(Stopped) -> HandlerEntry? {
     guard isProtected else { return try prepareRealModeEntry(event) }
-    if s.pointee.systemFlags & Flag.virtual8086 != 0 { throw unsupported("virtual-8086 mode") }
     let gate = try readGate(event)
+    if gate.isTask {
+      try switchTask(to: gate.selector, .event(event))
+      return nil
+    }
+    let isVirtual8086 = s.pointee.systemFlags & Flag.virtual8086 != 0
     let code = try handlerSegment(gate)
     try checkTarget(gate.target, in: code)
 
     let isLong = s.pointee.isLongMode
     let newCPL = UInt8(code.selector & 3)
+    // Virtual-8086 mode is left for ring 0 alone (SDM vol. 3, 20.3.1).
+    if isVirtual8086 && newCPL != 0 { throw raise(.generalProtection(code.selector & 0xfffc)) }
     let changesPrivilege = newCPL != s.pointee.cpl
     let oldStack = s.pointee.slots[Int(Slot.rsp)]
     var stack: StackCursor
@@ -111,6 +119,11 @@ extension Processor {
 
     // The frame. Long mode pushes SS:RSP always, protected mode only on a change of privilege.
     let width = gate.width
+    if isVirtual8086 {
+      for register in [SegmentRegister.gs, .fs, .ds, .es] {
+        try pushValue(UInt64(s.pointee[register].selector), width: width, on: &stack)
+      }
+    }
     if isLong || changesPrivilege {
       try pushValue(UInt64(s.pointee[.ss].selector), width: width, on: &stack)
       try pushValue(oldStack, width: width, on: &stack)
@@ -147,6 +160,9 @@ extension Processor {
 
   private func commit(_ entry: HandlerEntry) {
     let isProtected = self.isProtected
+    if isProtected && s.pointee.systemFlags & Flag.virtual8086 != 0 {
+      for register in [SegmentRegister.es, .ds, .fs, .gs] { s.pointee[register] = .null(0) }
+    }
     if let segment = entry.stackSegment { s.pointee[.ss] = segment }
     commit(entry.stack)
     s.pointee[.cs] = entry.code
@@ -161,7 +177,7 @@ extension Processor {
 
   // MARK: Gates
 
-  /// An interrupt or trap gate.
+  /// An interrupt, trap or task gate.
   private struct Gate {
     var selector: UInt16
     var target: UInt64
@@ -170,6 +186,8 @@ extension Processor {
     var isInterruptGate: Bool
     /// Index into the interrupt stack table; 0: none.
     var stackIndex: UInt64
+    /// The selector is a task's.
+    var isTask: Bool
   }
 
   private func readGate(_ event: Event) throws(Stopped) -> Gate {
@@ -184,9 +202,8 @@ extension Processor {
     let low = try loadSystem(address, width: 8)
     let high = isLong ? try loadSystem(address &+ 8, width: 8) : 0
     let type = (low >> 40) & 0x1f
-    if type == 5 && !isLong { throw unsupported("task gate") }
-    // Interrupt and trap gates; those of 16 bits only outside long mode.
-    guard type & ~1 == 0xe || type & ~1 == 6 && !isLong else { throw raise(.generalProtection(code)) }
+    // Interrupt and trap gates; those of 16 bits, and task gates, only outside long mode.
+    guard type & ~1 == 0xe || (type & ~1 == 6 || type == 5) && !isLong else { throw raise(.generalProtection(code)) }
     if event.checksGatePrivilege {
       guard s.pointee.cpl <= UInt8((low >> 45) & 3) else { throw raise(.generalProtection(code)) }
     }
@@ -196,7 +213,7 @@ extension Processor {
     if isLong { target |= high << 32 }
     return Gate(
       selector: UInt16(truncatingIfNeeded: low >> 16), target: target, width: isLong ? 8 : type & 8 != 0 ? 4 : 2,
-      isInterruptGate: type & 1 == 0, stackIndex: isLong ? (low >> 32) & 7 : 0)
+      isInterruptGate: type & 1 == 0, stackIndex: isLong ? (low >> 32) & 7 : 0, isTask: type == 5)
   }
 
   /// The handler's code segment, its selector's RPL the new CPL.
@@ -216,7 +233,7 @@ extension Processor {
 
   // MARK: What is pushed
 
-  private func returnAddress(_ event: Event) -> UInt64 {
+  func returnAddress(_ event: Event) -> UInt64 {
     guard let length = event.instructionLength else { return s.pointee.rip }
     let next = s.pointee.rip &+ UInt64(length)
     return s.pointee.codeSize == .bits64 ? next : next & 0xffff_ffff
@@ -224,7 +241,7 @@ extension Processor {
 
   /// RFLAGS as pushed. RF is set for faults, so that an instruction breakpoint does not hit again; debug exceptions and
   /// other events push it as it is, and software interrupts as 0 (SDM vol. 3, 17.3.1.1).
-  private func flagsImage(_ event: Event) -> UInt64 {
+  func flagsImage(_ event: Event) -> UInt64 {
     let flags = s.pointee.rflags
     switch event {
     case .interrupt, .nonMaskable: return flags

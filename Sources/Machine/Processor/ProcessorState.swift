@@ -42,6 +42,8 @@
   public var reportsCoprocessorError: Bool
   /// Waiting for a start-up interrupt (SDM vol. 3, 9.4.2): nothing else but INIT reaches the processor.
   public var awaitsStartUp: Bool
+  /// A task switch whose second part is due before the next instruction.
+  public var taskSwitch: PendingTaskSwitch
   /// Of several processors: others should go on before the next instruction.
   public var yields: Bool
   /// A triple fault has happened; nothing runs any more.
@@ -111,6 +113,7 @@
     isHalted = false
     reportsCoprocessorError = false
     awaitsStartUp = false
+    taskSwitch = PendingTaskSwitch()
     yields = false
     isShutDown = false
     segments = InlineArray(repeating: Segment(selector: 0, base: 0, limit: 0xffff, attributes: 0x93))

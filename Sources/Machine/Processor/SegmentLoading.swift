@@ -64,16 +64,18 @@ extension Processor {
     }
   }
 
-  private func dataSegment(_ selector: UInt16) throws(Stopped) -> Segment {
+  func dataSegment(
+    _ selector: UInt16, otherwise exception: (UInt16) -> GuestException = GuestException.generalProtection
+  ) throws(Stopped) -> Segment {
     guard selector & 0xfffc != 0 else { return .null(selector) }
     let code = selector & 0xfffc
-    var (segment, address) = try readDescriptor(selector, otherwise: .generalProtection(code))
-    guard segment.isReadable else { throw raise(.generalProtection(code)) }
+    var (segment, address) = try readDescriptor(selector, otherwise: exception(code))
+    guard segment.isReadable else { throw raise(exception(code)) }
     // Conforming code may be read from every privilege.
     if !segment.isConforming {
       let requested = UInt8(selector & 3)
       guard requested <= segment.privilegeLevel, s.pointee.cpl <= segment.privilegeLevel else {
-        throw raise(.generalProtection(code))
+        throw raise(exception(code))
       }
     }
     guard segment.isPresent else { throw raise(.segmentNotPresent(code)) }

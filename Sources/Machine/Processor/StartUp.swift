@@ -75,6 +75,7 @@ extension ProcessorState {
     stackShadow = .max
     pendingDebug = 0
     isHalted = false
+    taskSwitch = PendingTaskSwitch()
     blocksNonMaskable = false
     awaitsStartUp = !isBootstrap
     segments = fresh.segments

@@ -150,7 +150,7 @@ extension Processor {
     observer?.walked(GuestVirtual(address), access: access, result: result)
   }
 
-  /// What becomes of a walk that found no translation.
+  /// What becomes of a walk that found no translation, or one that may not be used.
   @inline(never)
   private func walkFailed(_ address: UInt64, _ access: Access, width: Int, _ result: WalkResult) -> Stopped {
     switch result {
@@ -200,6 +200,7 @@ extension Processor {
   }
 
   /// Whether shadow tables that may be stale lead where the guest's own tables lead, A and D included.
+  @inline(never)
   private func guestAgrees(_ address: UInt64, _ access: Access, _ host: HostPhysical) -> Bool {
     guard let guestFrames, case .shadow = controls.paging else { return true }
     let walk = walkGuest(GuestVirtual(address), access, frames: guestFrames, settingBits: false)

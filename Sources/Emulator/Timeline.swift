@@ -1,3 +1,4 @@
+import Glibc
 import Machine
 
 /// The states that a machine has been in, so that it can go back: copies of what is small, and of the frames that have
@@ -40,13 +41,20 @@ public final class Timeline {
   // When the next checkpoint is due, by the host's clock.
 
   /// The least time of running between two checkpoints: a part of what going back a step may take.
-  private static let period = Duration.milliseconds(30)
+  private static let period = Duration.milliseconds(25)
   /// Running takes at least so many times as long as making checkpoints.
-  private static let share = 16
+  private static let share = 12
   /// Instructions between two looks at the world outside: stretches begin at multiples of it.
   private static let stretch: UInt64 = 1_000_000
-  private var lastMade = ContinuousClock.now
+  private var lastMade = Timeline.used
   private var lastCost = Duration.zero
+
+  /// The processor's time that the host has given to this thread: how busy the host is does not count.
+  private static var used: Duration {
+    var time = timespec()
+    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &time)
+    return .seconds(time.tv_sec) + .nanoseconds(time.tv_nsec)
+  }
 
   /// Begins with the machine as it is.
   public init(_ machine: VirtualMachine, budget: Int = 512 << 20) {
@@ -70,7 +78,7 @@ public final class Timeline {
   /// Runs on, and keeps checkpoints on the way. Where the past is run through again, it is the past as it was: changes by
   /// hand are made again.
   public func run(until condition: VirtualMachine.StopCondition) -> RunOutcome {
-    lastMade = .now
+    lastMade = Self.used
     while true {
       let now = machine.moment
       // The moment itself is passed by running; so another stretch begins behind it.
@@ -104,24 +112,35 @@ public final class Timeline {
 
   private func isDue(_ now: Moment) -> Bool {
     guard isRecording, checkpoints[checkpoints.count - 1].moment < now else { return false }
-    return lastMade.duration(to: .now) >= max(Self.period, lastCost * Self.share)
+    return Self.used - lastMade >= max(Self.period, lastCost * Self.share)
   }
 
   // MARK: Making
 
   private func append(isEdited: Bool) {
-    let start = ContinuousClock.now
+    let start = Self.used
     let frames = framesBetweenNow(and: checkpoints.count - 1)
     checkpoints.append(Checkpoint(machine.moment, machine.stateSnapshot(), copies(of: frames), isEdited: isEdited))
     base = checkpoints.count - 1
     thin()
-    lastMade = .now
-    lastCost = start.duration(to: lastMade)
+    lastMade = Self.used
+    lastCost = lastMade - start
   }
 
-  /// Keeps the present state, if it is later than what is kept already.
+  /// Keeps the present state, be it later than what is kept already or between two of them.
   public func keep() {
-    if checkpoints[checkpoints.count - 1].moment < machine.moment { append(isEdited: false) }
+    let now = machine.moment
+    guard let index = checkpoints.firstIndex(where: { $0.moment >= now }) else { return append(isEdited: false) }
+    guard index > 0, isRecording, checkpoints[index].moment > now else { return }
+    let made = copies(of: framesBetweenNow(and: index - 1))
+    // What differs from the checkpoint before may be at the next one as it was at that.
+    let next = checkpoints[index]
+    for frame in made.keys where next.changes[frame] == nil {
+      next.changes[frame] = contents(of: frame, at: index - 1) ?? .zeros()
+    }
+    checkpoints.insert(Checkpoint(now, machine.stateSnapshot(), made, isEdited: false), at: index)
+    base = index
+    thin()
   }
 
   /// Follows a change of the machine's state by hand: what had come after it is forgotten.

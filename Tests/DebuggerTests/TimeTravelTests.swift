@@ -65,6 +65,27 @@ import Testing
     }
   }
 
+  @Test(arguments: PagingKind.all)
+  func `checkpoints between others change nothing either`(paging: PagingKind) throws {
+    let session = try session(paging)
+    for count in [4000, 8000, 12_000, 15_000] as [UInt64] {
+      _ = session.go(instructions: count)
+      session.timeline.keep()
+    }
+    for count in [13_000, 12_500, 12_700, 6000, 2000, 14_000, 7000] as [UInt64] {
+      _ = session.go(instructions: count)
+      session.timeline.keep()
+    }
+    #expect(session.timeline.moments.count == 12)
+    #expect(session.timeline.moments == session.timeline.moments.sorted())
+    for count in [12_600, 15_000, 3000, 13_500, 12_999, 6001, 0, 14_500] as [UInt64] {
+      _ = session.go(instructions: count)
+      let fresh = try self.session(paging, history: 0)
+      _ = fresh.go(instructions: count)
+      #expect(Sight(session) == Sight(fresh), "at \(count)")
+    }
+  }
+
   @Test func `a budget that is too small keeps the beginning and the end`() throws {
     let session = try session(.native)
     session.timeline.budget = 1

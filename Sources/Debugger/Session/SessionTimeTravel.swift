@@ -9,49 +9,53 @@ extension Session {
   ///
   /// - Returns: `.arrived`, or how the guest ended before.
   public func go(to moment: Moment) -> Stop {
-    back {
-      $0 <= moment
-    } unless: {
-      $0 <= moment
-    }
+    let stop = approach(moment.instructions) { $0 <= moment }
+    guard case .stepped = stop else { return stop }
     return runForward(to: moment)
   }
 
   /// Goes to where so many instructions have retired, or to the first boundary after so many cycles.
   public func go(instructions: UInt64) -> Stop {
-    back {
-      $0.instructions <= instructions
-    } unless: {
-      $0.instructions < instructions
-    }
-    return settle(proceedUnlessThere(.init(instructions: instructions)) { $0.instructions >= instructions })
+    // Where handlers have been entered since, that moment is past.
+    let target = Moment(instructions: instructions, deliveries: 0, cycles: 0)
+    let stop = approach(instructions) { $0.instructions < instructions || $0 == target }
+    guard case .stepped = stop else { return stop }
+    return settle(
+      moment.instructions >= instructions ? .stepped : proceed(until: .init(instructions: instructions), armed: false))
   }
 
   public func go(cycles: UInt64) -> Stop {
-    back {
-      $0.cycles <= cycles
-    } unless: {
-      $0.cycles < cycles
-    }
-    return settle(proceedUnlessThere(.init(cycles: cycles)) { $0.cycles >= cycles })
+    jump { $0.cycles < cycles || $0.instructions == 0 }
+    return settle(moment.cycles >= cycles ? .stepped : proceed(until: .init(cycles: cycles), armed: false))
   }
 
-  private func proceedUnlessThere(
-    _ condition: VirtualMachine.StopCondition, _ isThere: (Moment) -> Bool
-  ) -> Stop {
-    isThere(moment) ? .stepped : proceed(until: condition, armed: false)
+  /// How far before a moment in the past a checkpoint is made, when the way to it is much longer than that: who looks at
+  /// one moment mostly wants those before it next.
+  private static let stride: UInt64 = 100_000
+
+  /// Goes to the last moment known that lies before a wanted one, and from there near to it.
+  private func approach(_ instructions: UInt64, where fits: (Moment) -> Bool) -> Stop {
+    let isPast = outcome != nil || !fits(moment)
+    jump(where: fits)
+    guard isPast, instructions &- moment.instructions > 4 * Self.stride, instructions > moment.instructions else {
+      return .stepped
+    }
+    let stop = proceed(until: .init(instructions: instructions - Self.stride), armed: false)
+    guard case .stepped = stop else { return stop }
+    timeline.keep()
+    return .stepped
+  }
+
+  /// Goes to the last checkpoint that fits, unless the present moment does and is later.
+  private func jump(where fits: (Moment) -> Bool) {
+    if outcome == nil && fits(moment), timeline.moments.last(where: fits).map({ $0 <= moment }) ?? true { return }
+    restore(where: fits)
   }
 
   private func settle(_ stop: Stop) -> Stop {
     rememberValues()
     if case .stepped = stop { return .arrived }
     return stop
-  }
-
-  /// Goes back to the last checkpoint that fits, unless the present moment is better.
-  private func back(to fits: (Moment) -> Bool, unless isBefore: (Moment) -> Bool) {
-    if outcome == nil && isBefore(moment) { return }
-    restore(where: fits)
   }
 
   private func restore(where fits: (Moment) -> Bool) {

@@ -71,6 +71,14 @@ extension Processor {
     pauseRequests = requests
     hasPauses = !requests.instructions.isEmpty
     watchesMemory = !requests.accesses.isEmpty
+    watchedPages = (0, 0)
+    for range in requests.accesses {
+      let last = range.start &+ (max(range.length, 1) &- 1)
+      let pages = (last >> 12) &- (range.start >> 12)
+      var mask: UInt64 = pages >= 63 ? .max : 0
+      if pages < 63 { for page in 0...pages { mask |= 1 &<< ((range.start >> 12 &+ page) & 63) } }
+      if range.space == .linear { watchedPages.linear |= mask } else { watchedPages.host |= mask }
+    }
     translation.forgetVerdicts()
   }
 
@@ -137,26 +145,36 @@ extension Processor {
 
   /// Whether a page may not be in the direct cache, because something on it is watched.
   @inline(__always) func isWatched(_ address: UInt64, _ host: HostPhysical) -> Bool {
-    watchesMemory && isOnWatchedPage(address, host)
+    watchesMemory && mayBeWatched(linear: address, host: host.rawValue) && isOnWatchedPage(address, host)
+  }
+
+  /// A look at one bit for every 64 pages: most pages are told by it.
+  @inline(__always) private func mayBeWatched(linear: UInt64, host: UInt64) -> Bool {
+    (watchedPages.linear &>> (linear >> 12 & 63) | watchedPages.host &>> (host >> 12 & 63)) & 1 != 0
   }
 
   @inline(never) private func isOnWatchedPage(_ address: UInt64, _ host: HostPhysical) -> Bool {
     pauseRequests.accesses.contains { $0.isOnPage(of: $0.space == .linear ? address : host.rawValue) }
   }
 
-  @inline(never) func noteWatched(_ address: UInt64, width: Int, isWrite: Bool) {
+  @inline(__always) func noteWatched(_ address: UInt64, width: Int, isWrite: Bool) {
+    // The last byte may be on the next page.
+    let pages = watchedPages.linear &>> (address >> 12 & 63) | watchedPages.linear &>> ((address &+ 63) >> 12 & 63)
+    guard pages & 1 != 0 else { return }
     note(.linear, address, width, isWrite: isWrite)
   }
 
-  @inline(never) func noteWatchedRead(of host: HostPhysical, width: Int) {
+  @inline(__always) func noteWatchedRead(of host: HostPhysical, width: Int) {
+    guard watchedPages.host &>> (host.frame & 63) & 1 != 0 else { return }
     note(.host, host.rawValue, width, isWrite: false)
   }
 
-  @inline(never) func noteWatchedWrite(to host: HostPhysical, width: Int) {
+  @inline(__always) func noteWatchedWrite(to host: HostPhysical, width: Int) {
+    guard watchedPages.host &>> (host.frame & 63) & 1 != 0 else { return }
     note(.host, host.rawValue, width, isWrite: true)
   }
 
-  private func note(_ space: WatchedRange.Space, _ address: UInt64, _ width: Int, isWrite: Bool) {
+  @inline(never) private func note(_ space: WatchedRange.Space, _ address: UInt64, _ width: Int, isWrite: Bool) {
     for range in pauseRequests.accesses
     where range.space == space && (isWrite ? range.writes : range.reads)
       && range.overlaps(address, UInt64(truncatingIfNeeded: max(width, 1)))

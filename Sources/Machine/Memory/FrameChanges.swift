@@ -10,6 +10,14 @@ public final class FrameCopy: Sendable {
     bytes.copyMemory(from: source, byteCount: 4096)
   }
 
+  /// A frame that had not been touched.
+  public static func zeros() -> FrameCopy { FrameCopy() }
+
+  private init() {
+    bytes = .allocate(byteCount: 4096, alignment: 64)
+    memset(bytes, 0, 4096)
+  }
+
   deinit { bytes.deallocate() }
 
   /// The 64-bit word at an 8-byte-aligned offset.

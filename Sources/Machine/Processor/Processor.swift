@@ -79,6 +79,8 @@ public final class Processor {
   var isDebugged = false
   var hasPauses = false
   var watchesMemory = false
+  /// Of the pages watched, linear and the host's, one bit for every number modulo 64.
+  var watchedPages = (linear: UInt64(0), host: UInt64(0))
   /// Pause at the next instruction boundary.
   var isPauseRequested = false
   /// The pause that the run goes on from: it is not met again before something is done.

@@ -334,6 +334,8 @@ struct AssociativeArray {
   func restore(_ image: [UInt64]) {
     guard image.count == 3 * count + (keptGuesses == nil ? 0 : AssociativeArray.buckets) else { return }
     for way in 0..<count {
+      // Most of a large cache is as it was.
+      if keys[way] == image[way], stamps[way] == image[count + way], values[way] == image[2 * count + way] { continue }
       drop(way)
       if image[way] != AssociativeArray.empty {
         put(image[way], image[2 * count + way], stamp: image[count + way], at: way)

@@ -88,7 +88,8 @@ extension Data {
     ["compare", "hello", "--region", "300"], ["compare", "hello", "--paging", "agile"], ["compare"],
     ["bench", "frobnicate"], ["bench", "context-switch", "--processes", "1"],
     ["bench", "context-switch", "--pages", "0"], ["bench", "context-switch", "--kernel", "x"],
-    ["bench", "context-switch", "--switches", "many"], ["debug", "hello"], ["verify", "hello"], ["guests", "x"],
+    ["bench", "context-switch", "--switches", "many"], ["debug"], ["verify"], ["guests", "x"],
+    ["verify", "hello", "--paging", "native"], ["bench", "nanobench", "--count", "0"], ["validate", "hello"],
   ]
 
   @Test("wrong usage ends with 64 and a message on standard error", arguments: wrongUsage)
@@ -101,11 +102,12 @@ extension Data {
 
   static let unknownVerbs: [([String], String)] = [
     (
-      ["verify", "hello"],
-      "penumbra: there is no verb verify; there are run, compare, bench, vectors, trace, guests, profiles\n"
+      ["replay", "hello"],
+      "penumbra: there is no verb replay; there are run, compare, verify, debug, bench, validate, vectors, trace, guests, "
+        + "profiles\n"
     ),
     (["comapre"], "penumbra: there is no verb comapre; did you mean compare?\n"),
-    (["bench", "nope", "--quiet"], "penumbra: there is no verb bench nope; there is context-switch\n"),
+    (["bench", "nope", "--quiet"], "penumbra: there is no verb bench nope; there are context-switch, nanobench\n"),
     (["profiles", "nope"], "penumbra: there is no verb profiles nope; there are list, show\n"),
     (["trace", "a\nb"], "penumbra: there is no verb trace a\\u{a}b; there are record, info, diff\n"),
   ]
@@ -229,7 +231,7 @@ extension Data {
     let program = try Program(
       "bench", "context-switch", "--processes", "2", "--pages", "4", "--switches", "20", "--format", "csv", "--quiet")
     #expect(program.status == 0, "\(program.errors)")
-    #expect(program.output.split(separator: "\n").count == 1 + 3 * 3)
+    #expect(program.output.split(separator: "\n").count == 1 + 3 * PagingKind.all.count)
   }
 
   @Test("Control-C stops the guest, still prints the summary and writes the statistics, and ends with 130")

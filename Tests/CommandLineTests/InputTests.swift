@@ -34,7 +34,9 @@ import Testing
     String(decoding: pipe.fileHandleForReading.readDataToEndOfFile(), as: UTF8.self)
   }
 
-  @Test("a file and a pipe, however slow, give the same statistics", arguments: ["native", "shadow:trace", "shadow:unsync", "nested"])
+  @Test(
+    "a file and a pipe, however slow, give the same statistics",
+    arguments: ["native", "shadow:trace", "shadow:unsync", "nested"])
   func pace(paging: String) throws {
     let folder = try Folder()
     let arguments = ["run", folder.guest, "--paging", paging, "--quiet", "--stats", "-"]

@@ -111,7 +111,9 @@ import Testing
   func memory() throws {
     let verification = try Verification(Self.configuration(), guest: Self.forgetful, every: 4) { BufferConsole() }
     let result = verification.run { instructions in
-      if instructions == 8 { _ = verification.lanes[2].machine.hypervisor?.writeGuest([7], at: GuestPhysical(0x50_0000)) }
+      if instructions == 8 {
+        _ = verification.lanes[2].machine.hypervisor?.writeGuest([7], at: GuestPhysical(0x50_0000))
+      }
       return true
     }
     guard case .different(let difference) = result else {

@@ -71,7 +71,8 @@ struct Explanation {
     let data = all.filter { !$0.access.isFetch && $0.access.privilege != .implicitSupervisor }
     if let physical {
       let writer = data.first { walk in
-        walk.access.isWrite && pair.contains { $0.physical(walk.address, walk.access, processor)?.frame == physical.frame }
+        walk.access.isWrite
+          && pair.contains { $0.physical(walk.address, walk.access, processor)?.frame == physical.frame }
       }
       if let writer { return (writer.address, writer.access) }
     }

@@ -18,7 +18,9 @@ extension Lane {
 
   /// Where the guest's entry is that the walk of an address ends with.
   func leaf(_ address: GuestVirtual, _ access: Access, _ processor: Int) -> GuestPhysical? {
-    guestWalk(address, access, processor).references.last { $0.dimension == .first }.flatMap { guestAddress($0.address) }
+    guestWalk(address, access, processor).references.last { $0.dimension == .first }.flatMap {
+      guestAddress($0.address)
+    }
   }
 
   private func guestAddress(_ host: HostPhysical) -> GuestPhysical? {
@@ -40,7 +42,8 @@ extension Lane {
       lines.append("hardware's tables: \(describe(hardware.result))")
       lines += hardware.references.map { reference in
         let dimension = reference.dimension == .first ? "" : "nested "
-        return "  \(dimension)level \(reference.level) entry at host \(reference.address): \(hexadecimal(reference.entry))"
+        return
+          "  \(dimension)level \(reference.level) entry at host \(reference.address): \(hexadecimal(reference.entry))"
       }
     }
     lines += processor.heldTranslations(of: address).map { describe($0) }

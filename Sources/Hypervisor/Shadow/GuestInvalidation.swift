@@ -20,7 +20,9 @@ extension Hypervisor {
 
   private func invalidate(_ address: GuestVirtual, where isMeant: (ShadowRoots.Root) -> Bool) {
     for position in roots.slots.indices {
-      guard let root = roots.slots[position], isMeant(root), address.isCanonical(bits: root.key.role.addressBits) else { continue }
+      guard let root = roots.slots[position], isMeant(root), address.isCanonical(bits: root.key.role.addressBits) else {
+        continue
+      }
       if policy.mayBeStale && !root.needsSync { invalidateEntry(address, in: root) }
       // Without tags the exit has flushed already.
       guard costs.hasTaggedTLB, !root.needsFlush else { continue }

@@ -33,7 +33,8 @@ public enum PagingKind: Hashable, Sendable {
     for part in text.split(separator: ",", omittingEmptySubsequences: false).map(String.init) {
       let existing = all.map(\.name).joined(separator: ", ")
       guard let kind = part == "shadow" ? .shadow(.unsync) : all.first(where: { $0.name == part }) else {
-        throw .usage("paging: \(printable(part)) does not exist; there are \(existing)")
+        let what = part.isEmpty ? "a name is missing" : "\(printable(part)) does not exist"
+        throw .usage("paging: \(what); there are \(existing)")
       }
       guard !kinds.contains(kind) else { throw .usage("paging: \(kind.name) is given twice") }
       kinds.append(kind)

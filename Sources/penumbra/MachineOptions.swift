@@ -16,10 +16,10 @@ struct MachineOptions: ParsableArguments {
     completion: .list(ProfileLibrary.names))
   var profile: String?
 
-  @Option(help: ArgumentHelp("Guest memory, for example 64M or 1G.", valueName: "size"))
+  @Option(parsing: .unconditional, help: ArgumentHelp("Guest memory, for example 64M or 1G.", valueName: "size"))
   var memory: String?
 
-  @Option(help: ArgumentHelp("Processors.", valueName: "n"))
+  @Option(parsing: .unconditional, help: ArgumentHelp("Processors.", valueName: "n"))
   var cpus: String?
 
   @Option(
@@ -38,10 +38,10 @@ struct MachineOptions: ParsableArguments {
     completion: .list(["cycles", "instructions"]))
   var clock: String?
 
-  @Option(help: ArgumentHelp("Stop after so many instructions, 1 or more.", valueName: "n"))
+  @Option(parsing: .unconditional, help: ArgumentHelp("Stop after so many instructions, 1 or more.", valueName: "n"))
   var maxInstructions: String?
 
-  @Option(help: ArgumentHelp("Stop after so many cycles, 1 or more.", valueName: "n"))
+  @Option(parsing: .unconditional, help: ArgumentHelp("Stop after so many cycles, 1 or more.", valueName: "n"))
   var maxCycles: String?
 
   @Option(

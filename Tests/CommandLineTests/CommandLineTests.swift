@@ -112,6 +112,18 @@ extension Data {
     (["trace", "a\nb"], "penumbra: there is no verb trace a\\u{a}b; there are record, info, diff\n"),
   ]
 
+  static let wrongValues = [
+    ("--memory", "-5", "memory: -5 is not a size"), ("--max-instructions", "-1", "max-instructions: -1 is not a"),
+    ("--cpus", "-1", "cpus: -1 is not a"), ("--paging", "", "paging: a name is missing"),
+  ]
+
+  @Test("a negative number and an empty name are answered as what they are", arguments: wrongValues)
+  func wrongValue(option: String, value: String, message: String) throws {
+    let program = try Program("run", "hello", option, value)
+    #expect(program.status == 64)
+    #expect(program.errors.hasPrefix("penumbra: \(message)"), "\(program.errors)")
+  }
+
   @Test("an unknown verb is named, with those that there are", arguments: unknownVerbs)
   func unknownVerb(arguments: [String], message: String) throws {
     let program = try Program(arguments)

@@ -57,9 +57,10 @@ extension Processor {
 
   private func restoreLegacy(_ op: UnsafePointer<Operation>, _ form: OperandForm) throws(Stopped) {
     let address = try checkLegacyArea(op, form)
-    let mxcsr = try checkedMXCSR(try loadArea(address &+ 24) & 0xffff_ffff)
-    // The area is all of 512 bytes, whatever is in its end.
+    let image = try loadArea(address &+ 24)
+    // The area is all of 512 bytes, whatever is in its end; a page of it that is absent comes before what MXCSR refuses.
     _ = try loadArea(address &+ 504)
+    let mxcsr = try checkedMXCSR(image & 0xffff_ffff)
     var state = s.pointee.vector
     try restoreX87(address, isWide: form.sourceWidth == 8, &state)
     try restoreVectors(address, &state)

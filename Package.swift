@@ -98,7 +98,7 @@ let package = Package(
     .testTarget(
       name: "VectorsTests", dependencies: ["Vectors", "Emulator", "Machine", "VectorGenerator"], exclude: ["Kept"],
       swiftSettings: strict),
-    tests("CommandLine", of: "penumbra", ["Emulator", "Support"]),
+    tests("CommandLine", of: "penumbra", ["Emulator", "Reports", "Support"]),
     .testTarget(
       name: "DebuggerTests", dependencies: ["Debugger", "Emulator", "Hypervisor", "Devices", "Machine", "Support"],
       exclude: ["Guest", "Dialogues"], swiftSettings: strict),

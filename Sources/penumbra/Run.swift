@@ -11,6 +11,8 @@ struct Run: ParsableCommand {
   @Argument(help: "A file, or the name of a built-in guest.", completion: .file())
   var guest: String
 
+  @OptionGroup var tables: ReportOptions
+
   @OptionGroup var options: MachineOptions
 
   func run() throws {
@@ -18,6 +20,7 @@ struct Run: ParsableCommand {
     try Diagnostics.report {
       let configuration = try options.configuration(default: [.nested])
       guard configuration.pagings.count == 1 else { throw SetupError.usage("paging: run takes one kind; see compare") }
+      let reports = try tables.reports(default: [])
       let image = try GuestImage.find(guest)
       let file = try StatisticsFile(options.stats)
 
@@ -46,6 +49,11 @@ struct Run: ParsableCommand {
           RunSummary.text(run.statistics, detailed: options.verbose, Diagnostics.style(STDERR_FILENO)))
       } else if [2, 70].contains(run.outcome.exitStatus) || run.outcome == .waitsForNothing {
         Diagnostics.say("penumbra: \(run.outcome.message)\n")
+      }
+      if !reports.isEmpty {
+        let text = try ReportSet(reports, of: Comparison([run.statistics])).text(
+          options.format, Diagnostics.style(STDERR_FILENO))
+        Diagnostics.say(options.quiet || options.format != .table ? text : "\n" + text)
       }
       try file?.write(try run.statistics.json())
       status = run.outcome.exitStatus

@@ -21,7 +21,7 @@ struct ShadowState {
       guestFrames: guestFrames, limit: pageLimit, guardsTables: policy.guardsTables,
       keepsOrderOutOfStep: options.outOfSyncLimit != nil)
     rmap = ReverseMap(guestFrames: guestFrames, shadowPages: pageLimit)
-    emptyTable = allocator.allocate(.shadowTable, number: 0x3fff_ffff)?.address ?? HostPhysical(0)
+    emptyTable = allocator.allocate(.empty, number: 0x3fff_ffff)?.address ?? HostPhysical(0)
   }
 }
 
@@ -47,7 +47,8 @@ extension Hypervisor {
       }
     }
     let index = shadow!.pool.nextIndex
-    guard let (table, isRecycled) = allocator.allocate(.shadowTable, number: UInt64(index)) else {
+    let kind = role.isDirect ? TableKind.direct : .shadow(level: role.level)
+    guard let (table, isRecycled) = allocator.allocate(kind, number: UInt64(index)) else {
       failure = "host memory is exhausted"
       return nil
     }

@@ -21,6 +21,11 @@ import ArgumentParser
       Diagnostics.say(problem)
       exit(withError: ExitCode(64))
     }
-    main(nil)
+    do {
+      var command = try parseAsRoot()
+      try command.run()
+    } catch {
+      exit(withError: Diagnostics.usageProblem(error) ?? error)
+    }
   }
 }

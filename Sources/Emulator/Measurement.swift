@@ -153,8 +153,8 @@ extension VirtualMachine {
     }
     let now = moment.cycles
     var samples = counted.timeline.samples.map { sample($0.tables, at: $0.clock) }
-    // What has changed since the last sample is seen now, wherever the run stands.
-    let last = sample(counted.tables, at: now)
+    // What the last exits have changed has not been sampled yet.
+    let last = sample(counted.tables, at: min(counted.timeline.due, now))
     if samples.last?.tables != last.tables { samples.append(last) }
     memory.timeline = Statistics.Timeline(cycles: now, interval: counted.timeline.interval, samples: samples)
   }

@@ -29,11 +29,11 @@ extension Statistics {
     public init(bytes: UInt64, peakBytes: UInt64) { (self.bytes, self.peakBytes) = (bytes, peakBytes) }
   }
 
-  /// A step function: what each sample says holds until the next one.
+  /// A step function: what each sample says holds until the next one, with what lasts less than an interval left out.
   public struct Timeline: Codable, Equatable, Sendable {
     /// The clock now: the greatest of the processors'.
     public var cycles: UInt64
-    /// What is shorter than this may be missing.
+    /// The samples' times are multiples of this, but for the last one if it is that of now.
     public var interval: UInt64
     public var samples: [Sample]
 

@@ -132,11 +132,10 @@ public final class Hypervisor {
       guard case .exit(let exit) = result else { return result }
       // The hardware has charged its round trip already; it belongs to the exit.
       let start = processor.clock &- (exit.reason == .assisted ? 0 : costs.exitRoundTrip)
+      if processor.clock >= timeline.due { timeline.take(allocator.tableCounts, at: processor.clock) }
       let end = handle(exit)
       enter()
-      let now = processor.clock
-      counted.exits[Int(exit.reason.rawValue)].add(now &- start)
-      if now >= timeline.due { timeline.take(allocator.tableCounts, at: now) }
+      counted.exits[Int(exit.reason.rawValue)].add(processor.clock &- start)
       afterExit?(exit)
       if let violation = check?.violation(after: exit, self) { return .violated(violation) }
       if let failure { return .unsupported(failure) }

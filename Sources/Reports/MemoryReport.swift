@@ -63,7 +63,8 @@ struct MemoryReport: RunTable {
       text += "; \(timeline.samples.count) samples over \(NumberFormat.grouped(timeline.cycles)) cycles, "
       text += "at most one in \(NumberFormat.grouped(timeline.interval))"
     }
-    return text + "\n"
+    let words = text.split(separator: " ").map(String.init)
+    return Listings.wrapped(words[0], Array(words.dropFirst()))
   }
 
   private var taken: [Row] {

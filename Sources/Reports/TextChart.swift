@@ -11,17 +11,19 @@ enum TextChart {
     var heights = [UInt64](repeating: 0, count: width)
     for (index, point) in points.enumerated() {
       let next = index + 1 < points.count ? points[index + 1].cycles : end
-      // A value holds up to the column where the next one begins, that one included unless it begins with it.
-      let first = column(of: point.cycles, end, width)
-      let last = max(first, next > point.cycles ? column(of: next - 1, end, width) : first)
+      // A column in which a value holds for any time shows it.
+      let first = min(column(of: point.cycles, end, width).start, width - 1)
+      let last = max(first, column(of: next, end, width).end - 1)
       for place in first...last { heights[place] = max(heights[place], point.value) }
     }
     return String(heights.map { block($0, most) })
   }
 
-  private static func column(of cycles: UInt64, _ end: UInt64, _ width: Int) -> Int {
-    guard end > 0 else { return 0 }
-    return min(Int(UInt128(cycles) * UInt128(width) / UInt128(end)), width - 1)
+  /// A time in columns: the column in which it lies, and the one that begins at it or next.
+  private static func column(of cycles: UInt64, _ end: UInt64, _ width: Int) -> (start: Int, end: Int) {
+    guard end > 0 else { return (0, 0) }
+    let (whole, part) = (UInt128(min(cycles, end)) * UInt128(width)).quotientAndRemainder(dividingBy: UInt128(end))
+    return (Int(whole), Int(whole) + (part == 0 ? 0 : 1))
   }
 
   private static func block(_ value: UInt64, _ most: UInt64) -> Character {

@@ -90,7 +90,8 @@ extension Data {
     ["bench", "frobnicate"], ["bench", "context-switch", "--processes", "1"],
     ["bench", "context-switch", "--pages", "0"], ["bench", "context-switch", "--kernel", "x"],
     ["bench", "context-switch", "--switches", "many"], ["debug"], ["verify"], ["guests", "x"],
-    ["run", "hello", "--report", "nope"], ["compare", "hello", "--report", ""], ["verify", "hello", "--report", "exits"],
+    ["run", "hello", "--report", "nope"], ["compare", "hello", "--report", ""],
+    ["verify", "hello", "--report", "exits"],
     ["verify", "hello", "--paging", "native"], ["bench", "nanobench", "--count", "0"], ["validate", "hello"],
   ]
 

@@ -73,7 +73,9 @@ import Testing
     #expect(Set(counters.map(\.name)).count == counters.count)
     #expect(counters.count == Mirror(reflecting: Statistics.Shadow()).children.count)
     let text = try sample.json()
-    for counter in counters { #expect(text.contains("\"\(counter.name)\" : \(sample.shadow[counter])"), "\(counter.name)") }
+    for counter in counters {
+      #expect(text.contains("\"\(counter.name)\" : \(sample.shadow[counter])"), "\(counter.name)")
+    }
   }
 
   @Test("what a machine counts of its walks and tables adds up", arguments: PagingKind.all)

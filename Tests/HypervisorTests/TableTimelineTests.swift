@@ -10,46 +10,59 @@ import Testing
     return counts
   }
 
-  /// Takes samples as the hypervisor does: where one is due.
+  /// Takes samples as the hypervisor does: where one is due, before a change is made.
   private func timeline(_ changes: some Sequence<(clock: UInt64, frames: Int)>) -> TableTimeline {
     var timeline = TableTimeline()
     timeline.take(counts(0), at: 0)
-    for change in changes where change.clock >= timeline.due { timeline.take(counts(change.frames), at: change.clock) }
+    var frames = 0
+    for change in changes {
+      if change.clock >= timeline.due { timeline.take(counts(frames), at: change.clock) }
+      frames = change.frames
+    }
     return timeline
   }
 
+  /// What a time line says of a time.
+  private func frames(_ timeline: TableTimeline, at clock: UInt64) -> UInt32? {
+    timeline.samples.last { $0.clock <= clock }?.tables[.shadow1]
+  }
+
   @Test func `what does not change takes no samples, however long it lasts`() {
-    let line = timeline((1...100_000).map { (clock: UInt64($0) * 1000, frames: $0 == 1 ? 7 : 8) })
-    #expect(line.samples.map(\.clock) == [0, 5000])
-    #expect(line.samples.map { $0.tables[.shadow1] } == [0, 8])
+    let line = timeline((1...100_000).map { (clock: UInt64($0) * 1000, frames: $0 < 9 ? 7 : 8) })
+    #expect(line.samples.map(\.clock) == [0, 4096, 12288])
+    #expect(line.samples.map { $0.tables[.shadow1] } == [0, 7, 8])
     #expect(line.interval == 4096)
   }
 
-  @Test(arguments: [100, 4096, 5000, 1 << 20, 1 << 40])
-  func `changes without end take a bounded number of samples, spread over the whole time`(step: UInt64) {
+  @Test(arguments: [100, 4096, 5000, 1 << 20, 1 << 40] as [UInt64])
+  func `changes without end take a bounded number of samples, of which each is the truth`(step: UInt64) {
     let line = timeline((1...10_000).lazy.map { (clock: UInt64($0) * step, frames: $0) })
     #expect(line.samples.count <= TableTimeline.capacity && line.samples.count >= TableTimeline.capacity / 2 - 1)
-    // A power of two, and the least that is enough.
-    #expect(line.interval.nonzeroBitCount == 1)
+    #expect(line.interval.nonzeroBitCount == 1 && line.samples.allSatisfy { $0.clock % line.interval == 0 })
     #expect(line.interval <= max(4096, 4 * 10_000 * step / UInt64(TableTimeline.capacity)))
-    for (before, after) in zip(line.samples.dropFirst(), line.samples.dropFirst(2)) {
-      #expect(before.clock / line.interval < after.clock / line.interval)
-      #expect(after.clock - before.clock <= 2 * max(line.interval, step))
+    // What there was at a time is what was made before it.
+    for clock in stride(from: 0, to: line.due, by: Int(line.interval)) {
+      #expect(frames(line, at: clock) == UInt32(clock == 0 ? 0 : (clock - 1) / step), "\(clock)")
     }
-    for sample in line.samples { #expect(UInt64(sample.tables[.shadow1]) * step == sample.clock, "a sample is the truth") }
-    #expect(10_000 * step - (line.samples.last?.clock ?? 0) <= 2 * max(line.interval, step))
+    #expect(line.due > 10_000 * step && line.due - 10_000 * step <= line.interval)
+  }
+
+  @Test func `a long rest after a burst is seen whole, though the burst's samples go`() {
+    let burst = (1...200).map { (clock: UInt64($0) * 4096, frames: $0) }
+    let rest: [(clock: UInt64, frames: Int)] = [(clock: 1 << 32, frames: 1), (clock: 1 << 33, frames: 2)]
+    let line = timeline(burst + rest + (1...5000).map { (clock: 1 << 33 + UInt64($0) << 20, frames: 2 + $0 % 2) })
+    #expect(line.interval > 200 * 4096)
+    #expect(frames(line, at: line.interval) == 200)
+    #expect(frames(line, at: 1 << 32 - 1) == 200)
+    #expect(frames(line, at: 1 << 32 + line.interval) == 1)
+    for (before, after) in zip(line.samples, line.samples.dropFirst()) { #expect(before.tables != after.tables) }
   }
 
   @Test func `the end of time is no trap`() {
-    let line = timeline([(.max - 5000, 1), (.max - 1, 2), (.max, 3)])
+    let line = timeline([(.max - 5000, 1), (.max - 1, 2), (.max, 3), (.max, 4)])
     #expect(line.samples.first?.clock == 0 && line.samples.count <= 4)
-  }
-
-  @Test func `neighbours differ, also where what lay between them is gone`() {
-    // Up and down again within an interval that becomes one.
-    let line = timeline((1...1000).map { (clock: UInt64($0) * 4096, frames: $0 % 2) })
-    for (before, after) in zip(line.samples, line.samples.dropFirst()) { #expect(before.tables != after.tables) }
-    #expect(line.samples.count <= TableTimeline.capacity)
+    let many = timeline((0...1000).map { (clock: .max - 5_000_000 + 5000 * UInt64($0), frames: $0) })
+    #expect(many.samples.count <= TableTimeline.capacity)
   }
 }
 

@@ -62,7 +62,7 @@ import Testing
 
         nested is the cheapest under a hypervisor with 2,700 cycles, 1.80 times native's, because
           shadow:trace, the next with 3.56 times as many, spends 8,000 more in exit.page-fault and saves
-          1,200 in walk.
+          1,200 in walk.host.
 
         """)
   }
@@ -138,15 +138,18 @@ import Testing
   func conclusion() {
     let trace = run("shadow:trace", [(.execute, 100), (.exitHardware(.pageFault), 40), (.exitHandler(.pageFault), 50)])
     let nested = run("nested", [(.execute, 100), (.walkHost, 60), (.nestedFill, 20)])
-    let vtlb = run("shadow:vtlb", [(.execute, 100), (.exitHandler(.pageFault), 300), (.exitHandler(.controlRegister3), 9)])
+    let vtlb = run(
+      "shadow:vtlb", [(.execute, 100), (.exitHandler(.pageFault), 300), (.exitHandler(.controlRegister3), 9)])
     for runs in [[trace, nested, vtlb], [vtlb, nested, trace]] {
       let comparison = Comparison(runs)
       // Hardware and handler of an exit are one reason.
       #expect(
-        comparison.conclusion == "nested is the cheapest with 180 cycles, because shadow:trace, the next with 1.06 times as "
-          + "many, spends 90 more in exit.page-fault and saves 60 in walk.host.")
+        comparison.conclusion == "nested is the cheapest with 180 cycles, because shadow:trace, the next with 1.06 "
+          + "times as many, spends 90 more in exit.page-fault and saves 60 in walk.host.")
       #expect(
-        comparison.others == ["shadow:vtlb takes 2.27 times as many as nested (+229), above all in exit.page-fault (+300)."])
+        comparison.others == [
+          "shadow:vtlb takes 2.27 times as many as nested (+229), above all in exit.page-fault (+300)."
+        ])
     }
   }
 

@@ -47,7 +47,8 @@ public struct Finding: Sendable {
     for row in rows { text += "| " + row.joined(separator: " | ") + " |\n" }
     text += "\n"
     for ratio in ratios {
-      text += "- \(ratio.name): **\(NumberFormat.decimal(Int128(ratio.value), decimals: 2))**, \(Self.words(ratio.bounds))"
+      text +=
+        "- \(ratio.name): **\(NumberFormat.decimal(Int128(ratio.value), decimals: 2))**, \(Self.words(ratio.bounds))"
       text += ratio.holds ? "\n" : ": does not hold\n"
     }
     if chart != nil { text += "\n![\(title)](\(folder)/\(name).svg)\n" }

@@ -47,6 +47,16 @@ import Testing
     #expect(line.due > 10_000 * step && line.due - 10_000 * step <= line.interval)
   }
 
+  @Test func `what has not come yet is not foretold where samples are thinned out`() {
+    for count in 60...140 {
+      let line = timeline((1...count).map { (clock: UInt64($0) * 4096, frames: $0) })
+      for clock in stride(from: 0, to: line.due, by: Int(line.interval)) {
+        #expect(frames(line, at: clock) == UInt32(clock == 0 ? 0 : (clock - 1) / 4096), "\(count): \(clock)")
+      }
+      #expect(line.samples.last.map { $0.clock < line.due } ?? false)
+    }
+  }
+
   @Test func `a long rest after a burst is seen whole, though the burst's samples go`() {
     let burst = (1...200).map { (clock: UInt64($0) * 4096, frames: $0) }
     let rest: [(clock: UInt64, frames: Int)] = [(clock: 1 << 32, frames: 1), (clock: 1 << 33, frames: 2)]

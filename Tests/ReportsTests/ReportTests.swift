@@ -265,7 +265,8 @@ private func text(
         shadow.1      28.0 KiB  32.0 KiB  \(course)▇
         shadow.empty   4.0 KiB   4.0 KiB  \(full)
 
-        shadow:trace: 3.2% of the guest's 992.0 KiB in use; 3 samples over 48,000 cycles, at most one in 4,096
+        shadow:trace: 3.2% of the guest's 992.0 KiB in use; 3 samples over 48,000 cycles, at most one in
+          4,096
 
         """)
   }

@@ -58,7 +58,7 @@ let package = Package(
       "Guests", [], resources: [.embedInCode("Images")],
       exclude: [
         "Kernel", "hello", "paging-tour", "context-switch", "page-table-storm", "pointer-chase", "compute",
-        "processors", "nanobench", "requests",
+        "processors", "shootdown", "nanobench", "requests", "crossover",
         "minimal", "disk", "Makefile",
       ]),
     library(

@@ -41,7 +41,22 @@ public struct BuiltInGuest: Sendable {
       name: "requests", summary: "processes serve requests in turn, and touch some pages far more often than others",
       parameters: "processes=4 pages=2048 touches=64 work=300 requests=2000 skew=3 kernel=0",
       image: PackageResources.requests_image),
+    // The debugger's tutorial (Docs/Debugger.md) finds each of these.
+    planted(
+      "missed-invlpg", "a stale TLB entry, because the wrong page is invalidated",
+      PackageResources.bug_missed_invlpg_image),
+    planted("guard-page", "a stack that grows into its guard page", PackageResources.bug_guard_page_image),
+    planted(
+      "read-only-alias", "writes through a second mapping that never arrive", PackageResources.bug_read_only_alias_image
+    ),
+    planted("user-bit", "a program that may not touch its own page", PackageResources.bug_user_bit_image),
+    planted(
+      "freed-table", "a page table that is given back while it is in use", PackageResources.bug_freed_table_image),
   ]
+
+  private static func planted(_ name: String, _ what: String, _ image: [UInt8]) -> BuiltInGuest {
+    BuiltInGuest(name: "bug-" + name, summary: "with a planted bug: " + what, parameters: "", image: image)
+  }
 
   /// The guest of a name.
   public static func named(_ name: String) -> BuiltInGuest? { all.first { $0.name == name } }

@@ -19,6 +19,13 @@ extension CommandTable {
     ) { prompt, _ throws(PromptError) in
       try prompt.report(prompt.session.reverseContinue())
     },
+    Command("reverse-finish", ["rfin"], .time, "go back to the call of the function in execution") {
+      prompt, _ throws(PromptError) in
+      guard let stop = prompt.session.reverseFinish() else {
+        throw PromptError("no symbol tells where the function in execution begins")
+      }
+      try prompt.report(stop)
+    },
     Command(
       "goto-instruction", ["gi", "seek"], "N", .time, "go to where N instructions have retired, back or forward",
       completion: .expression

@@ -66,6 +66,7 @@ public final class SessionConsole: Console {
   public func awaitByte(at index: Int) -> Bool {
     guard isLive else { return source.awaitByte(at: index) }
     if index < available { return true }
+    flush()
     guard index < (log.last?.available ?? 0) || source.awaitByte(at: index) else { return false }
     see(index + 1, at: now())
     return true
@@ -74,6 +75,8 @@ public final class SessionConsole: Console {
   /// Lets the guest see what has arrived: in the past what had, at the end of the log what is there now.
   func receive(at moment: Moment) {
     guard isLive else { return }
+    // A guest's question without a newline has to be seen before somebody answers it.
+    flush()
     if let last = log.last, moment <= last.moment {
       available = log.last { $0.moment <= moment }?.available ?? 0
       return

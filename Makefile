@@ -78,6 +78,9 @@ sweep: setup ## compare the decoder with objdump over the opcode space (installs
 fuzz: setup ## fuzz the loader and the processor; TIME=seconds for each
 	Tests/Fuzz/run $(or $(TIME),60)
 
+findings: build ## measure what the literature claims; writes Docs/Findings.md and its pictures
+	$(PENUMBRA) findings Docs
+
 bench: build ## the price of a context switch, by cause
 	$(PENUMBRA) bench context-switch $(BENCH)
 
@@ -85,4 +88,4 @@ clean: ## remove what was built
 	rm -rf .build .build-tests
 	$(MAKE) -C Sources/Guests clean
 
-.PHONY: help setup build run test check record instructions dialogues guests peers conformance vectors sweep fuzz bench clean
+.PHONY: help setup build run test check record instructions dialogues guests peers conformance vectors sweep fuzz findings bench clean

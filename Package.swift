@@ -59,8 +59,8 @@ let package = Package(
       "Guests", [], resources: [.embedInCode("Images")],
       exclude: [
         "Kernel", "hello", "paging-tour", "context-switch", "page-table-storm", "pointer-chase", "compute",
-        "processors", "nanobench", "requests", "bug-missed-invlpg", "bug-guard-page", "bug-read-only-alias",
-        "bug-user-bit", "bug-freed-table",
+        "processors", "shootdown", "nanobench", "requests", "crossover", "bug-missed-invlpg", "bug-guard-page",
+        "bug-read-only-alias", "bug-user-bit", "bug-freed-table",
         "minimal", "disk", "Makefile",
       ]),
     library(

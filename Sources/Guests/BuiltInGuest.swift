@@ -35,12 +35,18 @@ public struct BuiltInGuest: Sendable {
       name: "processors", summary: "several processors count together, interrupt one another, follow changed mappings",
       parameters: "rounds=200 laps=20 changes=20", image: PackageResources.processors_image),
     BuiltInGuest(
+      name: "shootdown", summary: "a mapping changes, and every other processor has to drop it: the price by processors",
+      parameters: "changes=100 pages=1 others=8", image: PackageResources.shootdown_image),
+    BuiltInGuest(
       name: "nanobench", summary: "single operations in loops: calls, system calls, faults, ports, control registers",
       parameters: "count=1000", image: PackageResources.nanobench_image),
     BuiltInGuest(
       name: "requests", summary: "processes serve requests in turn, and touch some pages far more often than others",
       parameters: "processes=4 pages=2048 touches=64 work=300 requests=2000 skew=3 kernel=0",
       image: PackageResources.requests_image),
+    BuiltInGuest(
+      name: "crossover", summary: "page-table writes against TLB misses: which kind of paging is cheaper when",
+      parameters: "writes=1 misses=100 pages=8192 turns=50", image: PackageResources.crossover_image),
     // The debugger's tutorial (Docs/Debugger.md) finds each of these.
     planted(
       "missed-invlpg", "a stale TLB entry, because the wrong page is invalidated",

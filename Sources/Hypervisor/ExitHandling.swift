@@ -93,9 +93,7 @@ extension Hypervisor {
       exit.address, exit.access, frames: guest.map, settingBits: true, readingOnes: true)
     switch walk.result {
     case .fault(let fault):
-      counted.pfGuest &+= 1
-      counted.trueFaults &+= 1
-      inject(.exception(.pageFault(fault)), during: exit)
+      injectTrueFault(fault, during: exit)
       return nil
     case .mapped(let mapping):
       counted.hiddenFaults &+= 1

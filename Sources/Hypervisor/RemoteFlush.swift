@@ -46,6 +46,24 @@ extension Hypervisor {
     work(.shootdown, .shootdown, times: interrupted)
   }
 
+  /// Does at once, on every processor, the flushes that have become due while no time passes: nobody is interrupted for
+  /// them, and nobody goes on with what is stale.
+  ///
+  /// - Parameter due: the processors of which one was due before. It is done when it is paid for.
+  func flushWithoutTime(butWhere due: [Bool]) {
+    if owesRemoteFlush {
+      owesRemoteFlush = false
+      for one in virtualProcessors { one.roots.flushAll() }
+    }
+    for (one, wasDue) in zip(virtualProcessors, due) where !wasDue && one.roots.takeFlush() {
+      if costs.hasTaggedTLB, let current = one.roots.current {
+        one.processor.flushContext(pcid: ShadowRoots.tag(current))
+      } else {
+        one.processor.flushLinear()
+      }
+    }
+  }
+
   // MARK: The lock
 
   /// Takes the lock of the shadow tables, until the end of the exit.

@@ -18,6 +18,8 @@ final class VirtualProcessor {
   var isKicked = false
   /// Shadow paging: the roots that are kept beside one another.
   var roots: ShadowRoots
+  /// Tables whose protection was lifted for the instruction in progress.
+  var lifted = LiftedTables()
 
   init(_ processor: Processor, controls: VMControls, cachedRoots: Int) {
     self.processor = processor
@@ -37,11 +39,13 @@ final class VirtualProcessor {
     let isWaiting: Bool
     let isKicked: Bool
     let roots: ShadowRoots
+    let lifted: LiftedTables
   }
 
   func snapshot() -> Snapshot {
     Snapshot(
-      controls: controls, assist: assist, watched: watched, isWaiting: isWaiting, isKicked: isKicked, roots: roots)
+      controls: controls, assist: assist, watched: watched, isWaiting: isWaiting, isKicked: isKicked, roots: roots,
+      lifted: lifted)
   }
 
   func restore(_ snapshot: Snapshot) {
@@ -51,7 +55,28 @@ final class VirtualProcessor {
     isWaiting = snapshot.isWaiting
     isKicked = snapshot.isKicked
     roots = snapshot.roots
+    lifted = snapshot.lifted
   }
+}
+
+/// The guest frames that were lifted from protection last, as long as no further instruction has retired.
+struct LiftedTables {
+  /// The tables that one instruction, or the delivery of an event, can store to: two operands across pages, descriptors,
+  /// a task's state and a stack. A repeated string instruction goes on to others, and needs its first ones no more.
+  private static let most = 8
+
+  private var frames: [UInt64] = []
+  private var retired: UInt64 = .max
+
+  mutating func insert(_ gfn: UInt64, at retired: UInt64) {
+    if self.retired != retired { frames.removeAll(keepingCapacity: true) }
+    self.retired = retired
+    guard !frames.contains(gfn) else { return }
+    if frames.count == LiftedTables.most { frames.removeFirst() }
+    frames.append(gfn)
+  }
+
+  func contains(_ gfn: UInt64, at retired: UInt64) -> Bool { self.retired == retired && frames.contains(gfn) }
 }
 
 /// The virtual processor that runs, or whose exit is being handled, by the names of its parts.

@@ -27,6 +27,18 @@ enum Diagnostics {
     }
   }
 
+  /// Tells wrong usage in one line, as every other error, where the parser would add a page of help.
+  ///
+  /// - Returns: how to end; nil if the error is of another kind.
+  static func usageProblem(_ error: any Error) -> ExitCode? {
+    guard !(error is ExitCode), Penumbra.exitCode(for: error) == .validationFailure else { return nil }
+    let message = Penumbra.message(for: error).split(whereSeparator: \.isNewline).joined(separator: " ")
+    let usage = Penumbra.fullMessage(for: error).split(whereSeparator: \.isNewline)
+      .first { $0.hasPrefix("Usage: ") }.map { "; usage: " + $0.dropFirst("Usage: ".count) }
+    say("penumbra: \(message.prefix(1).lowercased())\(message.dropFirst())\(usage ?? "")\n")
+    return .validationFailure
+  }
+
   /// Colour for a stream only if it is a terminal that can show it and the user has not asked for none (no-color.org).
   static func style(_ stream: Int32) -> TextStyle {
     let environment = ProcessInfo.processInfo.environment

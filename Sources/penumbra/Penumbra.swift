@@ -13,7 +13,7 @@ import ArgumentParser
     version: "0.1.0",
     subcommands: [
       Run.self, Compare.self, Verify.self, Debug.self, Bench.self, Validate.self, VectorsVerb.self, TraceVerb.self,
-      Guests.self, Profiles.self, Instructions.self,
+      Guests.self, Profiles.self, Instructions.self, Findings.self,
     ])
 
   static func main() {
@@ -21,6 +21,11 @@ import ArgumentParser
       Diagnostics.say(problem)
       exit(withError: ExitCode(64))
     }
-    main(nil)
+    do {
+      var command = try parseAsRoot()
+      try command.run()
+    } catch {
+      exit(withError: Diagnostics.usageProblem(error) ?? error)
+    }
   }
 }

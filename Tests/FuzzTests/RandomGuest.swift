@@ -91,7 +91,8 @@ struct RandomGuest {
     var registers: [UInt64] = []
     var retired: UInt64 = 0
     var ledger: [UInt64] = []
-    var memory: UInt64 = 0
+    /// The guest's, in words.
+    var memory: [UInt64] = []
     /// What the hypervisor found wrong with its own tables.
     var violations: [String] = []
 
@@ -99,7 +100,7 @@ struct RandomGuest {
     /// Penumbra refuses.
     var architecture: [String]? {
       guard !ends.contains(where: { $0.hasPrefix("unsupported") }) else { return nil }
-      return ends + registers.map { String($0, radix: 16) } + ["\(retired)", "\(memory)"]
+      return ends + registers.map { String($0, radix: 16) } + ["\(retired)"]
     }
   }
 
@@ -168,7 +169,7 @@ struct RandomGuest {
     outcome.registers += [state.cr0, state.cr2, state.cr3, state.cr4, state.efer]
     outcome.retired = state.retired
     outcome.ledger = Cause.all.map { processor.ledger[$0] }
-    outcome.memory = Self.hash(memory) { frame in
+    outcome.memory = Self.words(memory) { frame in
       guard let hypervisor else { return frame }
       return hypervisor.hostAddress(of: GuestPhysical(frame << 12)).map { $0.rawValue >> 12 }
     }
@@ -187,16 +188,23 @@ struct RandomGuest {
     if whole.retired != single.retired { return "\(whole.retired) and \(single.retired) instructions" }
     if whole.registers != single.registers { return "registers \(whole.registers) and \(single.registers)" }
     if whole.ledger != single.ledger { return "ledgers \(whole.ledger) and \(single.ledger)" }
-    return "memory"
+    return memoryDifference(whole, single) ?? "nothing"
+  }
+
+  private static func memoryDifference(_ one: Outcome, _ other: Outcome) -> String? {
+    guard let index = one.memory.indices.first(where: { one.memory[$0] != other.memory[$0] }) else { return nil }
+    let values = [one.memory[index], other.memory[index]].map { String($0, radix: 16) }
+    return "the word at \(String(8 * index, radix: 16)): \(values[0]), \(values[1])"
   }
 
   /// What the outcomes under two kinds of virtualisation first differ in; nil where nothing does, or nothing can be
   /// said.
   static func difference(_ one: Outcome, _ other: Outcome) -> String? {
-    guard let first = one.architecture, let second = other.architecture, first != second else { return nil }
+    guard let first = one.architecture, let second = other.architecture else { return nil }
+    if first == second { return memoryDifference(one, other) }
     for (index, pair) in zip(first, second).enumerated() where pair.0 != pair.1 {
       return index < one.ends.count
-        ? "start \(index) ends with \(pair.0), \(pair.1)" : "register or sum \(index - one.ends.count): \(pair)"
+        ? "start \(index) ends with \(pair.0), \(pair.1)" : "register \(index - one.ends.count): \(pair.0), \(pair.1)"
     }
     return "\(one.ends.count) and \(other.ends.count) starts"
   }
@@ -435,19 +443,12 @@ struct RandomGuest {
     (0..<8).map { UInt8(truncatingIfNeeded: value >> (8 * $0)) }
   }
 
-  /// A hash of the guest's memory; pages of zeros count as absent, since some kinds touch more than others.
-  private static func hash(_ memory: HostMemory, _ host: (UInt64) -> UInt64?) -> UInt64 {
-    var hash: UInt64 = 0xcbf2_9ce4_8422_2325
-    for guest in 0..<Place.memory >> 12 {
-      guard let frame = host(guest), memory.isTouched(frame: frame) else { continue }
-      let words = stride(from: frame << 12, to: (frame + 1) << 12, by: 8).lazy.map { memory.word(at: HostPhysical($0)) }
-      guard words.contains(where: { $0 != 0 }) else { continue }
-      hash = (hash ^ guest) &* 0x0000_0100_0000_01b3
-      for offset in stride(from: frame << 12, to: (frame + 1) << 12, by: 8) {
-        hash = (hash ^ memory.word(at: HostPhysical(offset))) &* 0x0000_0100_0000_01b3
-      }
+  /// The guest's memory; what nobody has touched is 0.
+  private static func words(_ memory: HostMemory, _ host: (UInt64) -> UInt64?) -> [UInt64] {
+    (0..<Place.memory >> 12).flatMap { guest -> [UInt64] in
+      guard let frame = host(guest), memory.isTouched(frame: frame) else { return [UInt64](repeating: 0, count: 512) }
+      return stride(from: frame << 12, to: (frame + 1) << 12, by: 8).map { memory.word(at: HostPhysical($0)) }
     }
-    return hash
   }
 
   /// The input, byte by byte, from the start again when it ends.

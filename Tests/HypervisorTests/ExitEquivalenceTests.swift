@@ -19,6 +19,19 @@ import Testing
     ) { guest in #expect(guest.bus.registers.count == 6) }
   }
 
+  @Test func `an NMI whose delivery faults holds off the next one`() throws {
+    // INC ECX; OUT the port, AL; NOP; HLT
+    try expectSame(
+      Code {
+        $0.rcx(0)
+        $0.raw(0xe6, UInt8(RecordingBus.nonMaskablePort))
+        $0.raw(0x90)
+      }, handler: [0xff, 0xc1, 0xe6, UInt8(RecordingBus.nonMaskablePort), 0x90, 0xf4],
+      prepare: { $0.set(Place.idt + 32, $0.word(Place.idt + 32) & ~(1 << 47)) },
+      check: { guest in #expect(guest.processor.state.slots[Int(Slot.rcx)] == 1) }
+    )
+  }
+
   @Test func `an access across memory and a device reaches each with its part`() throws {
     // The device's page begins at 2 MiB, behind the last page of memory.
     try expectSame(

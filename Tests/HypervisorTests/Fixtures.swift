@@ -159,7 +159,9 @@ final class TinyGuest {
   let profile: CostProfile
   let bus = RecordingBus()
   let memory: HostMemory
-  let processor: Processor
+  /// One, unless a test asks for more: the others begin at the same code.
+  let processors: [Processor]
+  var processor: Processor { processors[0] }
   let hypervisor: Hypervisor?
   /// What `checkInvariants` found after the exits so far.
   var violations: [String] = []
@@ -167,22 +169,26 @@ final class TinyGuest {
 
   init(
     _ kind: Kind, _ code: [UInt8], handler: [UInt8] = [0xf4], mode: PagingMode = .levels4,
-    figures changes: [CostKey: UInt64] = [:], isCoherent: Bool = false
+    figures changes: [CostKey: UInt64] = [:], isCoherent: Bool = false, cpus: Int = 1
   ) throws {
     self.kind = kind
     self.mode = mode
     profile = testProfile(kind == .nestedAMD ? .amd : .intel, changes)
-    memory = try HostMemory(low: kind == .native ? TinyGuest.memorySize : 2 * TinyGuest.memorySize)
-    var options = ProcessorOptions()
-    options.coherentTLB = isCoherent
-    processor = Processor(
-      memory: memory, bus: bus, decoder: CapstoneDecoder(), profile: profile,
-      features: FeatureSet(names: profile.features), options: options)
+    let memory = try HostMemory(low: kind == .native ? TinyGuest.memorySize : 2 * TinyGuest.memorySize)
+    self.memory = memory
+    processors = (0..<cpus).map { [bus, profile] index in
+      var options = ProcessorOptions()
+      options.coherentTLB = isCoherent
+      (options.index, options.count) = (index, cpus)
+      return Processor(
+        memory: memory, bus: bus, decoder: CapstoneDecoder(), profile: profile,
+        features: FeatureSet(names: profile.features), options: options)
+    }
     if kind == .native {
       hypervisor = nil
     } else {
       hypervisor = try Hypervisor(
-        processor: processor, memory: memory, bus: bus, profile: profile,
+        processors: processors, memory: memory, bus: bus, profile: profile,
         options: kind.options(vendor: profile.vendor, ramRanges: [0..<TinyGuest.memorySize]))
     }
     hypervisor?.afterExit = { [unowned self] exit in
@@ -193,7 +199,7 @@ final class TinyGuest {
     buildDescriptors()
     set(Place.code, code)
     set(Place.handler, handler)
-    start()
+    for processor in processors { start(processor) }
   }
 
   // MARK: Memory
@@ -275,8 +281,9 @@ final class TinyGuest {
     set(Place.task + 36, Place.exceptionStack)
   }
 
-  private func start() {
+  private func start(_ processor: Processor) {
     var state = processor.state
+    state.awaitsStartUp = false
     state.rip = Place.code
     state.cr0 = CR0.protectionEnable | CR0.extensionType | CR0.writeProtect | CR0.paging
     state.cr3 = Place.root

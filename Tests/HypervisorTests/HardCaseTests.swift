@@ -235,6 +235,32 @@ import Testing
     }
   }
 
+  @Test func `a write that CR0.WP lets through goes to what becomes a table by the same instruction`() throws {
+    // The store's first half goes to a read-only page of the user's, where SMAP keeps it from posing as a supervisor's: the
+    // very table by which the second half's page is found. It makes that a device's.
+    let table = Place.data + 0x1000
+    try expectSame(
+      Code {
+        $0.cr0(CR0.protectionEnable | CR0.extensionType | CR0.paging)
+        $0.cr4(CR4.physicalAddressExtension | CR4.smap)
+        $0.raw(0x0f, 0x01, 0xcb)  // STAC
+        $0.store(0x5f_effc, 0x33_0000_0100)
+        $0.invalidate(0x5f_f000)
+        $0.load(0x5f_f008)
+      }, levels: [4],
+      prepare: { guest in
+        guest.set(Place.directory + 16, table | 7)
+        guest.set(table + 510 * 8, table | 5)
+        guest.set(table + 511 * 8, (Place.data + 0x2000) | 7)
+      },
+      check: { guest in
+        #expect(guest.word(table + 511 * 8) == 1 << 40 | (Place.data + 0x2000) | 0x67)
+        #expect(guest.word(Place.data + 0x2000) == 0x33)
+        #expect(guest.bus.registers == [.init(address: 1 << 40 | (Place.data + 0x2008), width: 8)])
+      }
+    )
+  }
+
   @Test func `a frame is a table and data by turns`() throws {
     try expectSame(
       Code {

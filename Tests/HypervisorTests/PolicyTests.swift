@@ -109,6 +109,97 @@ import Testing
     #expect(guest.violations == [])
   }
 
+  @Test func `a page fault of the guest's own drops the stale entry that raised it`() throws {
+    // INC ECX; CMP ECX, 2; JE to the HLT; MOV RAX, [RBX]: as the fault has dropped the entry, the load faults again.
+    try expectSame(
+      Code {
+        $0.rcx(0)
+        $0.store(Place.entry(of: Place.window), Place.data | 0x21)
+        $0.load(Place.window)
+        // Without INVLPG: the entry that permits reading is still there, and refuses the store.
+        $0.store(Place.entry(of: Place.window), 0)
+        $0.store(Place.window, 1)
+      }, handler: [0xff, 0xc1, 0x83, 0xf9, 0x02, 0x74, 0x03, 0x48, 0x8b, 0x03, 0xf4]
+    ) { guest in #expect(guest.processor.state.slots[Int(Slot.rcx)] == 2, "\(guest.kind)") }
+  }
+
+  @Test(arguments: [Kind.unsync, .unsyncOne, .vtlb], [PagingMode.levels4, .narrow])
+  func `a store across two tables ends, however few may be out of step`(kind: Kind, mode: PagingMode) throws {
+    // Two tables beside each other, both halves of both in use where they have 1024 entries.
+    let first = Place.data + 0x1000
+    let width: UInt64 = mode == .narrow ? 4 : 8
+    let span: UInt64 = mode == .narrow ? 0x40_0000 : 0x20_0000
+    // MOV EDI, 0x3_1ffe; MOV [RDI], EAX; HLT, behind four loads
+    var code: [UInt8] = []
+    for address in [4 * span, 4 * span + span / 2, 5 * span, 5 * span + span / 2] {
+      code += [0xbb] + (0..<4).map { UInt8(truncatingIfNeeded: address >> UInt64(8 * $0)) } + [0x8b, 0x03]
+    }
+    code += [0xbf] + (0..<4).map { UInt8(truncatingIfNeeded: (first + 0xffe) >> UInt64(8 * $0)) } + [0x89, 0x07, 0xf4]
+    let guest = try TinyGuest(kind, code, mode: mode)
+    let top = mode == .narrow ? Place.root : Place.directory
+    for (number, table) in [(4, first), (5, first + 0x1000)] as [(UInt64, UInt64)] {
+      set(guest, top + number * width, table | 7, width)
+      for page in 0..<0x1000 / width { set(guest, table + page * width, Place.data | 0x63, width) }
+    }
+    let hypervisor = try #require(guest.hypervisor)
+    #expect(hypervisor.run(clockLimit: 10_000_000) == .haltedForEver)
+    #expect(guest.violations == [])
+    if kind == .unsyncOne { #expect(hypervisor.statistics.mmuUnsync == (mode == .narrow ? 4 : 2)) }
+  }
+
+  private func set(_ guest: TinyGuest, _ address: UInt64, _ value: UInt64, _ width: UInt64) {
+    guest.set(address, (0..<width).map { UInt8(truncatingIfNeeded: value >> (8 * $0)) })
+  }
+
+  @Test(arguments: Kind.allCases.filter(\.isShadow), [1, 2])
+  func `a page-table entry that is written from outside is followed at once, by TLBs too`(kind: Kind, cpus: Int) throws
+  {
+    // MOV RAX, [RBX]; JMP back
+    let guest = try TinyGuest(
+      kind, Code { $0.rbx(Place.window) }.bytes.dropLast() + [0x48, 0x8b, 0x03, 0xeb, 0xfb], cpus: cpus)
+    let hypervisor = try #require(guest.hypervisor)
+    guest.set(Place.data, UInt64(0x11))
+    guest.set(Place.data + 0x1000, UInt64(0x22))
+    guest.set(Place.entry(of: Place.window), Place.data | 0x63)
+    for index in 0..<cpus { #expect(hypervisor.run(index, retiredLimit: 100) == .limit) }
+    let clocks = guest.processors.map(\.clock)
+    guest.set(Place.entry(of: Place.window), (Place.data + 0x1000) | 0x63)
+    #expect(hypervisor.virtualProcessors.allSatisfy { !$0.isFlushDue && !$0.isKicked })
+    #expect(guest.processors.map(\.clock) == clocks)
+    for index in 0..<cpus {
+      #expect(hypervisor.run(index, retiredLimit: 200) == .limit)
+      #expect(guest.processors[index].state.slots[Int(Slot.rax)] == 0x22)
+    }
+    #expect(guest.violations == [])
+  }
+
+  @Test(arguments: Kind.allCases)
+  func `what the processor reads for itself is no leave for the program, with coherent TLBs`(kind: Kind) throws {
+    let guest = try TinyGuest(
+      kind,
+      Code {
+        $0.load(Place.gdt)
+        // The page of descriptors becomes the supervisor's, which the guest does not tell.
+        $0.store(Place.entry(of: Place.gdt), Place.gdt | 0x63)
+        $0.rbx(Place.gdt)
+        $0.rax(0x1b)
+        $0.raw(0x8e, 0xd8)  // MOV DS, EAX
+        $0.raw(0x48, 0x8b, 0x03)  // MOV RAX, [RBX]
+      }.bytes, isCoherent: true)
+    guest.set(Place.gdt + 0x18, 0x00cf_f300_0000_ffff)
+    for page in [Place.code, Place.gdt, Place.table] { guest.set(Place.entry(of: page), page | 0x67) }
+    var state = guest.processor.state
+    state.cpl = 3
+    state[.cs] = Segment(selector: 0x23, base: 0, limit: .max, attributes: 0xa0fb)
+    state[.ss] = Segment(selector: 0x1b, base: 0, limit: .max, attributes: 0xc0f3)
+    guest.processor.state = state
+    guest.processor.refresh()
+    #expect(guest.run() == .haltedForEver)
+    let fault = GuestException(vector: 14, errorCode: 5, address: Place.gdt)
+    #expect(guest.processor.recentlyDelivered.map(\.event) == [.exception(fault)], "\(kind)")
+    #expect(guest.rax == 0x1b && guest.violations == [])
+  }
+
   @Test func `upper tables stay protected, and so does a leaf table that is an upper one too`() throws {
     let statistics = try statistics(.unsync) {
       for number in UInt64(0)..<2 { $0.store(Place.directory + 8 * (16 + number), Place.table | 7) }

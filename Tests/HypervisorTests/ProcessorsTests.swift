@@ -137,4 +137,50 @@ import Testing
     #expect(entry(true, true).loses(by: entry(true, false)))
     #expect(entry(true, true).loses(by: entry(true, true, at: host.advanced(by: 0x1000))))
   }
+
+  @Test func `a traced store that restores what another processor has changed meanwhile is not lost`() throws {
+    // Both store to the same entry; the second one what was there before.
+    let original = Place.data | 0x63
+    let other = (Place.data + 0x1000) | 0x63
+    let guest = try TinyGuest(
+      .shadow,
+      Code {
+        $0.rbx(Place.entry(of: Place.window))
+        $0.raw(0x48, 0x89, 0x0b)  // MOV [RBX], RCX
+        $0.load(Place.window)
+      }.bytes, cpus: 2)
+    let hypervisor = try #require(guest.hypervisor)
+    guest.set(Place.data, UInt64(0x11))
+    guest.set(Place.data + 0x1000, UInt64(0x22))
+    guest.set(Place.entry(of: Place.window), original)
+    for (processor, value) in zip(guest.processors, [original, other]) {
+      var state = processor.state
+      state.slots[Int(Slot.rcx)] = value
+      processor.state = state
+    }
+    // The first one's slice ends as soon as its store has been granted, if it may.
+    while !hypervisor.isInBetween(0) && guest.processors[0].instructionsRetired < 2 {
+      #expect(hypervisor.run(0, clockLimit: guest.processors[0].clock + 1) == .limit)
+    }
+    #expect(hypervisor.run(1) == .waits && hypervisor.run(0) == .waits)
+    // Whichever store was the last, the page is the one that the table has.
+    #expect(guest.rax == guest.word(guest.word(Place.entry(of: Place.window)) & EntryBit.frameMask))
+    #expect(guest.violations == [])
+  }
+
+  @Test func `an instruction that is being helped is not interrupted by the end of a slice`() throws {
+    // MOV RAX, [RBX]: a register that is read once.
+    let guest = try TinyGuest(
+      .nested,
+      Code {
+        $0.load(0x20_0010)
+        $0.load(0x20_0018)
+      }.bytes, cpus: 2)
+    let hypervisor = try #require(guest.hypervisor)
+    for _ in 0..<100 where !hypervisor.isHalted(0) {
+      _ = hypervisor.run(0, clockLimit: guest.processors[0].clock + 1)
+      #expect(!hypervisor.isInBetween(0))
+    }
+    #expect(hypervisor.isHalted(0) && guest.bus.registers.count == 2)
+  }
 }

@@ -140,6 +140,39 @@ struct EventTests {
     #expect(machine.processor.recentlyDelivered.first?.rip == 0x1008)
   }
 
+  @Test(arguments: [
+    [0xfa, 0xfb],  // cli; sti
+    [0xb8, 0x10, 0x00, 0x00, 0x00, 0x8e, 0xd0],  // mov eax, 0x10; mov ss, eax
+  ])
+  func `what STI and MOV SS hold off comes before the handler of a fault in the next instruction`(code: [UInt8]) {
+    // ud2
+    let machine = Self.machine(code + [0x0f, 0x0b], figures: [.executeSimple: 1, .executeLoadSegment: 1])
+    machine.bus.timetable = [(UInt64(code.count < 7 ? 1 : 2), 0x20)]
+    // A trap gate, which leaves IF.
+    machine.setGate(6, type: 0xf)
+    machine.setHandler(6, [0x90, 0x90, 0xf4])
+    machine.run()
+    #expect(
+      machine.processor.recentlyDelivered.map(\.rip) == [0x1000 + UInt64(code.count), Place.handlers + 6 * 16])
+  }
+
+  @Test func `an NMI whose delivery faults holds off the next one until IRET`() {
+    // jmp here
+    let machine = Self.machine([0xeb, 0xfe])
+    machine.setGate(2, isPresent: false)
+    // nop; nop; add rsp, 8; iretq
+    machine.setHandler(11, [0x90, 0x90, 0x48, 0x83, 0xc4, 0x08, 0x48, 0xcf])
+    let absent = Event.exception(.segmentNotPresent(2 << 3 | 3))
+    machine.bus.latched = .nonMaskable
+    machine.run(1)
+    machine.bus.latched = .nonMaskable
+    machine.run(2)
+    #expect(machine.processor.recentlyDelivered.map(\.event) == [absent])
+    machine.run(2)
+    #expect(machine.processor.recentlyDelivered.map(\.event) == [absent, absent])
+    #expect(machine.processor.recentlyDelivered.allSatisfy { $0.rip == 0x1000 })
+  }
+
   @Test func `HLT waits for the next interrupt and goes on behind itself`() {
     let machine = Self.machine([0xf4, 0x90], figures: [.executeSimple: 1, .wake: 7, .interruptDelivery: 100])
     machine.bus.timetable = [(1000, 0x20)]

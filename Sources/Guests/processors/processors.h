@@ -3,16 +3,7 @@
 
 #include <stdint.h>
 
-enum { PROCESSORS_MAX = 64 };
-
-extern unsigned processor_count;
-
-/* Waits until every processor has come here. */
-void barrier(void);
-
-static inline void relax(void) {
-    asm volatile("pause" : : : "memory");
-}
+#include "smp.h"
 
 /* Each is called on every processor with its number, from 0, and returns what processor 0 will print. */
 uint64_t count_together(unsigned processor, uint64_t rounds);

@@ -86,7 +86,11 @@ extension Hypervisor {
   public func writeGuest(_ bytes: some Collection<UInt8>, at address: GuestPhysical) -> Bool {
     guard isWhollyMemory(address, count: bytes.count) else { return false }
     isCharging = false
-    defer { isCharging = true }
+    let due = virtualProcessors.map(\.isFlushDue)
+    defer {
+      flushWithoutTime(butWhere: due)
+      isCharging = true
+    }
     var rest = bytes[...]
     var at = address
     while !rest.isEmpty {
@@ -99,9 +103,12 @@ extension Hypervisor {
       }
       processor.hostMemoryChanged(at: page.address, count: piece.count)
       guard memory.write(piece, at: page.address) else { return false }
-      if !watched.isEmpty { apply(watched) }
+      if !watched.isEmpty {
+        apply(watched)
+        // Nobody will invalidate.
+        flushEveryProcessor()
+      }
       if shadow != nil && policy.mayBeStale { followHostWrite(to: at.frame) }
-      flushRemotely()
       at = at.advanced(by: UInt64(piece.count))
       rest = rest.dropFirst(piece.count)
     }

@@ -33,7 +33,7 @@ extension Hypervisor {
 
   /// Lets the shadow entry for an address follow the guest's, where it may be stale: it is brought up to date, or dropped
   /// where shadow tables are a TLB.
-  private func invalidateEntry(_ address: GuestVirtual, in root: ShadowRoots.Root) {
+  func invalidateEntry(_ address: GuestVirtual, in root: ShadowRoots.Root) {
     var page = root.pages[root.pages.count == 1 ? 0 : Int(address.rawValue >> 30 & 3)]
     // Without paging there is nothing to be stale.
     guard page >= 0, !root.key.role.isDirect else { return }

@@ -30,12 +30,18 @@ extension Hypervisor {
     return true
   }
 
-  /// Brings the pages that left first into step, where there are more than may be out of it; those of a frame stay.
+  /// Brings the pages that left first into step, where there are more than may be out of it. The tables stay that an
+  /// instruction in progress writes, on whatever processor: brought back before it is done they would leave again, and
+  /// bring back others that it writes.
   private func makeRoomOutOfStep(for gfn: UInt64) {
     guard let limit = options.outOfSyncLimit else { return }
+    running.lifted.insert(gfn, at: processor.instructionsRetired)
     let most = max(limit, 1) * virtualProcessors.count
     while shadow!.pool.staleCount > most {
-      guard let first = shadow!.pool.firstOutOfStep(butOf: gfn) else { return }
+      let first = shadow!.pool.firstOutOfStep { gfn in
+        !virtualProcessors.contains { $0.lifted.contains(gfn, at: $0.processor.instructionsRetired) }
+      }
+      guard let first else { return }
       synchronise(first, protecting: true)
     }
   }

@@ -27,9 +27,7 @@ extension Hypervisor {
       work(.shadowWalk, .walkStep, times: UInt64(walk.references.count))
       switch walk.result {
       case .fault(let fault):
-        counted.pfGuest &+= 1
-        counted.trueFaults &+= 1
-        inject(.exception(.pageFault(fault)), during: exit)
+        injectTrueFault(fault, during: exit)
         return nil
       case .nestedFault(let missing):
         if guest.isMemory(missing.address) {
@@ -44,6 +42,21 @@ extension Hypervisor {
         return handleHiddenFault(exit, path(of: walk.references, mapping, exit.access))
       }
     }
+  }
+
+  /// Gives the guest a page fault that is its own.
+  ///
+  /// One drops what TLBs hold for the address (SDM vol. 3, 4.10.4.1), and so it does a shadow entry that stands for that:
+  /// the one by which the hardware refused the access may permit another (KVM: `kvm_inject_emulated_page_fault`).
+  func injectTrueFault(_ fault: PageFault, during exit: VMExit) {
+    counted.pfGuest &+= 1
+    counted.trueFaults &+= 1
+    if policy.mayBeStale && exit.errorCode & PageFault.Code.present != 0,
+      let root = roots.current.flatMap({ roots.slots[$0] })
+    {
+      invalidateEntry(exit.address, in: root)
+    }
+    inject(.exception(.pageFault(fault)), during: exit)
   }
 
   private func path(of references: [WalkReference], _ mapping: Mapping, _ access: Access) -> GuestPath {

@@ -167,9 +167,9 @@ struct ShadowPool {
     if let place = outOfStep.firstIndex(of: Int32(index)) { outOfStep.remove(at: place) }
   }
 
-  /// The page that left step first, of any frame but one.
-  func firstOutOfStep(butOf gfn: UInt64) -> Int? {
-    outOfStep.first { pages[Int($0)].gfn != gfn }.map(Int.init)
+  /// The page that left step first, of those whose frames may come back.
+  func firstOutOfStep(where mayComeBack: (_ gfn: UInt64) -> Bool) -> Int? {
+    outOfStep.first { mayComeBack(pages[Int($0)].gfn) }.map(Int.init)
   }
 
   // MARK: Order of use

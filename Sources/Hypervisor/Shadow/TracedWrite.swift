@@ -8,10 +8,9 @@ extension Hypervisor {
     guard let mapped = guest.map.lookup(path.physical) else { return .unsupported("no memory at \(path.physical)") }
     counted.pfEmulate &+= 1
     work(.shadowEmulate, .emulate)
-    if shadow!.pool.isGuarded(path.physical.frame) {
-      counted.mmuPteWrite &+= 1
-      watch(path.physical.frame)
-    }
+    if shadow!.pool.isGuarded(path.physical.frame) { counted.mmuPteWrite &+= 1 }
+    // What is no table yet may become one before the instruction is done, by its next access.
+    watch(path.physical.frame)
     grant(exit.address, .memory(mapped.address.pageBase))
     resume(exit)
     return nil

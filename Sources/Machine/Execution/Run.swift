@@ -58,18 +58,21 @@ extension Processor {
       if isDebugged && pausesNow() { return .paused }
       if s.pointee.isShutDown { return .tripleFault }
       if let shutdown = bus.shutdown { return .shutdown(shutdown) }
-      if stopRequest.isRaised { return .stopRequested }
-      if now >= bus.nextDeadline {
+      // An instruction that a hypervisor helps with is finished first: what others do meanwhile is not in the values that
+      // it was given, nor in what its stores are compared with.
+      let isBetween = controls.grants.isEmpty
+      if isBetween && stopRequest.isRaised { return .stopRequested }
+      if now >= bus.nextDeadline && (isBetween || !sharesTime) {
         if sharesTime { return .sliceEnded }
         bus.advance(to: now)
       }
-      if s.pointee.yields && controls.grants.isEmpty {
+      if s.pointee.yields && isBetween {
         // What waits at this boundary is taken before others go on: they may send another NMI, which is one more.
         if let result = takeEvents() { return result }
         s.pointee.yields = false
         return .sliceEnded
       }
-      if clock >= clockLimit || s.pointee.retired >= retiredLimit { return .limit }
+      if isBetween && (clock >= clockLimit || s.pointee.retired >= retiredLimit) { return .limit }
       if blocks.isFull { blocks.dropAll() }
 
       let switchedTask = s.pointee.taskSwitch.isActive

@@ -26,6 +26,9 @@ extension Processor {
   private func enterHandler(_ event: Event) throws(Stopped) {
     // CR2 has the address as soon as the fault is raised, whatever becomes of its delivery.
     if case .exception(let exception) = event, exception.vector == 14 { s.pointee.cr2 = exception.address }
+    // No NMI comes before the IRET that follows, even if the handler is that of a fault in the delivery (SDM vol. 3, 6.7.1;
+    // 27.1: NMIs are blocked once one is being delivered).
+    if event == .nonMaskable { s.pointee.blocksNonMaskable = true }
     let rip = s.pointee.rip
     let entry: HandlerEntry?
     do throws(Stopped) {
@@ -40,7 +43,10 @@ extension Processor {
     }
     // Nil: another task has been entered.
     if let entry { commit(entry) }
-    if event == .nonMaskable { s.pointee.blocksNonMaskable = true }
+    // What STI and MOV SS hold off, they hold off until the next instruction or the next event, whatever comes first (SDM
+    // vol. 3, 26.6.1: there is no blocking by them after an entry that delivers an event).
+    s.pointee.interruptShadow = .max
+    s.pointee.stackShadow = .max
     // The handler of a debug exception may touch the debug registers (SDM vol. 3, 17.2.4).
     if case .exception(let exception) = event, exception.vector == 1 {
       s.pointee.debugRegisters[7] &= ~DR7.generalDetect

@@ -1,7 +1,7 @@
 /// One modelled processor: its state, its translation hardware, its block cache. Everything that runs guest code is an
 /// extension of it, one file a noun.
 ///
-/// Safety: `s`, `loaded`, `planned`, the ledger and the translation arrays are allocated once, owned here and freed in `deinit`; nothing
+/// Safety: `s`, `loaded`, `planned`, `refillPath`, the ledger and the translation arrays are allocated once, owned here and freed in `deinit`; nothing
 /// keeps a pointer to them longer than the processor lives.
 public final class Processor {
   /// The state that the guest can see, through a pointer because the dispatch loop wants it in one.
@@ -18,7 +18,7 @@ public final class Processor {
   let features: FeatureSet
   let translation: TranslationUnit
   let blocks: BlockCache
-  let refillPath: RefillPath
+  let refillPath: UnsafeMutablePointer<RefillPath>
   let largePages: LargePages
   /// The direct cache of the privilege in force (`DirectCache`).
   var direct: UnsafeMutablePointer<DirectEntry>
@@ -162,7 +162,7 @@ public final class Processor {
     causes = .allocate(capacity: Cause.count)
     causes.initialize(repeating: 0, count: Cause.count)
     translation = TranslationUnit(profile: profile, options: options)
-    refillPath = RefillPath(translation)
+    refillPath = RefillPath.allocate(translation)
     largePages = LargePages(translation)
     direct = translation.direct.nothing
     tableFrames = options.coherentTLB ? FrameSet(frames: memory.capacity >> 12) : nil
@@ -188,6 +188,7 @@ public final class Processor {
     causes.deallocate()
     loaded.deallocate()
     planned.deallocate()
+    refillPath.deallocate()
   }
 
   /// The architectural state, consistent between runs.

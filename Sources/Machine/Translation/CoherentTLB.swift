@@ -55,9 +55,10 @@ extension Processor {
       return own.host.address == mapping.host.address && path.isAccessed(above: 0) && (path.isDirty || !access.isWrite)
     }
     guard agrees(access) else { return false }
-    // A verdict is one on reads and writes.
+    // A verdict is one on reads and writes of the program's, whose privilege is not that of what the processor reads for
+    // itself.
     isChecked =
-      (access.kind == .read || agrees(Access(.read, access.privilege)))
+      access.privilege == privilege && (access.kind == .read || agrees(Access(.read, access.privilege)))
       && (access.isWrite || !mapping.permissions.writable || agrees(Access(.write, access.privilege)))
     return true
   }

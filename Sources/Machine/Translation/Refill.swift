@@ -10,11 +10,12 @@ enum Refill {
   case unclear
 }
 
-/// The parts of the translation unit that the commonest miss looks at, in the processor itself.
+/// The parts of the translation unit that the commonest miss looks at, side by side.
 ///
-/// It has few members, because the compiler copies a large value as a whole wherever it is used.
+/// The processor has a pointer to it: a value of this size in the processor itself would be copied at every miss.
 ///
-/// Safety: the buffers are those of the translation unit, which the processor keeps, or are never freed.
+/// Safety: the buffers are those of the translation unit, which the processor keeps, or are never freed. The value is
+/// the processor's, which deallocates it.
 struct RefillPath {
   /// Of the second level's array of 4K pages.
   let second: AssociativeArray
@@ -32,6 +33,7 @@ struct RefillPath {
   /// Whether the first level has four ways, and sets that are selected by a mask, which is this.
   let isFourWay: Bool
   let mask: UInt64
+  let queue: VictimQueue?
 
   /// In place of what an array does not have: guesses that lead to nothing, and counts that exclude nothing.
   private static func stand(_ value: UInt16) -> UnsafeMutablePointer<UInt16> {
@@ -61,18 +63,29 @@ struct RefillPath {
     firstStamps = first.stamps
     isFourWay = first.ways == 4 && first.sets & (first.sets - 1) == 0
     mask = UInt64(first.sets - 1)
+    queue = first.queue
+  }
+
+  static func allocate(_ unit: TranslationUnit) -> UnsafeMutablePointer<RefillPath> {
+    let path = UnsafeMutablePointer<RefillPath>.allocate(capacity: 1)
+    path.initialize(to: RefillPath(unit))
+    return path
   }
 
   /// The first level's way that a page takes.
-  @inline(__always) func victim(for number: UInt64) -> Int {
-    if isFourWay {
-      let start = Int(number & mask) &* 4
-      return start &+ AssociativeArray.victim(ofFour: firstStamps + start)
+  @inline(__always) static func victim(_ path: UnsafeMutablePointer<RefillPath>, for number: UInt64) -> Int {
+    if path.pointee.isFourWay {
+      let start = Int(number & path.pointee.mask) &* 4
+      return start &+ AssociativeArray.victim(ofFour: path.pointee.firstStamps + start)
     }
-    return first.queue?.victim(firstStamps) ?? rareVictim(for: number)
+    if let queue = path.pointee.queue { return queue.victim(path.pointee.firstStamps) }
+    return rareVictim(path, for: number)
   }
 
-  @inline(never) private func rareVictim(for number: UInt64) -> Int { first.victim(inSet: first.set(of: number)) }
+  @inline(never)
+  private static func rareVictim(_ path: UnsafeMutablePointer<RefillPath>, for number: UInt64) -> Int {
+    path.pointee.first.victim(inSet: path.pointee.first.set(of: number))
+  }
 }
 
 /// The large pages that stand before or beside the small ones.
@@ -115,19 +128,20 @@ extension Processor {
     _ op: UnsafeMutablePointer<Operation>, _ address: UInt64, _ width: Int, writes: Bool
   ) -> UnsafeMutableRawPointer? {
     let unit = translation
+    let path = refillPath
     let page = address & ~0xfff
     let number = address >> 12
     let bucket = AssociativeArray.bucket(page: number)
-    let found = Int(refillPath.guesses[bucket])
+    let found = Int(path.pointee.guesses[bucket])
     // 1 where writes are allowed as well.
-    let known = refillPath.known[found] ^ (page | unit.known.epoch)
+    let known = path.pointee.known[found] ^ (page | unit.known.epoch)
     // After the charge no deadline may be so near that the loop would have to leave for it (`leaveIfDue`).
     guard writes ? known == 1 : known <= 1, (address &+ UInt64(truncatingIfNeeded: width &- 1)) ^ address < 4096,
-      refillPath.counts[bucket] == 0,
+      path.pointee.counts[bucket] == 0,
       s.pointee.executed &+ blocks.greatestCycles &+ costs.tlbL2Hit < s.pointee.executedDeadline
     else { return nil }
-    let way = refillPath.victim(for: number)
-    let evicted = refillPath.firstKeys[way]
+    let way = RefillPath.victim(path, for: number)
+    let evicted = path.pointee.firstKeys[way]
     // Nothing, or a large page.
     guard evicted >> 61 == 0 else { return nil }
 
@@ -135,27 +149,27 @@ extension Processor {
     counters.secondHits &+= 1
     let tick = unit.tick &+ 1
     unit.tick = tick
-    refillPath.secondStamps[found] = tick
+    path.pointee.secondStamps[found] = tick
     causes[Int(Cause.tlbL2.rawValue)] &+= costs.tlbL2Hit
     s.pointee.charged &+= costs.tlbL2Hit
     s.pointee.executedDeadline &-= costs.tlbL2Hit
 
-    let place = refillPath.firstStamps + way
+    let place = path.pointee.firstStamps + way
     if unit.direct.isShared {
       dropVerdicts(page: evicted >> 16, place)
     } else {
       DirectCache.drop(direct + DirectCache.index(page: evicted >> 16), ifOf: place)
     }
-    refillPath.counts[AssociativeArray.bucket(page: evicted >> 16)] &-= 1
-    refillPath.counts[bucket] &+= 1
-    let key = refillPath.secondKeys[found]
-    let value = refillPath.secondValues[found]
-    refillPath.firstKeys[way] = key
-    refillPath.firstValues[way] = value
+    path.pointee.counts[AssociativeArray.bucket(page: evicted >> 16)] &-= 1
+    path.pointee.counts[bucket] &+= 1
+    let key = path.pointee.secondKeys[found]
+    let value = path.pointee.secondValues[found]
+    path.pointee.firstKeys[way] = key
+    path.pointee.firstValues[way] = value
     place.pointee = s.pointee.retired &+ UInt64(op.pointee.indexInBlock) &+ 1
-    if !refillPath.isFourWay {
-      refillPath.first.sign(way, as: key)
-      refillPath.first.queue?.take()
+    if !path.pointee.isFourWay {
+      path.pointee.first.sign(way, as: key)
+      path.pointee.queue?.take()
     }
 
     let slot = direct + DirectCache.index(page: number)
@@ -180,8 +194,8 @@ extension Processor {
   private func refill(_ address: UInt64, servedBy mask: UInt64, writes: Bool, stamp: UInt64) -> Refill {
     let number = TranslationKey.number(address, .page4K)
     let key = TranslationKey.make(number, .page4K, tag: tag)
-    let first = refillPath.first
-    let second = refillPath.second
+    let first = refillPath.pointee.first
+    let second = refillPath.pointee.second
     guard first.lacksSmall(key),
       !largePages.mayBeNear(address) || !translation.data.mayHoldLarge(address)
     else { return .unclear }
@@ -229,7 +243,7 @@ extension Processor {
     while true {
       let tried = refill(address, servedBy: mask, writes: access.isWrite, stamp: stamp)
       guard case .unguessed = tried else { return tried }
-      let second = refillPath.second
+      let second = refillPath.pointee.second
       let number = TranslationKey.number(address, .page4K)
       let found = second.find(
         TranslationKey.make(number, .page4K, tag: tag), or: TranslationKey.make(number, .page4K, tag: globalTag),
@@ -249,7 +263,7 @@ extension Processor {
   /// Takes the place of nothing, or of a large page.
   @inline(never)
   private func replaceOther(_ key: UInt64, _ value: UInt64, _ stamp: UInt64, _ way: Int) {
-    let first = refillPath.first
+    let first = refillPath.pointee.first
     if first.keys[way] != AssociativeArray.empty { dropVerdicts(of: first, way) }
     first.put(key, value, stamp: stamp, at: way)
   }

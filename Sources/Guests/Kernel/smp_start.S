@@ -1,5 +1,5 @@
 /* The way in of the other processors. A start-up interrupt brings them here in real mode; the code, copied below 1 MiB,
-   takes them to 64-bit mode in one step and on to `processor_start` with a stack of their own. */
+   takes them to 64-bit mode in one step and on to `processor_started` with a stack of their own. */
 
 #define TRAMPOLINE      0x8000              /* where the code is copied to: start-up vector 8 */
 #define CR4_PAE         (1 << 5)
@@ -53,7 +53,7 @@ processor_enter:
     addl $processor_stacks, %eax
     movl %eax, %esp
     xorl %ebp, %ebp
-    call processor_start
+    call processor_started
 1:  cli
     hlt
     jmp 1b

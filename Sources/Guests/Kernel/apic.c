@@ -2,7 +2,7 @@
 
 #include "apic.h"
 
-#include "kernel.h"
+#include "paging.h"
 
 #define APIC_BASE 0xfee00000ull
 

@@ -35,7 +35,8 @@ public struct BuiltInGuest: Sendable {
       name: "processors", summary: "several processors count together, interrupt one another, follow changed mappings",
       parameters: "rounds=200 laps=20 changes=20", image: PackageResources.processors_image),
     BuiltInGuest(
-      name: "shootdown", summary: "a mapping changes, and every other processor has to drop it: the price by processors",
+      name: "shootdown",
+      summary: "a mapping changes, and every other processor has to drop it: the price by processors",
       parameters: "changes=100 pages=1 others=8", image: PackageResources.shootdown_image),
     BuiltInGuest(
       name: "nanobench", summary: "single operations in loops: calls, system calls, faults, ports, control registers",

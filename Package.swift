@@ -83,7 +83,7 @@ let package = Package(
     .executableTarget(
       name: "penumbra",
       dependencies: [
-        "Debugger", "GDBStub", "Emulator", "Reports", "Tracing", "Vectors", "Devices", "Machine", "Guests",
+        "Boot", "Debugger", "GDBStub", "Emulator", "Reports", "Tracing", "Vectors", "Devices", "Machine", "Guests",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ], swiftSettings: strict),
 
@@ -109,7 +109,7 @@ let package = Package(
     tests("CommandLine", of: "penumbra", ["Emulator", "Support"]),
     .testTarget(
       name: "DebuggerTests",
-      dependencies: ["Debugger", "Emulator", "Hypervisor", "Devices", "Guests", "Machine", "Support"],
+      dependencies: ["Debugger", "Boot", "Emulator", "Hypervisor", "Devices", "Guests", "Machine", "Support"],
       exclude: ["Guest", "Dialogues"], swiftSettings: strict),
     .testTarget(
       name: "GDBStubTests", dependencies: ["GDBStub", "Debugger", "Emulator", "Devices", "Machine", "Support"],

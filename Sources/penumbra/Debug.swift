@@ -1,4 +1,5 @@
 import ArgumentParser
+import Boot
 import Debugger
 import Devices
 import Emulator
@@ -53,7 +54,10 @@ struct Debug: ParsableCommand {
       let machine = try VirtualMachine(configuration, guest: image, console: console)
       let session = Session(machine, console: console, history: try historyBytes())
       let symbolFile = try symbols.map { try InputFile.read($0, what: "symbols") }
-      if let symbolFile { session.symbols = try Self.symbols(symbolFile.bytes, symbols ?? "") }
+      if let symbolFile {
+        session.symbols = try Self.symbols(symbolFile.bytes, symbols ?? "")
+        session.lines = LineTable(elf: symbolFile.bytes)
+      }
       let prompt = Prompt(session) { Diagnostics.show($0) }
       Self.giveFiles(to: prompt)
       let served = try gdb.endpoint.map {

@@ -40,6 +40,9 @@ struct Dialogue: CustomTestStringConvertible {
     let typed = typed
     var text = ""
     let prompt = Prompt(try session()) { text += $0 }
+    // Sources are where the guests' are built.
+    let sources = Self.folder.appending(path: "../../Sources/Guests").standardizedFileURL
+    prompt.readFile = { try? String(contentsOf: sources.appending(path: $0), encoding: .utf8) }
     var at = 0
     prompt.run {
       guard at < typed.count else { return nil }

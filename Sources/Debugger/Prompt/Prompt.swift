@@ -36,6 +36,9 @@ public final class Prompt {
   private var lastLine = ""
   /// Where `x` and `disassemble` go on.
   var nextAddress: UInt64 = 0
+  /// Where `list` goes on; nothing after a stop.
+  var nextListed: (file: String, line: Int)?
+  var sourceFolders = ["."]
   /// The ledger at the last stop, for `info cost`.
   var ledgerAtStop = CycleLedger()
   var ledgerBefore = CycleLedger()
@@ -185,6 +188,7 @@ public final class Prompt {
   /// Tells why a run has stopped, and where.
   func report(_ stop: Stop) throws(PromptError) {
     endLine()
+    nextListed = nil
     ledgerBefore = ledgerAtStop
     ledgerAtStop = session.machine.statistics.causes.ledger
     var commands: [String] = []

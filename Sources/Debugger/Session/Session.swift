@@ -12,6 +12,8 @@ public final class Session {
   public let machine: VirtualMachine
   public let timeline: Timeline
   public var symbols: Symbols
+  /// Source lines, where the guest's file tells them.
+  public lazy var lines = LineTable(elf: machine.guest.bytes)
   /// By number.
   public internal(set) var breakpoints: [Breakpoint] = []
   var nextNumber = 1

@@ -37,13 +37,15 @@ import Testing
   /// A unit of version 3, byte by byte (DWARF 4, 6.2.4): one folder, one file, four rows.
   @Test func `an older version is read as well`() {
     let header: [UInt8] =
-      [1, 1, 0xfb, 14, 10, 0, 1, 1, 1, 1, 0, 0, 0, 1] + Array("src".utf8) + [0, 0] + Array("a.c".utf8) + [0, 1, 0, 0, 0]
+      [1, 1, 0xfb, 14, 10, 0, 1, 1, 1, 1, 0, 0, 0, 1] + Array("src".utf8) + [0, 0] + Array("a.c".utf8) + [
+        0, 1, 0, 0, 0,
+      ]
     let program: [UInt8] = [
       0, 9, 2, 0x00, 0x10, 0, 0, 0, 0, 0, 0,  // set_address 0x1000
       3, 9, 1,  // advance_line 9; copy: line 10
       10 + 14 + 5 + 1,  // special: address 1, line 1
       2, 0x10, 3, 0x7f, 1,  // advance_pc 16, advance_line -1, copy
-      8, 9, 2, 0, 0, 1, 1,  // const_add_pc, fixed_advance_pc 2, end_sequence
+      8, 9, 2, 0, 0, 1, 1,  // const_add_pc, fixed_advance_pc, end_sequence
     ]
     let rest: [UInt8] = [3, 0] + le(header.count) + header + program
     var units = LineProgram.Units(strings: [], lineStrings: [])

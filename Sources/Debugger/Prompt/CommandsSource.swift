@@ -61,7 +61,9 @@ extension Prompt {
     } else if let named = fileAndLine(text) {
       middle = named
     } else if let line = Int(text) {
-      middle = (try nextListed?.file ?? sourcePlace(of: session.programCounter).file, line)
+      let file: String
+      if let nextListed { file = nextListed.file } else { file = try sourcePlace(of: session.programCounter).file }
+      middle = (file, line)
     } else {
       middle = try sourcePlace(of: try address(ofPlace: text))
     }

@@ -52,6 +52,26 @@ extension CommandTable {
       }
       try prompt.report(prompt.session.go(to: checkpoint.moment))
     },
+    Command(
+      "save", [], "FILE", .time,
+      "write down where the machine stands and what was typed, for `load` in another session",
+      completion: .file
+    ) { prompt, rest throws(PromptError) in
+      guard !rest.isEmpty else { throw PromptError("save FILE") }
+      guard prompt.writeFile(rest, try prompt.session.record().text, false) else {
+        throw PromptError("cannot write \(rest)")
+      }
+    },
+    Command(
+      "load", [], "FILE", .time,
+      "go to where a session stood that was saved: the same guest and configuration, run again with the same input",
+      completion: .file
+    ) { prompt, rest throws(PromptError) in
+      guard let text = prompt.readFile(rest) else { throw PromptError("cannot read \(rest)") }
+      let stop = try prompt.session.restore(try SessionRecord(text))
+      prompt.checkpoints = []
+      try prompt.report(stop)
+    },
     Command("info checkpoints", [], .time, "the checkpoints, and how far the history reaches") {
       prompt, _ throws(PromptError) in
       for (number, moment) in prompt.checkpoints {

@@ -49,7 +49,9 @@ extension Prompt {
 
   private func fileAndLine(_ text: String) -> (String, Int)? {
     guard let colon = text.lastIndex(of: ":"), let line = Int(text[text.index(after: colon)...]) else { return nil }
-    return (String(text[..<colon]), line)
+    // The end of a path is enough.
+    let name = String(text[..<colon])
+    return (session.lines?.files.first { $0 == name || $0.hasSuffix("/" + name) } ?? name, line)
   }
 
   func list(_ text: String) throws(PromptError) {

@@ -92,6 +92,8 @@ final class PromptReader {
     guard poll(&requests, 2, -1) > 0 else { return true }
     guard requests[1].revents != 0 else { return false }
     if isTerminal {
+      // What the guest writes stands in the place of the line that is being typed, which is shown again behind it.
+      Diagnostics.show("\r\u{1b}[K")
       Terminal.leave()
       Terminal.enter()
     }

@@ -12,6 +12,7 @@ struct Run: ParsableCommand {
   var guest: String
 
   @OptionGroup var options: MachineOptions
+  @OptionGroup var gdb: GDBOptions
 
   func run() throws {
     var status: Int32 = 0
@@ -20,6 +21,11 @@ struct Run: ParsableCommand {
       guard configuration.pagings.count == 1 else { throw SetupError.usage("paging: run takes one kind; see compare") }
       let image = try GuestImage.find(guest)
       let file = try StatisticsFile(options.stats)
+      if let endpoint = try gdb.endpoint {
+        let run = try ServedRun(configuration, image, endpoint, waits: gdb.wait, quiet: options.quiet)
+        status = try end(run.outcome, run.statistics, file)
+        return
+      }
 
       let input = HostInput()
       let console = HostConsole(input: input)
@@ -41,15 +47,19 @@ struct Run: ParsableCommand {
       }
       console.flush()
       console.endLine()
-      if !options.quiet {
-        Diagnostics.say(
-          RunSummary.text(run.statistics, detailed: options.verbose, Diagnostics.style(STDERR_FILENO)))
-      } else if [2, 70].contains(run.outcome.exitStatus) || run.outcome == .waitsForNothing {
-        Diagnostics.say("penumbra: \(run.outcome.message)\n")
-      }
-      try file?.write(try run.statistics.json())
-      status = run.outcome.exitStatus
+      status = try end(run.outcome, run.statistics, file)
     }
     throw ExitCode(status)
+  }
+
+  /// Tells how the run has ended, and gives the exit status.
+  private func end(_ outcome: RunOutcome, _ statistics: Statistics, _ file: StatisticsFile?) throws -> Int32 {
+    if !options.quiet {
+      Diagnostics.say(RunSummary.text(statistics, detailed: options.verbose, Diagnostics.style(STDERR_FILENO)))
+    } else if [2, 70].contains(outcome.exitStatus) || outcome == .waitsForNothing {
+      Diagnostics.say("penumbra: \(outcome.message)\n")
+    }
+    try file?.write(try statistics.json())
+    return outcome.exitStatus
   }
 }

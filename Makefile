@@ -32,7 +32,8 @@ run: build ## boot hello under each kind of paging, then compare the measuring g
 	@echo; $(PENUMBRA) compare page-table-storm
 	@echo; $(PENUMBRA) compare pointer-chase --region 9
 
-test: setup ## build and run every test
+test: setup ## build and run every test (installs gdb)
+	@.ci/install-packages gdb:gdb
 	$(TEST)
 
 check: setup ## formatting and the import graph
@@ -47,8 +48,9 @@ record: build ## write the golden records in Traces anew
 instructions: build ## write Docs/Instructions.md anew
 	$(PENUMBRA) instructions > Docs/Instructions.md
 
-dialogues: setup ## hold the debugger's conversations; DIALOGUES=write writes transcripts and reference anew
-	DIALOGUES=$(DIALOGUES) $(TEST) --filter DebuggerTests
+dialogues: setup ## hold the debugger's and gdb's conversations; DIALOGUES=write writes transcripts and reference anew
+	@.ci/install-packages gdb:gdb
+	DIALOGUES=$(DIALOGUES) $(TEST) --filter 'DebuggerTests|GDBDialogueTests'
 
 guests: ## build the guest images anew
 	$(MAKE) -C Sources/Guests

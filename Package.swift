@@ -38,6 +38,7 @@ let package = Package(
   dependencies: [
     .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
     .package(url: "https://github.com/jpsim/Yams", from: "6.2.2"),
+    .package(url: "https://github.com/apple/swift-nio", from: "2.101.2"),
   ],
   targets: [
     .systemLibrary(
@@ -58,7 +59,8 @@ let package = Package(
       "Guests", [], resources: [.embedInCode("Images")],
       exclude: [
         "Kernel", "hello", "paging-tour", "context-switch", "page-table-storm", "pointer-chase", "compute",
-        "processors", "shootdown", "nanobench", "requests", "crossover",
+        "processors", "shootdown", "nanobench", "requests", "crossover", "bug-missed-invlpg", "bug-guard-page",
+        "bug-read-only-alias", "bug-user-bit", "bug-freed-table",
         "minimal", "disk", "Makefile",
       ]),
     library(
@@ -72,10 +74,16 @@ let package = Package(
     library("Tracing", ["Emulator", "Devices", "Machine", "OpenSSL", "Zlib"], exclude: ["Zlib"]),
     library("Vectors", ["Emulator", "Decoding", "Machine", "Zlib"]),
     library("Debugger", ["Emulator", "Hypervisor", "Devices", "Boot", "Machine"]),
+    library(
+      "GDBStub",
+      [
+        "Debugger", "Emulator", "Devices", "Machine", .product(name: "NIOCore", package: "swift-nio"),
+        .product(name: "NIOPosix", package: "swift-nio"),
+      ]),
     .executableTarget(
       name: "penumbra",
       dependencies: [
-        "Debugger", "Emulator", "Reports", "Tracing", "Vectors", "Devices", "Machine", "Guests",
+        "Boot", "Debugger", "GDBStub", "Emulator", "Reports", "Tracing", "Vectors", "Devices", "Machine", "Guests",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ], swiftSettings: strict),
 
@@ -100,8 +108,12 @@ let package = Package(
       swiftSettings: strict),
     tests("CommandLine", of: "penumbra", ["Emulator", "Reports", "Support"]),
     .testTarget(
-      name: "DebuggerTests", dependencies: ["Debugger", "Emulator", "Hypervisor", "Devices", "Machine", "Support"],
+      name: "DebuggerTests",
+      dependencies: ["Debugger", "Boot", "Emulator", "Hypervisor", "Devices", "Guests", "Machine", "Support"],
       exclude: ["Guest", "Dialogues"], swiftSettings: strict),
+    .testTarget(
+      name: "GDBStubTests", dependencies: ["GDBStub", "Debugger", "Emulator", "Devices", "Machine", "Support"],
+      exclude: ["Dialogues"], swiftSettings: strict),
     tests("Fuzz", of: "Support", ["Decoding", "Devices", "Hypervisor", "Machine"]),
     .testTarget(name: "ArchitectureTests", swiftSettings: strict),
   ]

@@ -38,26 +38,11 @@ public struct SymbolTable: Equatable, Sendable {
   /// Finds the table of a file, or nil if it has none.
   init?(_ elf: ELF) {
     do {
-      let part = Part("section header table")
-      let reader = elf.reader
-      let isWide = elf.isWide
-      let table = try reader.word(at: isWide ? 40 : 32, isWide: isWide, in: part)
-      let size: UInt16 = try reader.integer(at: isWide ? 58 : 46, in: part)
-      let count: UInt16 = try reader.integer(at: isWide ? 60 : 48, in: part)
-      guard size == (isWide ? 64 : 40) else { return nil }
-      let headers = ByteReader(try reader.stretch(at: table, count: UInt64(count) * UInt64(size), in: part))
-      func contents(_ base: UInt64) throws(BootError) -> ArraySlice<UInt8> {
-        let offset = try headers.word(at: base + (isWide ? 24 : 16), isWide: isWide, in: part)
-        let length = try headers.word(at: base + (isWide ? 32 : 20), isWide: isWide, in: part)
-        return try reader.stretch(at: offset, count: length, in: part)
-      }
-      for section in 0..<UInt64(count) {
-        let base = section * UInt64(size)
-        guard try headers.integer(UInt32.self, at: base + 4, in: part) == 2 else { continue }
-        let link: UInt32 = try headers.integer(at: base + (isWide ? 40 : 24), in: part)
-        self.isWide = isWide
-        entries = try contents(base)
-        names = try contents(UInt64(link) * UInt64(size))
+      let sections = try ELFSections(elf)
+      for section in 0..<sections.count where try sections.type(section) == 2 {
+        isWide = elf.isWide
+        entries = try sections.contents(section)
+        names = try sections.contents(try sections.link(section))
         return
       }
       return nil

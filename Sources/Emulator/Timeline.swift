@@ -209,6 +209,12 @@ public final class Timeline {
     return checkpoints[index].moment
   }
 
+  /// Makes the machine as it was at the first checkpoint, and forgets the others.
+  public func begin() {
+    restore(0)
+    checkpoints.removeSubrange(1...)
+  }
+
   private func restore(_ index: Int) {
     for frame in framesBetweenNow(and: index) { machine.memory.restore(contents(of: frame, at: index), toFrame: frame) }
     machine.restore(checkpoints[index].state)

@@ -35,7 +35,8 @@ public struct BuiltInGuest: Sendable {
       name: "processors", summary: "several processors count together, interrupt one another, follow changed mappings",
       parameters: "rounds=200 laps=20 changes=20", image: PackageResources.processors_image),
     BuiltInGuest(
-      name: "shootdown", summary: "a mapping changes, and every other processor has to drop it: the price by processors",
+      name: "shootdown",
+      summary: "a mapping changes, and every other processor has to drop it: the price by processors",
       parameters: "changes=100 pages=1 others=8", image: PackageResources.shootdown_image),
     BuiltInGuest(
       name: "nanobench", summary: "single operations in loops: calls, system calls, faults, ports, control registers",
@@ -47,7 +48,22 @@ public struct BuiltInGuest: Sendable {
     BuiltInGuest(
       name: "crossover", summary: "page-table writes against TLB misses: which kind of paging is cheaper when",
       parameters: "writes=1 misses=100 pages=8192 turns=50", image: PackageResources.crossover_image),
+    // The debugger's tutorial (Docs/Debugger.md) finds each of these.
+    planted(
+      "missed-invlpg", "a stale TLB entry, because the wrong page is invalidated",
+      PackageResources.bug_missed_invlpg_image),
+    planted("guard-page", "a stack that grows into its guard page", PackageResources.bug_guard_page_image),
+    planted(
+      "read-only-alias", "writes through a second mapping that never arrive", PackageResources.bug_read_only_alias_image
+    ),
+    planted("user-bit", "a program that may not touch its own page", PackageResources.bug_user_bit_image),
+    planted(
+      "freed-table", "a page table that is given back while it is in use", PackageResources.bug_freed_table_image),
   ]
+
+  private static func planted(_ name: String, _ what: String, _ image: [UInt8]) -> BuiltInGuest {
+    BuiltInGuest(name: "bug-" + name, summary: "with a planted bug: " + what, parameters: "", image: image)
+  }
 
   /// The guest of a name.
   public static func named(_ name: String) -> BuiltInGuest? { all.first { $0.name == name } }

@@ -132,25 +132,22 @@ struct WatchedTables {
 
   /// The first change from `index` on in a table.
   func change(in number: Int, from index: Int, _ memory: HostMemory) -> Change? {
-    let now = UnsafeRawPointer(memory.base + Int(tables[number].host.rawValue))
-    return copies.withUnsafeBytes { copies -> Change? in
-      let before = copies.baseAddress! + number * 4096
-      func entry(_ page: UnsafeRawPointer, _ index: Int) -> UInt64 {
-        page.load(fromByteOffset: 8 * index, as: UInt64.self)
-      }
-      var index = index
-      while index < 512 {
-        // Eight at a time, nearly all of which are the same.
-        if index & 7 == 0,
-          before.loadUnaligned(fromByteOffset: 8 * index, as: SIMD8<UInt64>.self)
-            == now.loadUnaligned(fromByteOffset: 8 * index, as: SIMD8<UInt64>.self)
-        {
-          index += 8
-          continue
+    let now = UnsafeRawPointer(memory.base + Int(tables[number].host.rawValue)).assumingMemoryBound(to: UInt64.self)
+    return copies.withUnsafeBufferPointer { copies -> Change? in
+      let before = copies.baseAddress! + number * 512
+      var entry = index
+      while entry < 512 {
+        if entry & 7 == 0 {
+          // Eight at a time, nearly all of which are the same.
+          var difference: UInt64 = 0
+          for next in entry..<entry + 8 { difference |= before[next] ^ now[next] }
+          if difference == 0 {
+            entry += 8
+            continue
+          }
         }
-        let (old, new) = (entry(before, index), entry(now, index))
-        if old != new { return Change(index: index, old: old, new: new) }
-        index += 1
+        if before[entry] != now[entry] { return Change(index: entry, old: before[entry], new: now[entry]) }
+        entry += 1
       }
       return nil
     }

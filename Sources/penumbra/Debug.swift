@@ -1,8 +1,10 @@
 import ArgumentParser
+import Boot
 import Debugger
 import Devices
 import Emulator
 import Foundation
+import GDBStub
 
 /// `penumbra debug GUEST`
 struct Debug: ParsableCommand {
@@ -17,6 +19,7 @@ struct Debug: ParsableCommand {
   var guest: String
 
   @OptionGroup var options: MachineOptions
+  @OptionGroup var gdb: GDBOptions
 
   @Option(
     name: [.customShort("x"), .customLong("command")], parsing: .singleValue,
@@ -50,25 +53,37 @@ struct Debug: ParsableCommand {
       let console = SessionConsole(source: try source())
       let machine = try VirtualMachine(configuration, guest: image, console: console)
       let session = Session(machine, console: console, history: try historyBytes())
-      if let symbols { session.symbols = try Self.symbols(symbols) }
+      let symbolFile = try symbols.map { try InputFile.read($0, what: "symbols") }
+      if let symbolFile {
+        session.symbols = try Self.symbols(symbolFile.bytes, symbols ?? "")
+        session.lines = LineTable(elf: symbolFile.bytes)
+      }
       let prompt = Prompt(session) { Diagnostics.show($0) }
-      prompt.readFile = { path in (try? String(contentsOfFile: path, encoding: .utf8)) }
-      prompt.writeFile = Self.write
-      status = Interruption.whileWatching(machine) { converse(prompt) }
+      Self.giveFiles(to: prompt)
+      let served = try gdb.endpoint.map {
+        try GDBService(
+          session, $0, symbols: symbolFile?.bytes, quiet: options.quiet, prepare: Self.giveFiles,
+          seeToInterruption: Interruption.clear)
+      }
+      status = Interruption.whileWatching(machine) { converse(prompt, served?.service) }
+      served?.server.close()
       try file?.write(try machine.statistics.json())
     }
     throw ExitCode(status)
   }
 
   /// Does all commands, and gives the exit status.
-  private func converse(_ prompt: Prompt) -> Int32 {
-    let reader = batch ? nil : PromptReader(prompt)
+  private func converse(_ prompt: Prompt, _ gdb: Service?) -> Int32 {
+    let reader = batch ? nil : PromptReader(prompt, gdb)
     // Somebody at a terminal goes on after Control-C; a script ends.
     Interruption.isPatient = reader?.isTerminal ?? false
     prompt.isInterrupted = { Interruption.wasRequested && !Interruption.isPatient }
+    if self.gdb.wait { gdb?.awaitConnection() }
     for script in scripts where !prompt.isDone { prompt.execute("source \(script)") }
     for command in commands where !prompt.isDone { prompt.execute(command) }
     if let reader, !prompt.isDone { prompt.run { reader.line() } }
+    // A script's end is not gdb's.
+    if !prompt.isDone, reader?.isTerminal != true { gdb?.serveToEnd() }
     reader?.end()
     if prompt.isInterrupted() { return 130 }
     return prompt.failures > 0 ? 6 : 0
@@ -86,12 +101,25 @@ struct Debug: ParsableCommand {
     return Int(clamping: bytes)
   }
 
-  private static func symbols(_ path: String) throws -> Symbols {
-    let file = try InputFile.read(path, what: "symbols")
-    guard let symbols = Symbols(elf: file.bytes) else {
+  private static func symbols(_ bytes: [UInt8], _ path: String) throws -> Symbols {
+    guard let symbols = Symbols(elf: bytes) else {
       throw SetupError.input("symbols", path, "no ELF file with symbols")
     }
     return symbols
+  }
+
+  /// Lets a prompt's commands read and write files.
+  static func giveFiles(to prompt: Prompt) {
+    prompt.readFile = { path in (try? String(contentsOfFile: path, encoding: .utf8)) }
+    prompt.writeFile = write
+    prompt.listFolder = { folder in
+      let names = (try? FileManager.default.contentsOfDirectory(atPath: folder)) ?? []
+      return names.map { name in
+        var isFolder: ObjCBool = false
+        _ = FileManager.default.fileExists(atPath: folder + "/" + name, isDirectory: &isFolder)
+        return isFolder.boolValue ? name + "/" : name
+      }
+    }
   }
 
   private static func write(_ path: String, _ text: String, _ append: Bool) -> Bool {

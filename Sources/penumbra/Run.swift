@@ -12,8 +12,8 @@ struct Run: ParsableCommand {
   var guest: String
 
   @OptionGroup var tables: ReportOptions
-
   @OptionGroup var options: MachineOptions
+  @OptionGroup var gdb: GDBOptions
 
   func run() throws {
     var status: Int32 = 0
@@ -23,6 +23,11 @@ struct Run: ParsableCommand {
       let reports = try tables.reports(default: [])
       let image = try GuestImage.find(guest)
       let file = try StatisticsFile(options.stats)
+      if let endpoint = try gdb.endpoint {
+        let run = try ServedRun(configuration, image, endpoint, waits: gdb.wait, quiet: options.quiet)
+        status = try end(run.outcome, run.statistics, reports, file)
+        return
+      }
 
       let input = HostInput()
       let console = HostConsole(input: input)
@@ -44,20 +49,26 @@ struct Run: ParsableCommand {
       }
       console.flush()
       console.endLine()
-      if !options.quiet {
-        Diagnostics.say(
-          RunSummary.text(run.statistics, detailed: options.verbose, Diagnostics.style(STDERR_FILENO)))
-      } else if [2, 70].contains(run.outcome.exitStatus) || run.outcome == .waitsForNothing {
-        Diagnostics.say("penumbra: \(run.outcome.message)\n")
-      }
-      if !reports.isEmpty {
-        let text = try ReportSet(reports, of: Comparison([run.statistics])).text(
-          options.format, Diagnostics.style(STDERR_FILENO))
-        Diagnostics.say(options.quiet || options.format != .table ? text : "\n" + text)
-      }
-      try file?.write(try run.statistics.json())
-      status = run.outcome.exitStatus
+      status = try end(run.outcome, run.statistics, reports, file)
     }
     throw ExitCode(status)
+  }
+
+  /// Tells how the run has ended, and gives the exit status.
+  private func end(
+    _ outcome: RunOutcome, _ statistics: Statistics, _ reports: [Report], _ file: StatisticsFile?
+  ) throws -> Int32 {
+    if !options.quiet {
+      Diagnostics.say(RunSummary.text(statistics, detailed: options.verbose, Diagnostics.style(STDERR_FILENO)))
+    } else if [2, 70].contains(outcome.exitStatus) || outcome == .waitsForNothing {
+      Diagnostics.say("penumbra: \(outcome.message)\n")
+    }
+    if !reports.isEmpty {
+      let text = try ReportSet(reports, of: Comparison([statistics])).text(
+        options.format, Diagnostics.style(STDERR_FILENO))
+      Diagnostics.say(options.quiet || options.format != .table ? text : "\n" + text)
+    }
+    try file?.write(try statistics.json())
+    return outcome.exitStatus
   }
 }

@@ -80,6 +80,15 @@ struct ArchitectureTests {
     #expect(users == ["Decoding"])
   }
 
+  @Test func `only gdb's server knows the network, and its packets know nothing of the house`() {
+    let users = Set(Self.sources.filter { $0.imports.contains { $0.hasPrefix("NIO") } }.map(\.path))
+    #expect(!users.isEmpty)
+    for path in users { #expect(path.hasPrefix("GDBStub/Server/"), "\(path)") }
+    let packets = Self.sources.filter { $0.path.hasPrefix("GDBStub/Packets/") }
+    #expect(packets.count > 4)
+    for source in packets { #expect(source.imports.isEmpty, "\(source.path) imports \(source.imports)") }
+  }
+
   @Test func `the machine imports nothing but the C library`() {
     for source in Self.sources where source.module == "Machine" {
       #expect(Set(source.imports).isSubset(of: ["Glibc"]), "\(source.path) imports \(source.imports)")

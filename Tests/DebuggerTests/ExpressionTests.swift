@@ -47,6 +47,22 @@ import Testing
 }
 
 @Suite struct CommandTableTests {
+  @Test(
+    arguments: [
+      ("source ", 7, ["folder/", "script", "scribble"]), ("source scr", 7, ["scribble", "script"]),
+      ("  log folder/in", 13, ["inner"]), ("source /x/", 10, []), ("info fl", 5, ["flags"]), ("asser", 0, ["assert"]),
+    ] as [(String, Int, [String])])
+  func `completion goes by what the command takes`(text: String, start: Int, words: [String]) throws {
+    var configuration = try Configuration(pagings: [.native])
+    configuration.memory = 32 << 20
+    let console = SessionConsole(source: BufferConsole())
+    let machine = try VirtualMachine(configuration, guest: Dialogue.questions, console: console)
+    let prompt = Prompt(Session(machine, console: console, history: 0)) { _ in }
+    prompt.listFolder = { ["folder/": ["inner"], ".": ["script", "scribble", "folder/"]][$0] ?? [] }
+    let found = prompt.completions(of: text)
+    #expect(found.start == start && found.words == words.sorted())
+  }
+
   @Test func `no two commands have one name`() {
     let names = CommandTable.all.flatMap { [$0.name] + $0.aliases }
     #expect(Dictionary(grouping: names) { $0 }.filter { $1.count > 1 }.keys.sorted() == [])

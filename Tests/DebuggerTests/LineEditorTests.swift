@@ -81,6 +81,12 @@ import Testing
     #expect(editor.rendered.hasPrefix("\r> aaa"))
   }
 
+  @Test func `a folder is completed without a blank behind it`() {
+    var editor = editor(words: ["folder/"])
+    _ = type("source f\t", into: &editor)
+    #expect(String(editor.line) == "source folder/")
+  }
+
   @Test func `no sequence of bytes does harm`() {
     var editor = editor(history: ["a"], words: ["abc", "abd"])
     var random: UInt64 = 1

@@ -51,7 +51,12 @@ extension Session {
     }
     records = Array(records.prefix(limit))
     for index in records.indices {
-      guard case .arrived = go(to: records[index].moment), case .stepped = reverseStep() else { continue }
+      guard case .arrived = go(to: records[index].moment) else { continue }
+      // A write in the middle of an instruction, by an exit or an element of a string, is of the one that comes next; any
+      // other of the last one.
+      if moment == records[index].moment {
+        guard case .stepped = reverseStep() else { continue }
+      }
       records[index].pc = programCounter
       records[index].instruction = instruction(at: programCounter)?.text ?? ""
     }

@@ -358,20 +358,22 @@ extension Prompt {
 }
 
 /// Names of the bits of control registers.
-enum ControlBits {
-  static let cr0: [(UInt64, String)] = [
+public enum ControlBits {
+  public static let cr0: [(UInt64, String)] = [
     (CR0.protectionEnable, "PE"), (CR0.monitorCoprocessor, "MP"), (CR0.emulation, "EM"), (CR0.taskSwitched, "TS"),
     (CR0.extensionType, "ET"), (CR0.numericError, "NE"), (CR0.writeProtect, "WP"), (CR0.alignmentMask, "AM"),
     (CR0.notWriteThrough, "NW"), (CR0.cacheDisable, "CD"), (CR0.paging, "PG"),
   ]
-  static let cr4: [(UInt64, String)] = [
+  public static let cr4: [(UInt64, String)] = [
+    (CR4.virtual8086Extensions, "VME"), (CR4.protectedVirtualInterrupts, "PVI"),
     (CR4.timeStampDisable, "TSD"), (CR4.debuggingExtensions, "DE"), (CR4.pageSizeExtensions, "PSE"),
-    (CR4.physicalAddressExtension, "PAE"), (CR4.machineCheck, "MCE"), (CR4.pageGlobal, "PGE"), (CR4.osFXSR, "OSFXSR"),
+    (CR4.physicalAddressExtension, "PAE"), (CR4.machineCheck, "MCE"), (CR4.pageGlobal, "PGE"),
+    (CR4.performanceCounter, "PCE"), (CR4.osFXSR, "OSFXSR"),
     (CR4.osXMMExceptions, "OSXMMEXCPT"), (CR4.umip, "UMIP"), (CR4.la57, "LA57"), (CR4.fsgsbase, "FSGSBASE"),
     (CR4.pcid, "PCIDE"), (CR4.osXSAVE, "OSXSAVE"), (CR4.smep, "SMEP"), (CR4.smap, "SMAP"), (CR4.protectionKeys, "PKE"),
     (CR4.supervisorKeys, "PKS"),
   ]
-  static let efer: [(UInt64, String)] = [
+  public static let efer: [(UInt64, String)] = [
     (EFER.systemCall, "SCE"), (EFER.longModeEnable, "LME"), (EFER.longModeActive, "LMA"), (EFER.noExecute, "NXE"),
   ]
 }

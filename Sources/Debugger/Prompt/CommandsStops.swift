@@ -4,7 +4,8 @@ extension CommandTable {
   static let stops: [Command] = [
     Command(
       "break", ["b", "br", "hbreak", "lb", "vb"], "[PLACE] [if CONDITION]", .stops,
-      "stop before an instruction: a symbol, an address, *address; without a place this one", completion: .symbol
+      "stop before an instruction: a symbol, an address, *address, FILE:LINE; without a place this one",
+      completion: .symbol
     ) { prompt, rest throws(PromptError) in
       try prompt.addBreakpoint(rest, isTemporary: false)
     },
@@ -136,8 +137,7 @@ extension Prompt {
 
   func addBreakpoint(_ text: String, isTemporary: Bool) throws(PromptError) {
     let (place, condition) = try split(text)
-    let expression = place.hasPrefix("*") ? String(place.dropFirst()) : place
-    let address = place.isEmpty ? session.programCounter : try value(expression)
+    let address = place.isEmpty ? session.programCounter : try address(ofPlace: place)
     let number = session.add(.code(address), text: self.place(address))
     try finish(number, condition, isTemporary: isTemporary)
     say("\(isTemporary ? "Temporary breakpoint" : "Breakpoint") \(number) at \(self.place(address))")

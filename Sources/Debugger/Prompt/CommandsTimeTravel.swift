@@ -19,6 +19,13 @@ extension CommandTable {
     ) { prompt, _ throws(PromptError) in
       try prompt.report(prompt.session.reverseContinue())
     },
+    Command("reverse-finish", ["rfin"], .time, "go back to the call of the function in execution") {
+      prompt, _ throws(PromptError) in
+      guard let stop = prompt.session.reverseFinish() else {
+        throw PromptError("no symbol tells where the function in execution begins")
+      }
+      try prompt.report(stop)
+    },
     Command(
       "goto-instruction", ["gi", "seek"], "N", .time, "go to where N instructions have retired, back or forward",
       completion: .expression
@@ -44,6 +51,26 @@ extension CommandTable {
         throw PromptError("no such checkpoint; see info checkpoints")
       }
       try prompt.report(prompt.session.go(to: checkpoint.moment))
+    },
+    Command(
+      "save", [], "FILE", .time,
+      "write down where the machine stands and what was typed, for `load` in another session",
+      completion: .file
+    ) { prompt, rest throws(PromptError) in
+      guard !rest.isEmpty else { throw PromptError("save FILE") }
+      guard prompt.writeFile(rest, try prompt.session.record().text, false) else {
+        throw PromptError("cannot write \(rest)")
+      }
+    },
+    Command(
+      "load", [], "FILE", .time,
+      "go to where a session stood that was saved: the same guest and configuration, run again with the same input",
+      completion: .file
+    ) { prompt, rest throws(PromptError) in
+      guard let text = prompt.readFile(rest) else { throw PromptError("cannot read \(rest)") }
+      let stop = try prompt.session.restore(try SessionRecord(text))
+      prompt.checkpoints = []
+      try prompt.report(stop)
     },
     Command("info checkpoints", [], .time, "the checkpoints, and how far the history reaches") {
       prompt, _ throws(PromptError) in

@@ -22,6 +22,15 @@ extension Prompt {
       return (start, names.filter { $0.hasPrefix(word) }.sorted())
     }
     guard let (command, _) = try? CommandTable.find(Substring(line + word)) else { return (start, []) }
+    if command.completion == .file {
+      // The folder is what stands between the command and the last slash.
+      let folder = text.dropFirst(text.prefix { $0 == " " }.count).drop { $0 != " " }.drop { $0 == " " }
+      guard let begin = folder.lastIndex(of: "/").map(folder.index(after:)) else {
+        return (text.count - folder.count, listFolder(".").filter { $0.hasPrefix(folder) }.sorted())
+      }
+      let name = folder[begin...]
+      return (text.count - name.count, listFolder(String(folder[..<begin])).filter { $0.hasPrefix(name) }.sorted())
+    }
     return (start, candidates(command.completion).filter { $0.hasPrefix(word) }.sorted())
   }
 

@@ -169,7 +169,8 @@ public struct LineEditor {
     var common = words[0]
     for word in words.dropFirst() { common = String(zip(common, word).prefix { $0 == $1 }.map(\.0)) }
     let known = cursor - start
-    if words.count == 1 { common += " " }
+    // A folder goes on.
+    if words.count == 1, !common.hasSuffix("/") { common += " " }
     if common.count > known {
       line.replaceSubrange(start..<cursor, with: common)
       cursor = start + common.count

@@ -6,12 +6,16 @@ public final class Prompt {
   public let session: Session
   /// Takes what is to be shown.
   private let show: (String) -> Void
+  private let ownsConsole: Bool
   /// The next line of whatever commands are being read from: a terminal, a file, a definition; nil at its end.
   var nextLine: () -> String? = { nil }
   /// Reads a file, for `source`.
   public var readFile: (String) -> String? = { _ in nil }
   /// Writes a file's new contents, or appends to it; false if it cannot.
   public var writeFile: (_ path: String, _ text: String, _ append: Bool) -> Bool = { _, _, _ in false }
+
+  /// The names in a folder, those of folders with a slash behind them, for completion.
+  public var listFolder: (String) -> [String] = { _ in [] }
 
   /// Whether somebody wants the script in progress to end.
   public var isInterrupted: () -> Bool = { false }
@@ -32,6 +36,9 @@ public final class Prompt {
   private var lastLine = ""
   /// Where `x` and `disassemble` go on.
   var nextAddress: UInt64 = 0
+  /// Where `list` goes on; nothing after a stop.
+  var nextListed: (file: String, line: Int)?
+  var sourceFolders = ["."]
   /// The ledger at the last stop, for `info cost`.
   var ledgerAtStop = CycleLedger()
   var ledgerBefore = CycleLedger()
@@ -39,10 +46,14 @@ public final class Prompt {
   private var depth = 0
   private static let deepest = 32
 
-  public init(_ session: Session, show: @escaping (String) -> Void) {
+  /// - Parameter ownsConsole: whether what the guest writes is shown here, too, between the prompt's own lines.
+  public init(_ session: Session, ownsConsole: Bool = true, show: @escaping (String) -> Void) {
     self.session = session
+    self.ownsConsole = ownsConsole
     self.show = show
-    session.console.output = { [unowned self] bytes in emit(String(decoding: bytes, as: UTF8.self)) }
+    if ownsConsole {
+      session.console.output = { [unowned self] bytes in emit(String(decoding: bytes, as: UTF8.self)) }
+    }
     ledgerAtStop = session.machine.statistics.causes.ledger
     ledgerBefore = ledgerAtStop
   }
@@ -51,9 +62,12 @@ public final class Prompt {
 
   /// Shows a line.
   func say(_ line: String) {
-    session.console.endLine()
+    endLine()
     emit(line + "\n")
   }
+
+  /// The guest's last line ends before something else is said.
+  private func endLine() { if ownsConsole { session.console.endLine() } }
 
   private func emit(_ text: String) {
     show(text)
@@ -74,7 +88,7 @@ public final class Prompt {
       errors += 1
       say(error.description)
     }
-    session.console.endLine()
+    endLine()
   }
 
   func perform(_ text: Substring) throws(PromptError) {
@@ -123,7 +137,7 @@ public final class Prompt {
   public func run(reading lines: @escaping () -> String?) {
     nextLine = lines
     while !isDone, !isInterrupted(), let line = nextLine() { execute(line) }
-    session.console.endLine()
+    endLine()
   }
 
   /// Does the commands of a file.
@@ -173,7 +187,8 @@ public final class Prompt {
 
   /// Tells why a run has stopped, and where.
   func report(_ stop: Stop) throws(PromptError) {
-    session.console.endLine()
+    endLine()
+    nextListed = nil
     ledgerBefore = ledgerAtStop
     ledgerAtStop = session.machine.statistics.causes.ledger
     var commands: [String] = []
@@ -184,7 +199,7 @@ public final class Prompt {
     case .delivered(let event, let rip): say("\(event.text) at \(place(rip)): its handler is entered.")
     case .breakpoint(let hits):
       for hit in hits {
-        say("\(title(hit)) \(hit.number), \(hit.text)\(hit.detail.isEmpty ? "" : ": \(hit.detail)")")
+        say(hit.report)
         commands += hit.commands
       }
     case .ended(let outcome):
@@ -196,14 +211,6 @@ public final class Prompt {
     if !commands.isEmpty { try run(commands) }
   }
 
-  private func title(_ hit: BreakpointHit) -> String {
-    switch hit.kind {
-    case .code: hit.isTemporary ? "Temporary breakpoint" : "Breakpoint"
-    case .watch: "Watchpoint"
-    case .catching: "Catchpoint"
-    }
-  }
-
   /// The instruction that comes next.
   func showPlace() {
     let pc = session.programCounter
@@ -212,7 +219,7 @@ public final class Prompt {
   }
 
   /// An address with the symbol that it belongs to.
-  func place(_ address: UInt64) -> String {
+  public func place(_ address: UInt64) -> String {
     session.symbols.name(of: address).map { "\(hex(address)) <\($0)>" } ?? hex(address)
   }
 }

@@ -19,6 +19,13 @@ public struct Breakpoint: Sendable {
     public var length: UInt64
     /// A guest-physical address; else a linear one.
     public var isPhysical: Bool
+
+    public init(access: Access, address: UInt64, length: UInt64, isPhysical: Bool) {
+      self.access = access
+      self.address = address
+      self.length = length
+      self.isPhysical = isPhysical
+    }
   }
 
   public var number: Int
@@ -30,6 +37,8 @@ public struct Breakpoint: Sendable {
   public var text: String
   public var condition: Expression?
   public var conditionText: String?
+  /// A condition of a front end's own.
+  public var predicate: (@Sendable (Session) -> Bool)?
   /// Commands to do after a stop.
   public var commands: [String] = []
   /// How often it has stopped a run, and how many more times it is passed over.
@@ -74,6 +83,17 @@ public struct BreakpointHit: Sendable {
   public var detail: String
   public var isTemporary = false
   public var commands: [String] = []
+
+  /// In a line, for people.
+  public var report: String {
+    let title =
+      switch kind {
+      case .code: isTemporary ? "Temporary breakpoint" : "Breakpoint"
+      case .watch: "Watchpoint"
+      case .catching: "Catchpoint"
+      }
+    return "\(title) \(number), \(text)\(detail.isEmpty ? "" : ": \(detail)")"
+  }
 }
 
 /// Why a run has ended for now.

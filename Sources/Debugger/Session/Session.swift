@@ -12,6 +12,8 @@ public final class Session {
   public let machine: VirtualMachine
   public let timeline: Timeline
   public var symbols: Symbols
+  /// Source lines, where the guest's file tells them.
+  public lazy var lines = LineTable(elf: machine.guest.bytes)
   /// By number.
   public internal(set) var breakpoints: [Breakpoint] = []
   var nextNumber = 1
@@ -19,6 +21,8 @@ public final class Session {
   public var selected = 0
   /// How the guest has ended, if it has: nothing but time travel goes on from there.
   public internal(set) var outcome: RunOutcome?
+  /// Something was changed by hand.
+  var isEdited = false
   /// The guest's serial port, whose input is logged.
   public let console: SessionConsole
 

@@ -92,8 +92,11 @@ extension Session {
     }
     let running = machine.runningProcessor
     if Position(running) != before[running.index] { found += codeHits(at: linear(of: running)) }
+    // Conditions are of the processor that has come here.
+    let before = selected
+    selected = running.index
     let hits = found.compactMap { count($0.number, $0.detail) }
-    if !hits.isEmpty { selected = running.index }
+    if hits.isEmpty { selected = before }
     return hits
   }
 
@@ -109,6 +112,7 @@ extension Session {
       // A condition that cannot be evaluated stops, so that somebody sees it.
       if let value = try? condition.value(in: self), value == 0 { return nil }
     }
+    if let predicate = breakpoints[index].predicate, !predicate(self) { return nil }
     guard breakpoints[index].ignored == 0 else {
       breakpoints[index].ignored -= 1
       return nil

@@ -92,15 +92,20 @@ extension Session {
       at &+= UInt64(piece.count)
     }
     for (physical, piece) in pieces { store(piece, at: physical) }
-    timeline.noteEdit()
+    noteEdit()
     return true
   }
 
   public func writePhysical(_ bytes: [UInt8], at address: GuestPhysical) -> Bool {
     guard readPhysical(address, count: bytes.count) != nil else { return false }
     store(bytes[...], at: address)
-    timeline.noteEdit()
+    noteEdit()
     return true
+  }
+
+  private func noteEdit() {
+    isEdited = true
+    timeline.noteEdit()
   }
 
   private func store(_ bytes: ArraySlice<UInt8>, at address: GuestPhysical) {
@@ -125,7 +130,7 @@ extension Session {
     body(&state)
     processor.state = state
     processor.refresh()
-    timeline.noteEdit()
+    noteEdit()
   }
 
   // MARK: Tables

@@ -36,6 +36,18 @@ extension Session {
     return hits.isEmpty ? .stepped : .breakpoint(hits)
   }
 
+  /// The same, an interrupt that comes first running to its end: it is none of the program's doing.
+  public func stepPastInterrupts() -> Stop {
+    let stack = processor.state.slots[Int(Slot.rsp)]
+    let place = programCounter
+    while true {
+      let stop = stepOnce()
+      guard case .delivered(let event, _) = stop, event.isExternalInterrupt else { return stop }
+      let back = run(to: [place]) { [unowned self] in processor.state.slots[Int(Slot.rsp)] == stack }
+      guard case .arrived = back else { return back }
+    }
+  }
+
   // MARK: Over calls
 
   /// Executes instructions, a call with all that it does as one, and so an interrupt that comes between.
@@ -51,12 +63,7 @@ extension Session {
     let stack = processor.state.slots[Int(Slot.rsp)]
     let place = programCounter
     guard let instruction = instruction(at: place), instruction.isCall else {
-      let stop = stepOnce()
-      // An interrupt that came first is none of the program's doing.
-      guard case .delivered(let event, _) = stop, event.isExternalInterrupt else { return stop }
-      let back = run(to: [place]) { [unowned self] in processor.state.slots[Int(Slot.rsp)] == stack }
-      guard case .arrived = back else { return back }
-      return nextOnce()
+      return stepPastInterrupts()
     }
     let stop = run(to: [place &+ UInt64(instruction.length)]) { [unowned self] in
       processor.state.slots[Int(Slot.rsp)] >= stack

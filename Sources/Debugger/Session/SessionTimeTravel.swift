@@ -141,8 +141,72 @@ extension Session {
     return .stepped
   }
 
+  /// Goes back to the call of the function in execution; nil if no symbol tells where that begins.
+  public func reverseFinish() -> Stop? {
+    guard let (symbol, offset) = symbols.symbol(at: programCounter) else { return nil }
+    let stack = processor.state.slots[Int(Slot.rsp)]
+    if offset != 0 {
+      // What it has called in between, itself too, began further down the stack.
+      let stop = search(
+        places: [symbol.address.rawValue], where: { [unowned self] in processor.state.slots[Int(Slot.rsp)] >= stack },
+        armed: false)
+      guard case .arrived = stop else { return stop }
+    }
+    return reverseStep()
+  }
+
   /// Goes back to the last stop that a run with the present breakpoints would have made.
   public func reverseContinue() -> Stop { search(places: [], where: { true }, armed: true) }
+
+  // MARK: Back to before an access
+
+  // A front end that compares values while it goes backwards wants to stand before the instruction that changed one; the
+  // stops of a run lie behind it.
+
+  /// Undoes an instruction, and tells if it accesses what is watched.
+  public func reverseStepWatching() -> Stop {
+    let now = moment
+    let stop = reverseStep()
+    guard case .stepped = stop, watches else { return stop }
+    let before = moment
+    let saved = breakpoints
+    pausesOnDelivery = true
+    let forward = proceed(until: .init(instructions: now.instructions))
+    pausesOnDelivery = false
+    breakpoints = saved
+    let back = go(to: before)
+    guard case .arrived = back else { return back }
+    guard case .breakpoint(let hits) = forward else { return .stepped }
+    let accesses = hits.filter(\.isAccess)
+    return accesses.isEmpty ? .stepped : .breakpoint(accesses)
+  }
+
+  /// As `reverseContinue`; from an access it goes on to before the instruction that made it.
+  public func reverseContinueBeforeAccesses() -> Stop {
+    if watches {
+      // The last instruction may be one: it lies behind no stop that is before now.
+      let now = moment
+      let stop = reverseStepWatching()
+      guard case .stepped = stop else { return stop }
+      let back = go(to: now)
+      guard case .arrived = back else { return back }
+    }
+    let stop = reverseContinue()
+    guard case .breakpoint(let hits) = stop else { return stop }
+    // Seen from behind, what comes next is met before what came last.
+    let others = hits.filter { !$0.isAccess }
+    guard others.isEmpty else { return .breakpoint(others) }
+    let back = reverseStep()
+    guard case .stepped = back else { return back }
+    return stop
+  }
+
+  private var watches: Bool {
+    breakpoints.contains {
+      guard $0.isEnabled, case .watch = $0.kind else { return false }
+      return true
+    }
+  }
 
   /// Looks for the last moment before now at which a run would stop, one stretch between checkpoints after another.
   private func search(places: [UInt64], where condition: @escaping () -> Bool, armed: Bool) -> Stop {
@@ -185,5 +249,12 @@ extension Session {
     }
     restore { _ in false }
     return .beginning
+  }
+}
+
+extension BreakpointHit {
+  fileprivate var isAccess: Bool {
+    guard case .watch = kind else { return false }
+    return true
   }
 }

@@ -77,7 +77,7 @@ extension Machine.Event {
   }
 
   /// For people.
-  var text: String {
+  public var text: String {
     switch self {
     case .exception(let exception): exception.description
     case .interrupt(let vector): "interrupt 0x\(String(vector, radix: 16))"

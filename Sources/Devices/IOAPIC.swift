@@ -64,9 +64,14 @@ public struct IOAPIC: Equatable, Sendable {
     guard entry & Entry.level != 0, entry & (Entry.masked | Entry.remoteIRR) == 0,
       asserted & 1 << UInt32(input) != 0, let message = message(of: entry)
     else { return }
-    // What nobody takes is sent again: the delivery status stays pending.
+    // What nobody takes stays pending in the delivery status, and is sent again (`sendPending`).
     let isTaken = locals.deliver(message)
     if isTaken && message.isLevelTriggered { entries[input] |= Entry.remoteIRR }
+  }
+
+  /// Sends again what nobody took: a local APIC has been enabled.
+  mutating func sendPending(_ locals: inout LocalAPICs) {
+    for input in entries.indices { serveLevel(input, &locals) }
   }
 
   /// A local APIC has ended the service of a level-triggered vector.

@@ -118,6 +118,7 @@ public struct InterruptControllers: Equatable, Sendable {
     case .none: break
     case .send(let message): localAPICs.deliver(message, from: processor)
     case .endOfInterrupt(let vector): ioAPIC.endInterrupt(vector, &localAPICs)
+    case .enabled: ioAPIC.sendPending(&localAPICs)
     }
   }
 }

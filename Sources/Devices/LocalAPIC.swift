@@ -199,10 +199,15 @@ public struct LocalAPIC: Equatable, Sendable {
 
   /// An interrupt of one of the delivery modes arrives. Software that disables the APIC holds back vectors, not the
   /// rest (11.4.7.2). There is no system management mode.
-  mutating func receive(_ mode: InterruptMessage.Mode, _ vector: UInt8, isLevelTriggered: Bool = false) {
-    guard isPresent else { return }
+  ///
+  /// - Returns: whether it was accepted: no APIC that software has disabled takes an interrupt with a vector.
+  @discardableResult
+  mutating func receive(_ mode: InterruptMessage.Mode, _ vector: UInt8, isLevelTriggered: Bool = false) -> Bool {
+    guard isPresent else { return false }
     switch mode {
-    case .fixed, .lowestPriority: request(vector, isLevelTriggered: isLevelTriggered)
+    case .fixed, .lowestPriority:
+      guard isEnabled else { return false }
+      request(vector, isLevelTriggered: isLevelTriggered)
     case .nonMaskable: latched.insert(.nonMaskable)
     case .initialize:
       latched.insert(.initialize)
@@ -212,6 +217,7 @@ public struct LocalAPIC: Equatable, Sendable {
       startUpVector = vector
     case .systemManagement, .external: break
     }
+    return true
   }
 
   /// A vector arrives.

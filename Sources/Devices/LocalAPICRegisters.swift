@@ -22,6 +22,8 @@ extension LocalAPIC {
     case send(InterruptMessage)
     /// The service of a level-triggered vector has ended: the I/O APIC is told.
     case endOfInterrupt(UInt8)
+    /// Software has enabled it: level-triggered interrupts that it would not take are sent again.
+    case enabled
   }
 
   /// Reads a register of 32 bits.
@@ -71,9 +73,11 @@ extension LocalAPIC {
     case Register.logicalDestination: logicalDestination = value & 0xff00_0000
     case Register.destinationFormat: destinationFormat = value | 0x0fff_ffff
     case Register.spurious:
+      let wasEnabled = isEnabled
       spurious = value & 0x1ff
       // While it is disabled by software all entries are masked (11.4.7.2).
       if !isEnabled { for index in localVectors.indices { localVectors[index] |= LocalAPIC.masked } }
+      return isEnabled && !wasEnabled ? .enabled : .none
     case Register.errors:
       errors = pendingErrors
       pendingErrors = 0

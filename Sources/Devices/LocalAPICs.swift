@@ -68,13 +68,13 @@ public struct LocalAPICs: Equatable, Sendable {
   mutating func deliver(_ message: InterruptMessage, from sender: Int? = nil) -> Bool {
     if message.mode == .lowestPriority {
       guard let index = lowestPriority(of: message, from: sender) else { return false }
-      units[index].receive(.fixed, message.vector, isLevelTriggered: message.isLevelTriggered)
-      return true
+      return units[index].receive(.fixed, message.vector, isLevelTriggered: message.isLevelTriggered)
     }
     var isTaken = false
     for index in units.indices where isDestination(index, of: message, from: sender) {
-      units[index].receive(message.mode, message.vector, isLevelTriggered: message.isLevelTriggered)
-      isTaken = true
+      let isAccepted = units[index].receive(
+        message.mode, message.vector, isLevelTriggered: message.isLevelTriggered)
+      isTaken = isTaken || isAccepted
     }
     return isTaken
   }

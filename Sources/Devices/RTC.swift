@@ -161,6 +161,8 @@ public struct RTC: Equatable, Sendable {
     let second = wanted(alarm[0], decode)
     let minute = wanted(alarm[1], decode)
     let hour = wanted(alarm[2], decodeHour)
+    // A part that no time has is told at once: this is asked at every access of a device.
+    guard second ?? 0 < 60, minute ?? 0 < 60, hour ?? 0 < 24 else { return nil }
     let now = date.secondOfDay
     var delta = 1
     while delta <= 86400 {

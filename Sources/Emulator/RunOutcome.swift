@@ -17,6 +17,8 @@ public enum RunOutcome: Equatable, Sendable {
   case limit(Limit)
   /// The guest could not handle an exception; the message says where.
   case tripleFault(String)
+  /// The guest's exceptions raise each other without end; the message says where.
+  case lockedUp(String)
   /// The guest did what Penumbra does not support; the message names it.
   case unsupported(String)
   /// `--check-invariants` found one broken: a defect of Penumbra's own; the message names it.
@@ -32,7 +34,7 @@ public enum RunOutcome: Equatable, Sendable {
     // As QEMU's isa-debug-exit, of which the system passes on the low eight bits.
     case .shutdown(.debugExit(let value)): Int32(value << 1 & 0xff | 1)
     case .shutdown(.powerOff), .shutdown(.reset), .haltedForEver: 0
-    case .tripleFault, .unsupported: 2
+    case .tripleFault, .lockedUp, .unsupported: 2
     case .waitsForNothing, .limit: 4
     case .violated: 70
     case .interrupted, .paused: 130
@@ -49,6 +51,7 @@ public enum RunOutcome: Equatable, Sendable {
     case .waitsForNothing: "waits-for-nothing"
     case .limit: "limit"
     case .tripleFault: "triple-fault"
+    case .lockedUp: "locked-up"
     case .unsupported: "unsupported"
     case .violated: "violated"
     case .interrupted: "interrupted"
@@ -67,6 +70,7 @@ public enum RunOutcome: Equatable, Sendable {
     case .limit(.instructions(let count)): "the limit of \(count) instructions was reached"
     case .limit(.cycles(let count)): "the limit of \(count) cycles was reached"
     case .tripleFault(let message): message.isEmpty ? "triple fault" : message
+    case .lockedUp(let message): message.isEmpty ? "locked up" : message
     case .unsupported(let message): message.isEmpty ? "the guest did what is not supported" : message
     case .violated(let message): "invariant broken: \(message)"
     case .interrupted: "interrupted"

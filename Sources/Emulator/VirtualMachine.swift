@@ -198,6 +198,10 @@ public final class VirtualMachine {
     case .waitsForNothing: return processor.stopRequest.isRaised ? .interrupted : .waitsForNothing
     case .tripleFault:
       return .tripleFault("triple fault: \(describeShutDown())")
+    case .lockedUp:
+      let last = interleaving.last(of: processors)
+      return .lockedUp(
+        "locked up, exceptions raise each other without end: \(last.describeInstruction())\(lastExceptions(of: last))")
     case .violated(let what): return .violated(what)
     case .unsupported(let what): return .unsupported("\(what)\(lastExceptions(of: interleaving.last(of: processors)))")
     }

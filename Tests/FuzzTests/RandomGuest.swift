@@ -12,7 +12,7 @@ import Machine
 struct RandomGuest {
   /// The code that the guest starts in.
   enum Mode: UInt8, CaseIterable {
-    case bits64, compatibility, bits32, real
+    case bits64, compatibility, bits32, real, virtual8086
 
     var isLong: Bool { self == .bits64 || self == .compatibility }
   }
@@ -69,14 +69,15 @@ struct RandomGuest {
   init(_ input: [UInt8]) {
     bytes = Bytes(input)
     let choice = bytes.next()
-    // Of the fourth kind half is real mode.
-    mode = choice & 3 != 3 ? Mode(rawValue: choice & 3) ?? .bits64 : choice & 0x20 == 0 ? .bits64 : .real
+    // Of the fourth kind half is real mode, a quarter virtual-8086 mode.
+    mode = Mode(rawValue: choice & 3) ?? .bits64
+    if choice & 3 == 3 && choice & 0x20 == 0 { mode = choice & 0x40 == 0 ? .bits64 : .virtual8086 }
     wildTables = choice & 4 != 0
     touchesDevices = choice & 0x80 != 0
     let ways: [PagingMode] =
       switch mode {
       case .real: [.off]
-      case .bits32: [.off, .narrow, .pae, .narrow]
+      case .bits32, .virtual8086: [.off, .narrow, .pae, .narrow]
       case .bits64, .compatibility: [.levels4, .levels5]
       }
     paging = ways[Int(choice >> 3) % ways.count]
@@ -366,7 +367,7 @@ struct RandomGuest {
       processor.refresh()
       return
     }
-    let isUser = choice & 2 != 0
+    let isUser = choice & 2 != 0 || mode == .virtual8086
     let data = Segment(selector: isUser ? 0x2b : 0x10, base: 0, limit: .max, attributes: isUser ? 0xc0f3 : 0xc093)
     for register in SegmentRegister.allCases { state[register] = data }
     state[.cs] =
@@ -377,6 +378,7 @@ struct RandomGuest {
       case (_, true): Segment(selector: 0x3b, base: 0, limit: .max, attributes: 0xc0fb)
       }
     state.cpl = isUser ? 3 : 0
+    if mode == .virtual8086 { enterVirtual8086(&state, offset) }
     state.tr = Segment(selector: 0x40, base: Place.task, limit: 0x67, attributes: 0x8b)
     state.gdtr = DescriptorTable(base: Place.gdt, limit: 0x4f)
     state.idtr = DescriptorTable(base: Place.idt, limit: 0xfff)
@@ -406,6 +408,17 @@ struct RandomGuest {
     // As after a reset nothing is cached.
     processor.flushAll()
     processor.refresh()
+  }
+
+  /// A task of a protected-mode kernel, with the segments of real mode (SDM vol. 3, 21.2); exceptions lead out of it.
+  private func enterVirtual8086(_ state: inout ProcessorState, _ offset: UInt64) {
+    state.rflags |= Flag.virtual8086
+    for register in SegmentRegister.allCases {
+      let base = register == .cs ? Place.code : register == .ss ? Place.stack & ~0xffff : Place.data
+      state[register] = Segment(selector: UInt16(base >> 4), base: base, limit: 0xffff, attributes: 0xf3)
+    }
+    state.rip = offset
+    state.slots[Int(Slot.rsp)] = 0x7f80
   }
 
   // MARK: Helpers

@@ -173,6 +173,35 @@ import Testing
     #expect(guest.violations == [])
   }
 
+  @Test(arguments: Kind.allCases.filter(\.isShadow))
+  func `what becomes a table is written by nobody who held its frame before`(kind: Kind) throws {
+    let guest = try TinyGuest(
+      kind,
+      Code {
+        // TLBs keep the window's page, since the guest does not invalidate it.
+        $0.store(Place.window + 0x100, 1)
+        $0.store(Place.entry(of: Place.window), 0)
+        $0.store(Place.directory + 16, Place.data | 7)
+        $0.load(0x40_0000)
+        $0.load(0x40_1000)
+        // The page is a table now.
+        $0.store(Place.window + 8, (Place.data + 0x2000) | 0x63)
+        $0.invalidate(0x40_1000)
+        $0.load(0x40_1000)
+      }.bytes)
+    let hypervisor = try #require(guest.hypervisor)
+    hypervisor.check = InvariantCheck(hypervisor)
+    for entry in UInt64(0)..<2 { guest.set(Place.data + 8 * entry, (Place.data + 0x1000) | 0x63) }
+    guest.set(Place.data + 0x2000, UInt64(0x22))
+    guest.set(Place.entry(of: Place.window), Place.data | 0x63)
+    #expect(guest.run() == .haltedForEver)
+    #expect(guest.violations == [])
+    // By the old entry, or not at all.
+    let wasWritten = guest.processor.recentlyDelivered.isEmpty
+    #expect((guest.word(Place.data + 8) == (Place.data + 0x2000) | 0x63) == wasWritten)
+    if wasWritten { #expect(guest.rax == 0x22) }
+  }
+
   @Test(arguments: Kind.allCases)
   func `what the processor reads for itself is no leave for the program, with coherent TLBs`(kind: Kind) throws {
     let guest = try TinyGuest(

@@ -169,6 +169,40 @@ struct BreakpointTests {
     #expect(Self.events(machine) == [Place.handlers + 6 * 16])
   }
 
+  @Test func `so it does where an interrupt's frame touches one`() {
+    let machine = Self.machine(
+      [0x90, 0x90], Breakpoint(address: Place.stack - 8, kind: 1, length: 2), flags: Flag.interrupt)
+    machine.bus.timetable = [(0, 0x20)]
+    machine.setHandler(0x20, [0x90, 0x90])
+    machine.run()
+    #expect(machine.processor.recentlyDelivered.map(\.event.vector) == [0x20, 1])
+    #expect(Self.events(machine) == [Place.handlers + 0x20 * 16])
+  }
+
+  @Test func `a debug exception whose own delivery raises it again locks the processor up`() {
+    // The descriptor of the gate for vector 1, in whose delivery it is read again and again.
+    let machine = Self.machine([0x90, 0x90], Breakpoint(address: Place.idt + 16, kind: 3, length: 2), flags: Flag.trap)
+    machine.setGate(1, stack: 1)
+    #expect(machine.run() == .lockedUp)
+    #expect(machine.run() == .lockedUp)
+    #expect(machine.processor.state.retired == 1)
+  }
+
+  @Test func `an alignment check in the delivery of one, to ring 3, locks the processor up`() {
+    // push eax
+    let machine = ProtectedMachine.make([0x50, 0x90], cpl: 3)
+    let handler = Place.handlers + 17 * 16
+    let gate = handler & 0xffff | UInt64(TinyMachine.Selector.userCode) << 16 | 0xee00 << 32 | (handler >> 16) << 48
+    machine.guest.setWord(gate, atPhysical: Place.idt + 17 * 8)
+    machine.update { state in
+      state.cr0 |= CR0.alignmentMask
+      state.rflags = Flag.alignmentCheck
+      state.slots[Int(Slot.rsp)] = 0x5002
+    }
+    #expect(machine.run() == .lockedUp)
+    #expect(machine.lastException == nil && machine.processor.state.rip == 0x1000)
+  }
+
   @Test func `a breakpoint touched by MOV SS waits for the next instruction`() {
     // mov ss, [0x400010]; nop; nop
     let machine = Self.machine(

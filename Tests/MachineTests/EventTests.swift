@@ -304,6 +304,24 @@ struct EventTests {
     #expect(machine.guest.word(atPhysical: 0x20_1ff8) == before)
   }
 
+  @Test func `alignment comes before a canonical address, for FXSAVE between those of the area's begin and end`() {
+    let end: UInt64 = 1 << 47
+    let exchange: [UInt8] = [0x48, 0x0f, 0xc7, 0x4d, 0x00]  // cmpxchg16b [rbp]
+    let save: [UInt8] = [0x48, 0x0f, 0xae, 0x45, 0x00]  // fxsave64 [rbp]
+    let cases: [([UInt8], UInt64, GuestException)] = [
+      (exchange, end, .stack(0)), (exchange, end + 8, .generalProtection(0)), (save, end + 8, .stack(0)),
+      (save, end - 8, .generalProtection(0)), (save, end - 16, .stack(0)),
+    ]
+    for (code, address, exception) in cases {
+      for locked in [false, true] where !locked || code == exchange {
+        let machine = Self.machine((locked ? [0xf0] : []) + code)
+        machine[Slot.rbp] = address
+        machine.run(1)
+        #expect(machine.lastException == exception, "\(code), \(address)")
+      }
+    }
+  }
+
   @Test func `a push below a canonical stack raises SS, not GP`() {
     for code in [[0x50], [0xe8, 0, 0, 0, 0], [0x9c], [0xc8, 0, 0, 0]] as [[UInt8]] {
       let machine = Self.machine(code)

@@ -104,6 +104,14 @@ struct TaskSwitchTests {
     #expect(machine.processor.state.rflags & Flag.interrupt == 0)
   }
 
+  @Test func `nothing comes between the halves of a task switch`() {
+    let machine = Self.machine([0x90])
+    machine.update { $0.rflags = Flag.interrupt }
+    #expect(machine.processor.canTakeInterrupt && machine.processor.canTakeNonMaskable)
+    machine.update { $0.taskSwitch = PendingTaskSwitch(isActive: true) }
+    #expect(!machine.processor.canTakeInterrupt && !machine.processor.canTakeNonMaskable)
+  }
+
   @Test func `a task that is not there, busy, too small or not for the ring is refused, and nothing has changed`() {
     func refused(cpl: UInt8 = 0, _ change: (TinyMachine) -> Void) -> GuestException? {
       let machine = Self.machine(Self.call, cpl: cpl)

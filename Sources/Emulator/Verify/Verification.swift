@@ -203,7 +203,7 @@ extension RunOutcome {
   /// Whether it is the same end; what messages say besides may depend on the kind of paging.
   fileprivate func isLike(_ other: RunOutcome) -> Bool {
     switch (self, other) {
-    case (.tripleFault, .tripleFault), (.unsupported, .unsupported): true
+    case (.tripleFault, .tripleFault), (.lockedUp, .lockedUp), (.unsupported, .unsupported): true
     default: self == other
     }
   }

@@ -93,6 +93,9 @@ extension Hypervisor {
       }
     }
     memory.setWord(new.rawValue, at: at)
+    if old.isPresent && old.isLeaf(level: level) && old.isWritable && !(before == after && new.isWritable) {
+      shadow!.lostWrites.note(allocator.owner(of: old.frame).number, level: level)
+    }
     if !new.isPresent {
       shadow!.entriesRemoved &+= 1
       work(cause, .zap)

@@ -5,6 +5,7 @@ struct ShadowState {
   var pool: ShadowPool
   var rmap: ReverseMap
   var unsyncMarks = UnsyncMarks()
+  var lostWrites: LostWrites
   /// A table without an entry: the root where CR3 points to no memory.
   let emptyTable: HostPhysical
 
@@ -21,6 +22,7 @@ struct ShadowState {
       guestFrames: guestFrames, limit: pageLimit, guardsTables: policy.guardsTables,
       keepsOrderOutOfStep: options.outOfSyncLimit != nil)
     rmap = ReverseMap(guestFrames: guestFrames, shadowPages: pageLimit)
+    lostWrites = LostWrites(guestFrames: guestFrames)
     emptyTable = allocator.allocate(.shadowTable, number: 0x3fff_ffff)?.address ?? HostPhysical(0)
   }
 }
@@ -79,7 +81,7 @@ extension Hypervisor {
   /// Takes write permission to a guest table away from every shadow entry that maps it. Entries for large pages around
   /// it go altogether: the next fault there makes small ones.
   func protect(_ gfn: UInt64, for cause: Cause) {
-    var hasLost = false
+    var hasLost = shadow!.lostWrites.contains(gfn)
     var slot = shadow!.rmap.first(shadow!.rmap.list(mapping: gfn, level: 1))
     while slot >= 0 {
       let present = entry(slot)

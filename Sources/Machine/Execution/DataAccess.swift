@@ -124,19 +124,14 @@ extension Processor {
   }
 
   /// Sixteen bytes, lower half first. Nothing of a store is done unless all of it can be.
-  func loadWide(_ address: UInt64) throws(Stopped) -> (low: UInt64, high: UInt64) {
-    let low = try load(address, width: 8)
-    return (low, try load(address &+ 8, width: 8))
-  }
-
-  func loadWideForUpdate(_ address: UInt64) throws(Stopped) -> (low: UInt64, high: UInt64) {
-    try probeWrite(address, width: 16, privilege: privilege, stack: false)
+  func loadWideForUpdate(_ address: UInt64, stack: Bool) throws(Stopped) -> (low: UInt64, high: UInt64) {
+    try probeWrite(address, width: 16, privilege: privilege, stack: stack)
     let low = try loadForUpdate(address, width: 8)
     return (low, try loadForUpdate(address &+ 8, width: 8))
   }
 
-  func storeWide(_ address: UInt64, low: UInt64, high: UInt64) throws(Stopped) {
-    try probeWrite(address, width: 16, privilege: privilege, stack: false)
+  func storeWide(_ address: UInt64, low: UInt64, high: UInt64, stack: Bool) throws(Stopped) {
+    try probeWrite(address, width: 16, privilege: privilege, stack: stack)
     try store(address, width: 8, value: low)
     try store(address &+ 8, width: 8, value: high)
   }

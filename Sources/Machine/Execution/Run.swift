@@ -17,6 +17,9 @@ public enum RunResult: Equatable, Sendable {
   /// One of several processors is in HLT, or waits to be started.
   case waits
   case tripleFault
+  /// Exceptions raise each other in their delivery without end: the processor executes nothing any more, and nothing but
+  /// a reset reaches it.
+  case lockedUp
   /// The guest did what Penumbra does not do.
   case unsupported(String)
   /// The hypervisor has found an invariant of its own broken.
@@ -53,6 +56,8 @@ extension Processor {
   public func run(clockLimit: UInt64 = .max, retiredLimit: UInt64 = .max) -> RunResult {
     self.clockLimit = clockLimit
     self.retiredLimit = retiredLimit
+    // Where the last trap was taken that an event itself had raised.
+    var trapped: (rip: UInt64, stack: UInt64, retired: UInt64) = (0, 0, .max)
     while true {
       restorePatched()
       if isDebugged && pausesNow() { return .paused }
@@ -81,6 +86,14 @@ extension Processor {
       if s.pointee.isShutDown { return .tripleFault }
       // An event has switched tasks, or a switch is complete, behind which a trap may wait.
       if switchedTask || s.pointee.taskSwitch.isActive { continue }
+      // What an event was pushed to, or read from, has a breakpoint: the trap comes before the handler's first instruction.
+      // Where it is the trap's own delivery that has raised it, and nothing has changed, it goes on for ever.
+      if isTrapDue && controls.grants.isEmpty {
+        let place = (s.pointee.rip, s.pointee.slots[Int(Slot.rsp)], s.pointee.retired)
+        if place == trapped { return .lockedUp }
+        trapped = place
+        continue
+      }
       if isPauseRequested && pausesNow() { return .paused }
       if s.pointee.isHalted || s.pointee.awaitsStartUp {
         if let result = idle() { return result }
@@ -286,6 +299,8 @@ extension Processor {
       return leave(exit)
     case .unsupported(let what):
       return .unsupported(describeUnsupported(what))
+    case .lockedUp:
+      return .lockedUp
     }
   }
 

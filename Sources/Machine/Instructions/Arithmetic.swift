@@ -100,12 +100,15 @@ extension Processor {
   func cmpxchg16b(_ op: UnsafePointer<Operation>) throws(Stopped) {
     guard features.contains(.cx16) else { throw raise(.invalidOpcode) }
     let address = effectiveAddress(op)
+    // Before the segment's own fault: a misaligned address of the stack that is not canonical is #GP.
     guard address & 15 == 0 else { throw raise(.generalProtection(0)) }
+    let stack = OperandForm(op).usesStack
     let slots = s.pointee.slots
-    let old = try loadWideForUpdate(address)
+    let old = try loadWideForUpdate(address, stack: stack)
     let isEqual = old.low == slots[Int(Slot.rax)] && old.high == slots[Int(Slot.rdx)]
     try storeWide(
-      address, low: isEqual ? slots[Int(Slot.rbx)] : old.low, high: isEqual ? slots[Int(Slot.rcx)] : old.high)
+      address, low: isEqual ? slots[Int(Slot.rbx)] : old.low, high: isEqual ? slots[Int(Slot.rcx)] : old.high,
+      stack: stack)
     if !isEqual {
       setRegister(Slot.rax, width: 8, old.low)
       setRegister(Slot.rdx, width: 8, old.high)

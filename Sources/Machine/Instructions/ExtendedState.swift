@@ -30,8 +30,10 @@ extension Processor {
     guard features.contains(.fxsr) else { throw raise(.invalidOpcode) }
     if s.pointee.cr0 & (CR0.emulation | CR0.taskSwitched) != 0 { throw raise(.deviceNotAvailable) }
     let address = effectiveAddress(op)
-    try checkCanonicalArea(address, 512, form)
+    // Where the area begins, alignment, where it ends: in this order on silicon.
+    try checkCanonicalArea(address, 1, form)
     guard address & 15 == 0 else { throw raise(.generalProtection(0)) }
+    try checkCanonicalArea(address, 512, form)
     return address
   }
 

@@ -12,7 +12,7 @@ extension Processor {
       case .exit(var exit):
         exit.unblocksNonMaskable = true
         stop = .exit(exit)
-      case .none, .again, .frozen, .unsupported: break
+      case .none, .again, .frozen, .unsupported, .lockedUp: break
       }
       throw error
     }

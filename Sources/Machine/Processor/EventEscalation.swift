@@ -49,7 +49,9 @@ extension Processor {
   /// - Returns: whether something was delivered. Else `stop` says why not, or is `none` after a shutdown.
   func deliverOrEscalate(_ event: Event) -> Bool {
     var current = event
-    // Benign exceptions can follow each other for ever: #AC whose handler's stack is misaligned hangs silicon too.
+    // Benign exceptions follow one another, and those in whose delivery the same is raised again do so for ever: #AC,
+    // where its handler is ring 3's and the stack is misaligned. Silicon locks up: it comes to no boundary any more at
+    // which an interrupt or an NMI could reach it (Xen security advisory 156).
     for _ in 0..<16 {
       if case .exception(let exception) = current { note(exception) }
       do throws(Stopped) {
@@ -65,7 +67,7 @@ extension Processor {
         current = next
       }
     }
-    stop = .unsupported("endless exceptions in the delivery of vector \(current.vector)")
+    stop = .lockedUp
     return false
   }
 

@@ -270,4 +270,6 @@ enum Stop {
   case frozen
   /// It is one that Penumbra does not do.
   case unsupported(String)
+  /// Exceptions raise each other without end.
+  case lockedUp
 }

@@ -8,13 +8,7 @@ extension Processor {
   /// Whether a TLB entry still says what the tables say, found without charge or change.
   func isCurrent(_ hit: TranslationLookaside.Hit, _ address: UInt64, _ access: Access) -> Bool {
     let (result, path) = pathInTables(address, access)
-    guard case .mapped(let mapping) = result else { return false }
-    let tables = TLBEntry(mapping)
-    let size = mapping.effectiveSize
-    // A buffer may hold a piece of the page only.
-    guard hit.size <= size, tables.base | address & size.offsetMask & ~hit.size.offsetMask == hit.entry.base,
-      tables.permissions == hit.entry.permissions, path.isAccessed(above: 0), path.isDirty || !hit.entry.isDirty
-    else { return false }
+    guard case .mapped(let mapping) = result, hit.follows(from: mapping, path, at: address) else { return false }
     return guestAgrees(mapping, address, access)
   }
 
@@ -32,11 +26,8 @@ extension Processor {
     if bitUpdates != updates { _ = pathInTables(address, access) }
     guard !guestAgrees(mapping, address, access) else { return }
     dropPage(address)
-    var exit = VMExit(.pageFault)
-    exit.address = GuestVirtual(address)
-    exit.access = access
+    var exit = VMExit(.pageFault, of: access, at: GuestVirtual(address), width: width)
     exit.errorCode = plan.errorCode(access, present: true, reserved: false)
-    exit.width = UInt8(truncatingIfNeeded: width)
     throw self.exit(exit)
   }
 
@@ -104,6 +95,17 @@ extension Processor {
     translation.direct.clear()
     forgetFetchPage()
     s.pointee.executedDeadline = 0
+  }
+}
+
+extension TranslationLookaside.Hit {
+  /// Whether the entry says what the tables say, A and D included.
+  func follows(from mapping: Mapping, _ path: TablePath, at address: UInt64) -> Bool {
+    let tables = TLBEntry(mapping)
+    let whole = mapping.effectiveSize
+    // A buffer may hold a piece of the page only.
+    return size <= whole && tables.base | address & whole.offsetMask & ~size.offsetMask == entry.base
+      && tables.permissions == entry.permissions && path.isAccessed(above: 0) && (path.isDirty || !entry.isDirty)
   }
 }
 

@@ -47,11 +47,7 @@ extension Processor {
   /// Whether an entry of a TLB says what the tables say, for whatever access they permit.
   private func agrees(_ hit: TranslationLookaside.Hit, _ address: GuestVirtual) -> Bool {
     let (mapping, path) = readTables(address)
-    guard let mapping else { return false }
-    let size = mapping.effectiveSize
-    return hit.size <= size
-      && TLBEntry(mapping).base | address.rawValue & size.offsetMask & ~hit.size.offsetMask == hit.entry.base
-      && mapping.permissions == hit.entry.permissions && (path.isDirty || !hit.entry.isDirty)
+    return mapping.map { hit.follows(from: $0, path, at: address.rawValue) } ?? false
   }
 
   /// The tables' translation of an address, whoever may use it, and the entries on the way.

@@ -161,18 +161,14 @@ extension Processor {
       // A page fault drops what the TLBs and paging-structure caches had for the page (SDM vol. 3, 4.10.4.1).
       dropPage(address)
       guard controls.intercepts.contains(.pageFaults) else { return raise(.pageFault(fault)) }
-      var exit = VMExit(.pageFault)
-      exit.address = fault.address
-      exit.access = access
+      var exit = VMExit(.pageFault, of: access, at: fault.address, width: width)
       exit.errorCode = fault.errorCode
-      exit.width = UInt8(truncatingIfNeeded: width)
       return self.exit(exit)
     case .nestedFault(let fault):
       dropPage(address)
-      var exit = VMExit(fault.misconfigured ? .nestedMisconfiguration : .nestedFault)
-      exit.address = GuestVirtual(address)
-      exit.access = access
-      exit.width = UInt8(truncatingIfNeeded: width)
+      var exit = VMExit(
+        fault.misconfigured ? .nestedMisconfiguration : .nestedFault, of: access, at: GuestVirtual(address),
+        width: width)
       exit.nested = fault
       return self.exit(exit)
     }

@@ -34,12 +34,17 @@ extension Processor {
   public var interruptsEnabled: Bool { s.pointee.systemFlags & Flag.interrupt != 0 }
 
   /// Whether the guest would take an external interrupt before its next instruction.
-  public var canTakeInterrupt: Bool { interruptsEnabled && s.pointee.interruptShadow != s.pointee.retired }
+  public var canTakeInterrupt: Bool { interruptsEnabled && isAtBoundary }
 
   /// Whether the guest would take an NMI before its next instruction. What holds off interrupts after STI and MOV SS
   /// holds off NMIs too (SDM vol. 3, 6.8.3; table 25-3).
   public var canTakeNonMaskable: Bool {
-    !s.pointee.blocksNonMaskable && s.pointee.interruptShadow != s.pointee.retired
+    !s.pointee.blocksNonMaskable && isAtBoundary
+  }
+
+  /// Nothing holds off what comes from outside: neither the instruction before, nor a task switch that is not complete.
+  private var isAtBoundary: Bool {
+    s.pointee.interruptShadow != s.pointee.retired && !s.pointee.taskSwitch.isActive
   }
 
   /// An IRET that lets NMIs come again has faulted.
@@ -48,11 +53,13 @@ extension Processor {
   /// The debug trap that is due after the last instruction, with DR6 as its handler finds it; nil where none is. The
   /// hypervisor injects it after an instruction that it completed.
   public func takeDebugTrap() -> Event? {
-    guard s.pointee.pendingDebug != 0, s.pointee.stackShadow != s.pointee.retired else { return nil }
+    guard isTrapDue else { return nil }
     report(s.pointee.pendingDebug)
     s.pointee.pendingDebug = 0
     return .exception(.debug)
   }
+
+  var isTrapDue: Bool { s.pointee.pendingDebug != 0 && s.pointee.stackShadow != s.pointee.retired }
 
   /// Writes AL, AX or EAX, as IN does.
   public func setAccumulator(_ value: UInt32, width: Int) { setRegister(Slot.rax, width: width, UInt64(value)) }

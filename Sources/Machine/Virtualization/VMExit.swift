@@ -42,4 +42,12 @@ public struct VMExit: Equatable, Sendable {
   }
 
   public init(_ reason: ExitReason) { self.reason = reason }
+
+  /// An access that tables do not serve.
+  init(_ reason: ExitReason, of access: Access, at address: GuestVirtual, width: Int) {
+    self.reason = reason
+    self.access = access
+    self.address = address
+    self.width = UInt8(truncatingIfNeeded: width)
+  }
 }

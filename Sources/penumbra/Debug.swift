@@ -34,6 +34,9 @@ struct Debug: ParsableCommand {
   @Flag(help: "Leave when the files' and options' commands are done; standard input is the guest's then.")
   var batch = false
 
+  @Flag(help: "Begin with the full-screen view (`layout on`).")
+  var tui = false
+
   @Option(help: ArgumentHelp("The guest's serial input.", valueName: "file"), completion: .file())
   var input: String?
 
@@ -60,6 +63,7 @@ struct Debug: ParsableCommand {
       }
       let prompt = Prompt(session) { Diagnostics.show($0) }
       Self.giveFiles(to: prompt)
+      prompt.screenSize = { isatty(STDOUT_FILENO) == 1 ? Terminal.size : nil }
       let served = try gdb.endpoint.map {
         try GDBService(
           session, $0, symbols: symbolFile?.bytes, quiet: options.quiet, prepare: Self.giveFiles,
@@ -81,6 +85,7 @@ struct Debug: ParsableCommand {
     if self.gdb.wait { gdb?.awaitConnection() }
     for script in scripts where !prompt.isDone { prompt.execute("source \(script)") }
     for command in commands where !prompt.isDone { prompt.execute(command) }
+    if tui, !prompt.isDone { prompt.execute("layout on") }
     if let reader, !prompt.isDone { prompt.run { reader.line() } }
     // A script's end is not gdb's.
     if !prompt.isDone, reader?.isTerminal != true { gdb?.serveToEnd() }

@@ -23,11 +23,15 @@ enum Terminal {
     isChanged = tcsetattr(STDIN_FILENO, TCSANOW, &raw) == 0
   }
 
-  /// How many columns it has.
-  static var columns: Int {
+  /// Its size; nil where standard output is none, or it does not tell.
+  static var size: (columns: Int, rows: Int)? {
     var size = winsize()
-    return ioctl(STDOUT_FILENO, UInt(TIOCGWINSZ), &size) == 0 && size.ws_col > 0 ? Int(size.ws_col) : 80
+    guard ioctl(STDOUT_FILENO, UInt(TIOCGWINSZ), &size) == 0, size.ws_col > 0, size.ws_row > 0 else { return nil }
+    return (Int(size.ws_col), Int(size.ws_row))
   }
+
+  /// How many columns it has.
+  static var columns: Int { size?.columns ?? 80 }
 
   /// Puts the mode back. Safe in a signal handler.
   static func leave() {

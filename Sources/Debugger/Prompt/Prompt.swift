@@ -17,6 +17,11 @@ public final class Prompt {
   /// The names in a folder, those of folders with a slash behind them, for completion.
   public var listFolder: (String) -> [String] = { _ in [] }
 
+  /// The terminal's size, where what is shown goes to one: for the full-screen view.
+  public var screenSize: () -> (columns: Int, rows: Int)? = { nil }
+  /// The full-screen view, while there is one.
+  var layout: Layout?
+
   /// Whether somebody wants the script in progress to end.
   public var isInterrupted: () -> Bool = { false }
 
@@ -52,7 +57,7 @@ public final class Prompt {
     self.ownsConsole = ownsConsole
     self.show = show
     if ownsConsole {
-      session.console.output = { [unowned self] bytes in emit(String(decoding: bytes, as: UTF8.self)) }
+      session.console.output = { [unowned self] bytes in showConsole(String(decoding: bytes, as: UTF8.self)) }
     }
     ledgerAtStop = session.machine.statistics.causes.ledger
     ledgerBefore = ledgerAtStop
@@ -70,9 +75,19 @@ public final class Prompt {
   private func endLine() { if ownsConsole { session.console.endLine() } }
 
   private func emit(_ text: String) {
-    show(text)
+    if layout != nil { layout?.said += text } else { show(text) }
     if let logPath { _ = writeFile(logPath, text, true) }
   }
+
+  /// Shows what the guest writes: in its place of the full-screen view where there is one.
+  private func showConsole(_ text: String) {
+    guard layout != nil else { return emit(text) }
+    layout?.noteConsole(text)
+    if let logPath { _ = writeFile(logPath, text, true) }
+  }
+
+  /// Shows what is no part of a log: the view.
+  func showPlain(_ text: String) { show(text) }
 
   // MARK: Lines
 
@@ -89,6 +104,7 @@ public final class Prompt {
       say(error.description)
     }
     endLine()
+    if depth == 0 { drawLayout() }
   }
 
   func perform(_ text: Substring) throws(PromptError) {
@@ -206,7 +222,8 @@ public final class Prompt {
       say("The guest has ended: \(outcome.message) (exit status \(outcome.exitStatus)).")
       return
     }
-    showPlace()
+    // The full-screen view has it.
+    if layout == nil { showPlace() }
     for display in displays { try perform(Substring(display.command)) }
     if !commands.isEmpty { try run(commands) }
   }

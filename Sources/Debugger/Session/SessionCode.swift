@@ -46,15 +46,25 @@ extension Session {
     public var slot: UInt64?
   }
 
+  /// The linear address of the top of the stack, and the bytes of what code of the running size pushes.
+  public var stackTop: (address: UInt64, width: Int) {
+    let state = processor.state
+    let pointer = state.slots[Int(Slot.rsp)]
+    switch state.codeSize {
+    case .bits64: return (pointer, 8)
+    case .bits32: return ((pointer & 0xffff_ffff) &+ state[.ss].base, 4)
+    case .bits16: return ((pointer & 0xffff) &+ state[.ss].base, 2)
+    }
+  }
+
   /// The chain of callers, by frame pointers. A function that keeps none is told from the code: right after its entry the
   /// return address is at the top of the stack.
   public func backtrace(limit: Int = 64) -> [Frame] {
+    let (stack, width) = stackTop
     let state = processor.state
-    let width = state.codeSize == .bits64 ? 8 : state.codeSize == .bits32 ? 4 : 2
     let mask: UInt64 = width == 8 ? .max : width == 4 ? 0xffff_ffff : 0xffff
     let base = width == 8 ? 0 : state[.ss].base
     var frames = [Frame(pc: programCounter, slot: nil)]
-    let stack = (state.slots[Int(Slot.rsp)] & mask) &+ base
     var pointer = (state.slots[Int(Slot.rbp)] & mask) &+ base
     // At a function's first instruction, or at its RET, RBP is the caller's still.
     let isAtEntry = symbols.symbol(at: programCounter).map { $0.offset == 0 } ?? false

@@ -106,7 +106,7 @@ let package = Package(
     .testTarget(
       name: "VectorsTests", dependencies: ["Vectors", "Emulator", "Machine", "VectorGenerator"], exclude: ["Kept"],
       swiftSettings: strict),
-    tests("CommandLine", of: "penumbra", ["Emulator", "Support"]),
+    tests("CommandLine", of: "penumbra", ["Emulator", "Reports", "Support"]),
     .testTarget(
       name: "DebuggerTests",
       dependencies: ["Debugger", "Boot", "Emulator", "Hypervisor", "Devices", "Guests", "Machine", "Support"],

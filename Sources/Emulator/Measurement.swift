@@ -80,7 +80,26 @@ extension VirtualMachine {
     let fromRoot = counters.walks - walks.pagingStructureCacheHits
     if fromRoot != 0 { walks.byLevel["root"] = fromRoot }
     walks.nestedTLBHits = counters.nestedTLBHits
+    fillReferences(&walks, counters)
     statistics.walks = walks
+  }
+
+  /// Where references were served, and what the second dimension's walks began with.
+  private func fillReferences(_ walks: inout Statistics.Walks, _ counters: Counters) {
+    func served(_ references: InlineArray<3, UInt64>) -> Statistics.Walks.Served {
+      Statistics.Walks.Served(l2: references[0], l3: references[1], memory: references[2])
+    }
+    walks.served = [configuration.paging.isShadow ? "shadow" : "guest": served(counters.firstReferences)]
+    guard counters.nestedWalks != 0 else { return }
+    walks.served?["host"] = served(counters.secondReferences)
+    var byLevel: [String: UInt64] = [:]
+    var fromRoot = counters.nestedWalks
+    for level in 1...3 where counters.nestedStructureHits[level] != 0 {
+      byLevel["\(level)"] = counters.nestedStructureHits[level]
+      fromRoot &-= counters.nestedStructureHits[level]
+    }
+    if fromRoot != 0 { byLevel["root"] = fromRoot }
+    walks.nestedByLevel = byLevel
   }
 
   private func fillHypervisor(_ statistics: inout Statistics, _ counted: HypervisorStatistics) {
@@ -94,6 +113,8 @@ extension VirtualMachine {
     shadow.pfFixed = counted.pfFixed
     shadow.pfGuest = counted.pfGuest
     shadow.pfEmulate = counted.pfEmulate
+    shadow.hiddenFaults = counted.hiddenFaults
+    shadow.trueFaults = counted.trueFaults
     shadow.mmuPteWrite = counted.mmuPteWrite
     shadow.mmuPteUpdated = counted.mmuPteUpdated
     shadow.mmuPdeZapped = counted.mmuPdeZapped
@@ -107,10 +128,34 @@ extension VirtualMachine {
     shadow.tlbFlush = counted.tlbFlush
     shadow.invlpg = counted.invlpg
     shadow.remoteTlbFlush = counted.remoteTlbFlush
+    shadow.lockWaits = counted.lockWaits
+    shadow.lockWaitCycles = counted.lockWaitCycles
     shadow.tableBytes = counted.tableBytes
     shadow.peakTableBytes = counted.peakTableBytes
     statistics.shadow = shadow
     statistics.memory.hostBytes = counted.guestBytes + counted.tableBytes
     statistics.memory.overheadBytes = counted.tableBytes
+    fillTables(&statistics.memory, counted)
+  }
+
+  private func fillTables(_ memory: inout Statistics.Memory, _ counted: HypervisorStatistics) {
+    var tables: [String: Statistics.Tables] = [:]
+    for kind in TableKind.allCases where counted.peakTables[kind] != 0 {
+      tables[kind.name] = Statistics.Tables(
+        bytes: UInt64(counted.tables[kind]) << 12, peakBytes: UInt64(counted.peakTables[kind]) << 12)
+    }
+    memory.tables = tables
+
+    func sample(_ counts: TableCounts, at clock: UInt64) -> Statistics.Timeline.Sample {
+      var bytes: [String: UInt64] = [:]
+      for kind in TableKind.allCases where counts[kind] != 0 { bytes[kind.name] = UInt64(counts[kind]) << 12 }
+      return Statistics.Timeline.Sample(cycles: clock, tables: bytes)
+    }
+    let now = moment.cycles
+    var samples = counted.timeline.samples.map { sample($0.tables, at: $0.clock) }
+    // What the last exits have changed has not been sampled yet.
+    let last = sample(counted.tables, at: min(counted.timeline.due, now))
+    if samples.last?.tables != last.tables { samples.append(last) }
+    memory.timeline = Statistics.Timeline(cycles: now, interval: counted.timeline.interval, samples: samples)
   }
 }

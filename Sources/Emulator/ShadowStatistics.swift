@@ -1,50 +1,102 @@
 extension Statistics {
-  /// The shadow tables' counters, by the names that KVM gives them (`kvm_stat`).
-  public struct Shadow: Codable, Equatable, Sendable {
-    /// Page faults that exited, and what became of them: an entry made, injected into the guest, a write emulated.
+  /// What a hypervisor's memory management counted, under the names that KVM gives its counters (`kvm_stat`) where it has
+  /// them.
+  public struct Shadow: Equatable, Sendable {
     public var pfTaken: UInt64 = 0
     public var pfFixed: UInt64 = 0
     public var pfGuest: UInt64 = 0
     public var pfEmulate: UInt64 = 0
-    /// Writes to guarded tables, and shadow entries that they changed.
+    public var hiddenFaults: UInt64 = 0
+    public var trueFaults: UInt64 = 0
     public var mmuPteWrite: UInt64 = 0
     public var mmuPteUpdated: UInt64 = 0
-    /// Shadow pages dropped because of a write to an upper level, because of many writes, and to make room.
     public var mmuPdeZapped: UInt64 = 0
     public var mmuFlooded: UInt64 = 0
     public var mmuRecycled: UInt64 = 0
-    /// Shadow pages made, and shadow pages dropped for whatever reason.
     public var mmuCacheMiss: UInt64 = 0
     public var mmuShadowZapped: UInt64 = 0
-    /// Shadow pages out of step with the guest's at the end; how often one left step, and was brought up to date.
     public var mmuUnsync: UInt64 = 0
     public var unsynced: UInt64 = 0
     public var synced: UInt64 = 0
     public var tlbFlush: UInt64 = 0
     public var remoteTlbFlush: UInt64 = 0
     public var invlpg: UInt64 = 0
-    /// Host memory that shadow tables take, now and at most.
+    public var lockWaits: UInt64 = 0
+    public var lockWaitCycles: UInt64 = 0
     public var tableBytes: UInt64 = 0
     public var peakTableBytes: UInt64 = 0
 
     public init() {}
+  }
+}
 
-    enum CodingKeys: String, CodingKey {
-      case pfTaken = "pf_taken"
-      case pfFixed = "pf_fixed"
-      case pfGuest = "pf_guest"
-      case pfEmulate = "pf_emulate"
-      case mmuPteWrite = "mmu_pte_write"
-      case mmuPteUpdated = "mmu_pte_updated"
-      case mmuPdeZapped = "mmu_pde_zapped"
-      case mmuFlooded = "mmu_flooded"
-      case mmuRecycled = "mmu_recycled"
-      case mmuCacheMiss = "mmu_cache_miss"
-      case mmuShadowZapped = "mmu_shadow_zapped"
-      case mmuUnsync = "mmu_unsync"
-      case tlbFlush = "tlb_flush"
-      case remoteTlbFlush = "remote_tlb_flush"
-      case invlpg, unsynced, synced, tableBytes, peakTableBytes
+extension Statistics.Shadow {
+  /// One of the counters: its name in documents and tables, and what it counts.
+  public struct Counter: Sendable {
+    public enum Group: Sendable { case faults, tables, flushes, lock, memory }
+
+    public let name: String
+    public let group: Group
+    public let meaning: String
+    fileprivate let path: WritableKeyPath<Statistics.Shadow, UInt64> & Sendable
+
+    fileprivate init(
+      _ name: String, _ group: Group, _ path: WritableKeyPath<Statistics.Shadow, UInt64> & Sendable, _ meaning: String
+    ) {
+      (self.name, self.group, self.path, self.meaning) = (name, group, path, meaning)
     }
+  }
+
+  /// The value of a counter.
+  public subscript(_ counter: Counter) -> UInt64 { self[keyPath: counter.path] }
+
+  /// Every counter, in the order in which tables show them. The document is made by this list, and read by it.
+  public static let counters: [Counter] = [
+    Counter("pf_taken", .faults, \.pfTaken, "page faults that exited"),
+    Counter("pf_fixed", .faults, \.pfFixed, "answered by a shadow entry"),
+    Counter("pf_guest", .faults, \.pfGuest, "injected into the guest"),
+    Counter("pf_emulate", .faults, \.pfEmulate, "answered by emulating the write"),
+    Counter("hiddenFaults", .faults, \.hiddenFaults, "faults that the guest never saw"),
+    Counter("trueFaults", .faults, \.trueFaults, "faults that were the guest's own"),
+    Counter("mmu_pte_write", .tables, \.mmuPteWrite, "writes to guarded tables"),
+    Counter("mmu_pte_updated", .tables, \.mmuPteUpdated, "shadow entries filled because of one"),
+    Counter("mmu_pde_zapped", .tables, \.mmuPdeZapped, "links to lower shadow pages removed because of one"),
+    Counter("mmu_flooded", .tables, \.mmuFlooded, "tables whose shadow pages went, written like data"),
+    Counter("mmu_recycled", .tables, \.mmuRecycled, "shadow pages dropped to make room"),
+    Counter("mmu_cache_miss", .tables, \.mmuCacheMiss, "shadow pages made"),
+    Counter("mmu_shadow_zapped", .tables, \.mmuShadowZapped, "shadow pages dropped, for whatever reason"),
+    Counter("mmu_unsync", .tables, \.mmuUnsync, "shadow pages out of step at the end"),
+    Counter("unsynced", .tables, \.unsynced, "times that one left step"),
+    Counter("synced", .tables, \.synced, "times that one was brought up to date"),
+    Counter("tlb_flush", .flushes, \.tlbFlush, "flushes of a whole context"),
+    Counter("remote_tlb_flush", .flushes, \.remoteTlbFlush, "flushes asked of other processors"),
+    Counter("invlpg", .flushes, \.invlpg, "INVLPGs that exited"),
+    Counter("lockWaits", .lock, \.lockWaits, "waits of a processor for the lock of the tables"),
+    Counter("lockWaitCycles", .lock, \.lockWaitCycles, "cycles waited"),
+    Counter("tableBytes", .memory, \.tableBytes, "host memory in tables"),
+    Counter("peakTableBytes", .memory, \.peakTableBytes, "the most that tables ever took"),
+  ]
+}
+
+extension Statistics.Shadow: Codable {
+  private struct Key: CodingKey {
+    let stringValue: String
+    var intValue: Int? { nil }
+    init(stringValue: String) { self.stringValue = stringValue }
+    init?(intValue: Int) { nil }
+  }
+
+  /// A counter that is missing, in a document of an older Penumbra, is 0.
+  public init(from decoder: any Decoder) throws {
+    let values = try decoder.container(keyedBy: Key.self)
+    for counter in Self.counters {
+      self[keyPath: counter.path] =
+        try values.decodeIfPresent(UInt64.self, forKey: Key(stringValue: counter.name)) ?? 0
+    }
+  }
+
+  public func encode(to encoder: any Encoder) throws {
+    var values = encoder.container(keyedBy: Key.self)
+    for counter in Self.counters { try values.encode(self[counter], forKey: Key(stringValue: counter.name)) }
   }
 }

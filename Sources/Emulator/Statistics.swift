@@ -110,20 +110,23 @@ public struct Statistics: Codable, Equatable, Sendable {
     public var byReferences: [String: UInt64] = [:]
     public var pagingStructureCacheHits: UInt64 = 0
     public var nestedTLBHits: UInt64 = 0
+    /// Walks of the second dimension: of what the nested TLB did not translate. By the level of the table that they began
+    /// with, as `byLevel`.
+    public var nestedByLevel: [String: UInt64]?
+    /// Which cache served the references, for the tables that were walked: `guest`, `host`, `shadow`.
+    public var served: [String: Served]?
 
     public init() {}
-  }
 
-  public struct Memory: Codable, Equatable, Sendable {
-    /// Memory that the guest was given.
-    public var guestBytes: UInt64 = 0
-    /// Host memory that backs it.
-    public var hostBytes: UInt64 = 0
-    /// Host memory beyond that: shadow tables, nested tables.
-    public var overheadBytes: UInt64 = 0
+    /// References by what served them.
+    public struct Served: Codable, Equatable, Sendable {
+      public var l2: UInt64 = 0
+      public var l3: UInt64 = 0
+      public var memory: UInt64 = 0
 
-    public init(guestBytes: UInt64 = 0, hostBytes: UInt64 = 0, overheadBytes: UInt64 = 0) {
-      (self.guestBytes, self.hostBytes, self.overheadBytes) = (guestBytes, hostBytes, overheadBytes)
+      public init(l2: UInt64 = 0, l3: UInt64 = 0, memory: UInt64 = 0) {
+        (self.l2, self.l3, self.memory) = (l2, l3, memory)
+      }
     }
   }
 

@@ -22,6 +22,8 @@ public final class Hypervisor {
   let virtualProcessors: [VirtualProcessor]
   /// When the lock of the shadow tables was last held.
   var lock = TableLock()
+  /// What tables took in the course of time.
+  var timeline = TableTimeline()
   /// The statistics as far as they are counted here; `statistics` adds what others count.
   var counted = HypervisorStatistics()
 
@@ -101,6 +103,7 @@ public final class Hypervisor {
       if shadow != nil && policy.mayBeStale { processor.guestFrames = guest.map }
       processor.enter(controls)
     }
+    timeline.take(allocator.tableCounts, at: 0)
   }
 
   /// A hypervisor for a guest with one processor.
@@ -129,6 +132,7 @@ public final class Hypervisor {
       guard case .exit(let exit) = result else { return result }
       // The hardware has charged its round trip already; it belongs to the exit.
       let start = processor.clock &- (exit.reason == .assisted ? 0 : costs.exitRoundTrip)
+      if processor.clock >= timeline.due { timeline.take(allocator.tableCounts, at: processor.clock) }
       let end = handle(exit)
       enter()
       counted.exits[Int(exit.reason.rawValue)].add(processor.clock &- start)
@@ -158,6 +162,9 @@ public final class Hypervisor {
     all.tableBytes = allocator.tables << 12
     all.peakTableBytes = allocator.peakTables << 12
     all.guestBytes = allocator.guestFrames << 12
+    all.tables = allocator.tableCounts
+    all.peakTables = allocator.peakTableCounts
+    all.timeline = timeline
     all.mmuUnsync = UInt64(shadow?.pool.staleCount ?? 0)
     return all
   }
@@ -184,6 +191,7 @@ public final class Hypervisor {
     let shadow: ShadowState?
     let virtualProcessors: [VirtualProcessor.Snapshot]
     let lock: TableLock
+    let timeline: TableTimeline
     let counted: HypervisorStatistics
   }
 
@@ -191,7 +199,7 @@ public final class Hypervisor {
   public func snapshot() -> Snapshot {
     Snapshot(
       allocator: allocator, frames: guest.map.image(), nested: nested, shadow: shadow,
-      virtualProcessors: virtualProcessors.map { $0.snapshot() }, lock: lock, counted: counted)
+      virtualProcessors: virtualProcessors.map { $0.snapshot() }, lock: lock, timeline: timeline, counted: counted)
   }
 
   /// Makes the hypervisor as it was. Host memory and the processors, whose controls are their own, are restored by the
@@ -203,6 +211,7 @@ public final class Hypervisor {
     shadow = snapshot.shadow
     for (one, saved) in zip(virtualProcessors, snapshot.virtualProcessors) { one.restore(saved) }
     lock = snapshot.lock
+    timeline = snapshot.timeline
     counted = snapshot.counted
     failure = nil
   }

@@ -60,6 +60,10 @@ public struct HypervisorStatistics: Sendable {
   public var tableBytes: UInt64 = 0
   public var peakTableBytes: UInt64 = 0
   public var guestBytes: UInt64 = 0
+  /// Frames in tables of each kind, now and at most, and in the course of time.
+  public var tables = TableCounts()
+  public var peakTables = TableCounts()
+  public var timeline = TableTimeline()
 
   /// All work charged.
   public var work = WorkCounts()

@@ -63,39 +63,4 @@ public struct Comparison {
     counts.append(Count(name: "overhead memory", values: runs.map(\.memory.overheadBytes), isBytes: true))
     return counts
   }
-
-  /// Which kind is cheapest, and for each other what makes most of the difference.
-  public var conclusion: String {
-    guard let cheapest = columns.min(by: { $0.ledger.total < $1.ledger.total }) else { return "" }
-    let base = cheapest.ledger.total
-    var text = "\(cheapest.name) is the cheapest with \(NumberFormat.grouped(base)) cycles"
-    for column in columns where column.name != cheapest.name {
-      let total = column.ledger.total
-      guard total != base else {
-        text += ";\n\(column.name) takes as many"
-        continue
-      }
-      text += ";\n\(column.name) takes \(NumberFormat.ratio(total, to: base)) times as many"
-      text += " (+\(NumberFormat.grouped(total - base)))"
-      if let most = Comparison.dearest(column.ledger, than: cheapest.ledger) {
-        text += ", above all in \(most.name) (+\(NumberFormat.grouped(most.cycles)))"
-      }
-    }
-    return text + "."
-  }
-
-  /// The cause by which a ledger exceeds another most. Walks count together, for what one kind of paging walks in one
-  /// dimension another walks in the other; they are told apart where one dimension alone is no more than all.
-  private static func dearest(_ ledger: CycleLedger, than base: CycleLedger) -> (name: String, cycles: UInt64)? {
-    func most(_ causes: [Cause]) -> (name: String, cycles: UInt64)? {
-      let dearer = causes.filter { ledger[$0] > base[$0] }.map { (name: $0.name, cycles: ledger[$0] - base[$0]) }
-      return dearer.reversed().max { $0.cycles < $1.cycles }
-    }
-    let walks: [Cause] = [.walkGuest, .walkHost, .walkShadow]
-    let other = most(Cause.all.filter { !walks.contains($0) })
-    let (all, allBefore) = (walks.reduce(0) { $0 + ledger[$1] }, walks.reduce(0) { $0 + base[$1] })
-    guard all > allBefore, all - allBefore > other?.cycles ?? 0 else { return other }
-    let one = most(walks)
-    return one.map { $0.cycles <= all - allBefore } ?? false ? one : ("walk", all - allBefore)
-  }
 }

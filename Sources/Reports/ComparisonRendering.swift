@@ -1,19 +1,15 @@
 import Emulator
 import Machine
 
-extension Comparison {
+extension Comparison: RunTable {
   /// The comparison in a format.
   /// - Throws: `SetupError` of kind `defect` if JSON cannot be made.
   public func text(_ format: OutputFormat, _ style: TextStyle = TextStyle(coloured: false)) throws(SetupError) -> String
   {
-    switch format {
-    case .table: table(style)
-    case .csv: csv
-    case .json: try DeterministicJSON.encode(Document(self))
-    }
+    try ReportSet([.causes], of: self).text(format, style)
   }
 
-  private func table(_ style: TextStyle) -> String {
+  func lines(_ style: TextStyle) -> String {
     var headings: [(String, TextTable.Alignment)] = [("cause", .left)]
     for (index, column) in columns.enumerated() {
       headings.append((column.name, .right))
@@ -39,15 +35,15 @@ extension Comparison {
     }
     table.add(
       spread("cycles per instruction", columns.map { NumberFormat.ratio($0.ledger.total, to: $0.instructions) }))
-    return heading + "\n\n" + table.text(style) + "\n" + conclusion + "\n"
+    return table.text(style) + (remarks.isEmpty ? "" : "\n" + remarks)
   }
 
   /// Beside many kinds there is no room for what each cause is of the whole; the ratios are what they are compared by.
   private var showsShares: Bool { columns.count <= 3 }
 
-  private var heading: String {
+  var title: String {
     let place = region.map { ", region \($0)" } ?? ""
-    return "\(guest)\(place): cycles by cause, profile \(profile)"
+    return "\(place): cycles by cause, profile \(profile)"
       + (unverified == 0 ? "" : " (\(unverified) figures unverified)")
   }
 
@@ -74,17 +70,20 @@ extension Comparison {
     return cells
   }
 
-  private var csv: String {
+  var csv: CommaSeparatedValues {
     var csv = CommaSeparatedValues()
     csv.add(["cause"] + columns.map(\.name))
     for cause in groups.flatMap(\.causes) { csv.add([cause.name] + columns.map { "\($0.ledger[cause])" }) }
     csv.add(["cycles"] + columns.map { "\($0.ledger.total)" })
     for count in counts { csv.add([count.name] + count.values.map { "\($0)" }) }
-    return csv.text
+    return csv
   }
 
-  /// The JSON document: the rows as the table has them, and every run's statistics.
-  private struct Document: Encodable {
+  var rows: DocumentRows { DocumentRows(Document(self, reports: [:]).rows) }
+
+  /// The JSON document: the rows as the table of causes has them, other tables that somebody has asked for, and every run's
+  /// statistics.
+  struct Document: Encodable {
     struct Row: Encodable {
       var name: String
       /// `group`, `cause`, `total` or `count`.
@@ -100,9 +99,11 @@ extension Comparison {
     var kinds: [String]
     var rows: [Row] = []
     var conclusion: String
+    /// By the report's name.
+    var reports: [String: DocumentRows]?
     var runs: [Statistics]
 
-    init(_ comparison: Comparison) {
+    init(_ comparison: Comparison, reports: [String: DocumentRows]) {
       let columns = comparison.columns
       guest = comparison.guest
       profile = comparison.profile
@@ -110,6 +111,7 @@ extension Comparison {
       kinds = columns.map(\.name)
       conclusion = comparison.conclusion
       runs = columns.map(\.statistics)
+      self.reports = reports.isEmpty ? nil : reports
       for group in comparison.groups {
         if group.causes.count > 1 {
           rows.append(

@@ -52,7 +52,7 @@ public enum Listings {
   }
 
   /// Words after a heading, in lines of at most 100 columns.
-  private static func wrapped(_ heading: String, _ words: [String]) -> String {
+  static func wrapped(_ heading: String, _ words: [String]) -> String {
     var lines = [heading]
     for word in words {
       if lines[lines.count - 1].count + 1 + word.count > 100 { lines.append(" ") }

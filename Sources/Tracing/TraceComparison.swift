@@ -46,7 +46,12 @@ public struct TraceComparison {
     lines += sides.output(left.output, right.output)
     lines += sides.exits(left.exits, right.exits)
     lines += figures("causes") { $0.hasPrefix("causes.") }
-    lines += figures("counters") { !isSetUp($0) && !$0.hasPrefix("outcome.") && !$0.hasPrefix("causes.") }
+    // Samples are many, and all move when one does.
+    func isSample(_ key: String) -> Bool { key.hasPrefix("memory.timeline.") }
+    lines += figures("counters") {
+      !isSetUp($0) && !$0.hasPrefix("outcome.") && !$0.hasPrefix("causes.") && !isSample($0)
+    }
+    lines += figures("memory over time", isSample)
     self.lines = lines
   }
 }

@@ -18,6 +18,8 @@ struct Compare: ParsableCommand {
   @Option(help: ArgumentHelp("Compare only what lies between this mark and the next.", valueName: "mark"))
   var region: Int?
 
+  @OptionGroup var tables: ReportOptions
+
   @OptionGroup var options: MachineOptions
 
   func validate() throws {
@@ -28,6 +30,7 @@ struct Compare: ParsableCommand {
     var status: Int32 = 0
     try Diagnostics.report {
       let configuration = try options.configuration(default: PagingKind.all)
+      let reports = try tables.reports(default: [.causes])
       let image = try GuestImage.find(guest)
       let file = try StatisticsFile(options.stats)
       let input = HostInput()
@@ -46,7 +49,8 @@ struct Compare: ParsableCommand {
         throw SetupError.usage("region: the guest executed no mark \(name)")
       }
       let comparison = Comparison(runs.map(\.statistics), region: name)
-      Diagnostics.show(try comparison.text(options.format, Diagnostics.style(STDOUT_FILENO)))
+      let set = ReportSet(reports, of: comparison)
+      Diagnostics.show(try set.text(options.format, Diagnostics.style(STDOUT_FILENO)))
       try file?.write(try comparison.text(.json))
       status = Compare.status(runs)
       if !options.quiet || status != 0 { Compare.remark(runs, outputs) }

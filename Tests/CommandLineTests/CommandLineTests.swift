@@ -1,4 +1,5 @@
 import Foundation
+import Reports
 import Testing
 
 @testable import Emulator
@@ -90,6 +91,8 @@ extension Data {
     ["bench", "frobnicate"], ["bench", "context-switch", "--processes", "1"],
     ["bench", "context-switch", "--pages", "0"], ["bench", "context-switch", "--kernel", "x"],
     ["bench", "context-switch", "--switches", "many"], ["debug"], ["verify"], ["guests", "x"],
+    ["run", "hello", "--report", "nope"], ["compare", "hello", "--report", ""],
+    ["verify", "hello", "--report", "exits"],
     ["verify", "hello", "--paging", "native"], ["bench", "nanobench", "--count", "0"], ["validate", "hello"],
   ]
 
@@ -240,6 +243,33 @@ extension Data {
     for word in ["native", "shadow:trace", "shadow:unsync", "shadow:vtlb", "nested", "execute", "is the cheapest"] {
       #expect(program.output.contains(word), "\(word)")
     }
+  }
+
+  @Test("tables that run is asked for stand behind its summary on standard error, alone with --quiet")
+  func reports() throws {
+    let plain = try Program("run", "hello")
+    let program = try Program("run", "hello", "--report", "exits,memory")
+    #expect(program.status == 1 && program.output == plain.output)
+    #expect(program.errors.hasPrefix(plain.errors + "\nhello: exits by reason"), "\(program.errors)")
+    for word in ["VM-EXIT", "\nnested-fault ", "\nTotal Samples: ", "hello: overhead memory", "\nnested.4 ", "█"] {
+      #expect(program.errors.contains(word), "\(word)")
+    }
+    let document = try Program("run", "hello", "--report", "all", "--format", "json", "--quiet")
+    #expect(document.errors.hasPrefix("{\n") && document.errors.hasSuffix("\n}\n"))
+    for word in ["\"hits\" : [", "\"mmu\" : [", "\"timeline\" : {"] { #expect(document.errors.contains(word)) }
+    let help = try Program("run", "--help").output
+    for report in Report.allCases { #expect(help.contains("\(report.rawValue): \(report.summary.prefix(20))")) }
+  }
+
+  @Test("compare prints the tables that it is asked for, none wider than a hundred columns")
+  func comparedReports() throws {
+    let program = try Program("compare", "hello", "--report", "exits,mmu,hits,memory", "--quiet")
+    #expect(program.status == 0 && program.errors == "")
+    #expect(!program.output.contains("is the cheapest"), "causes were not asked for")
+    for word in ["VM-EXIT", "hiddenFaults", "nested PDE cache", "shadow.direct"] {
+      #expect(program.output.contains(word), "\(word)")
+    }
+    for line in program.output.split(separator: "\n") { #expect(line.count <= 100, "\(line)") }
   }
 
   @Test("bench context-switch prints a row for each point")

@@ -1,3 +1,4 @@
+import Devices
 import Machine
 import Testing
 
@@ -16,6 +17,13 @@ import Testing
     statistics.regions["start"] = .init(visits: 1, instructions: 4, causes: statistics.causes)
     statistics.cpus = [.init(instructions: 10, causes: statistics.causes)]
     statistics.shadow.mmuPteWrite = 5
+    statistics.shadow.trueFaults = 6
+    statistics.memory = .init(guestBytes: 8192, hostBytes: 8192, overheadBytes: 4096)
+    statistics.memory.tables = ["nested.4": .init(bytes: 4096, peakBytes: 8192)]
+    statistics.memory.timeline = .init(
+      cycles: 10, interval: 4096, samples: [.init(cycles: 0, tables: ["nested.4": 4096])])
+    statistics.walks.served = ["guest": .init(l2: 1, l3: 2, memory: 3)]
+    statistics.walks.nestedByLevel = ["root": 4]
     statistics.unverified = ["tlb.l2.hit"]
     statistics.outcome = .init(.haltedForEver)
     return statistics
@@ -45,6 +53,63 @@ import Testing
     #expect(text.contains("\"exit.page-fault.handler\" : 18446744073709551603"))
     #expect(text.contains("\"max-cycles\" : null"))
     #expect(!text.contains("." + "0,"))
+  }
+
+  @Test("a document without what was added to the schema later can be read")
+  func older() throws {
+    var older = sample
+    (older.memory.tables, older.memory.timeline) = (nil, nil)
+    (older.walks.served, older.walks.nestedByLevel) = (nil, nil)
+    older.shadow.trueFaults = 0
+    let missing = ["\"hiddenFaults\"", "\"trueFaults\"", "\"lockWaits\"", "\"lockWaitCycles\""]
+    let lines = try older.json().split(separator: "\n").filter { line in !missing.contains { line.contains($0) } }
+    #expect(!lines.contains { $0.contains("timeline") || $0.contains("served") })
+    #expect(try Statistics(json: lines.joined(separator: "\n")) == older)
+  }
+
+  @Test("the shadow counters' document is made by their list, which has every one of them")
+  func counters() throws {
+    let counters = Statistics.Shadow.counters
+    #expect(Set(counters.map(\.name)).count == counters.count)
+    #expect(counters.count == Mirror(reflecting: Statistics.Shadow()).children.count)
+    let text = try sample.json()
+    for counter in counters {
+      #expect(text.contains("\"\(counter.name)\" : \(sample.shadow[counter])"), "\(counter.name)")
+    }
+  }
+
+  @Test("what a machine counts of its walks and tables adds up", arguments: PagingKind.all)
+  func figures(_ paging: PagingKind) throws {
+    var configuration = try Configuration(pagings: [paging])
+    configuration.memory = 16 << 20
+    let machine = try VirtualMachine(configuration, guest: GuestImage.find("paging-tour"), console: BufferConsole())
+    _ = machine.run()
+    let statistics = machine.statistics
+    let walks = statistics.walks
+    for (kind, references) in [
+      ("guest", walks.guestReferences), ("shadow", walks.shadowReferences), ("host", walks.hostReferences),
+    ] {
+      let served = walks.served?[kind] ?? .init()
+      #expect(served.l2 + served.l3 + served.memory == references, "\(kind)")
+    }
+    #expect(walks.byLevel.values.reduce(0, +) == walks.count)
+    // A walk of the second dimension makes a reference at least, and at most one a level.
+    let second = (walks.nestedByLevel ?? [:]).values.reduce(0, +)
+    #expect((second > 0) == (paging == .nested))
+    #expect(walks.hostReferences >= second && walks.hostReferences <= 4 * second)
+    #expect(second >= statistics.tlb["nested"]?.misses ?? 0)
+
+    let memory = statistics.memory
+    #expect((memory.tables != nil) == (paging != .native) && (memory.timeline != nil) == (paging != .native))
+    guard let tables = memory.tables, let timeline = memory.timeline else { return }
+    #expect(tables.values.reduce(0) { $0 + $1.bytes } == memory.overheadBytes)
+    #expect(tables.keys.allSatisfy(Statistics.Memory.kinds.contains))
+    #expect(timeline.cycles == statistics.cycles && timeline.samples.count <= 65)
+    #expect(timeline.samples.last?.tables == tables.filter { $0.value.bytes != 0 }.mapValues(\.bytes))
+    #expect(timeline.samples.map(\.cycles) == timeline.samples.map(\.cycles).sorted())
+    let shadow = statistics.shadow
+    #expect(shadow.hiddenFaults + shadow.trueFaults == shadow.pfTaken)
+    #expect((shadow.hiddenFaults > 0) == paging.isShadow)
   }
 
   @Test("equal statistics make equal bytes, however they came about")

@@ -67,12 +67,31 @@ private let busyCode = Code {
       #expect(statistics.pfTaken == outcomes + devices)
       #expect(statistics.mmuShadowZapped + UInt64(shadow.pool.count) == statistics.mmuCacheMiss)
       #expect(statistics.tableBytes == UInt64(shadow.pool.count + 1) << 12)
+      // By kind, as the shadow pages themselves say.
+      var kinds = TableCounts()
+      kinds[.empty] = 1
+      for index in shadow.pool.live {
+        let role = shadow.pool[index].role
+        kinds[role.isDirect ? .direct : .shadow(level: role.level)] += 1
+      }
+      #expect(statistics.tables == kinds)
     }
     if let nested = hypervisor.nested {
       #expect(work.total(.nestedFill) == nested.leaves)
       #expect(work.total(.nestedAllocate) == nested.tables - 1)
+      var kinds = TableCounts()
+      nested.countTables(at: nested.plan.root, level: nested.plan.levels, guest.memory, &kinds)
+      #expect(statistics.tables == kinds)
     }
     #expect(work[.port, .exitHandler(.port)] == 2)
+
+    // The time line begins with nothing and comes to what there is.
+    let line = statistics.timeline
+    #expect(line.samples.first?.clock == 0 && line.samples.count > 1)
+    #expect(line.samples.last.map { $0.clock <= guest.processor.clock } ?? false)
+    for sample in line.samples {
+      for kind in TableKind.allCases { #expect(sample.tables[kind] <= statistics.peakTables[kind], "\(kind.name)") }
+    }
   }
 
   @Test func `a guest entered twice from a snapshot ends the same`() throws {
@@ -83,12 +102,14 @@ private let busyCode = Code {
       let saved = (hypervisor.snapshot(), guest.memory.image(), guest.processor.snapshot())
       #expect(guest.run() == .haltedForEver)
       let first = (guest.architecture, guest.allMemory, guest.processor.ledger, hypervisor.statistics.work)
+      let (line, tables) = (hypervisor.statistics.timeline, hypervisor.statistics.tables)
       guest.memory.restore(saved.1)
       hypervisor.restore(saved.0)
       guest.processor.restore(saved.2)
       #expect(guest.run() == .haltedForEver)
       #expect(guest.architecture == first.0 && guest.allMemory == first.1, "\(kind)")
       #expect(guest.processor.ledger == first.2 && hypervisor.statistics.work == first.3, "\(kind)")
+      #expect(hypervisor.statistics.timeline == line && hypervisor.statistics.tables == tables, "\(kind)")
       #expect(guest.violations == [])
     }
   }
@@ -109,6 +130,19 @@ private let busyCode = Code {
       _ = try Hypervisor(
         processor: processor, memory: memory, bus: bus, profile: profile,
         options: HypervisorOptions(kind: .nested, vendor: .intel, ramRanges: [4096..<5000]))
+    }
+  }
+}
+
+extension NestedTables {
+  /// Counts the tables that are reached from one, itself among them.
+  fileprivate func countTables(at table: HostPhysical, level: Int, _ memory: HostMemory, _ counts: inout TableCounts) {
+    counts[.nested(level: level)] += 1
+    guard level > 1 else { return }
+    for number in 0..<512 as Range<UInt64> {
+      let entry = memory.word(at: table.advanced(by: number * 8))
+      guard entry & 1 != 0, !EntryLayout.wide.isLeaf(entry, level: level) else { continue }
+      countTables(at: HostPhysical(entry & EntryBit.frameMask), level: level - 1, memory, &counts)
     }
   }
 }

@@ -6,21 +6,21 @@ import Testing
 @Suite struct FrameAllocatorTests {
   @Test func `frame 0 is never given out, and what is given back comes first`() {
     var frames = FrameAllocator(capacity: 16 << 12)
-    let first = frames.allocate(.guest, number: 7)
+    let first = frames.allocate(guestFrame: 7)
     #expect(first?.address == HostPhysical(0x1000) && first?.isRecycled == false)
-    let second = frames.allocate(.shadowTable, number: 1)
+    let second = frames.allocate(.shadow(level: 1), number: 1)
     #expect(second?.address == HostPhysical(0x2000))
     frames.release(HostPhysical(0x1000))
-    let again = frames.allocate(.nestedTable, number: 2)
+    let again = frames.allocate(.nested(level: 4), number: 2)
     #expect(again?.address == HostPhysical(0x1000) && again?.isRecycled == true)
     #expect(frames.owner(of: HostPhysical(0x1234)) == (.nestedTable, 2))
   }
 
   @Test func `frames are accounted by use`() {
     var frames = FrameAllocator(capacity: 64 << 12)
-    for number in UInt64(0)..<5 { _ = frames.allocate(.guest, number: number) }
-    let table = frames.allocate(.shadowTable, number: 0)?.address
-    _ = frames.allocate(.nestedTable, number: 0)
+    for number in UInt64(0)..<5 { _ = frames.allocate(guestFrame: number) }
+    let table = frames.allocate(.shadow(level: 1), number: 0)?.address
+    _ = frames.allocate(.nested(level: 4), number: 0)
     #expect(frames.guestFrames == 5)
     #expect(frames.tables == 2)
     if let table { frames.release(table) }
@@ -35,7 +35,7 @@ import Testing
     #expect(runs == [HostPhysical(2 << 20), nil])
     #expect(frames.owner(of: HostPhysical(2 << 20 + 0x5678)) == (.guest, 5))
     var seen: Set<UInt64> = []
-    while let frame = frames.allocate(.shadowTable, number: 0)?.address {
+    while let frame = frames.allocate(.shadow(level: 1), number: 0)?.address {
       #expect(frame.rawValue < 2 << 20 || frame.rawValue >= 4 << 20)
       let (isNew, _) = seen.insert(frame.rawValue)
       #expect(isNew)

@@ -49,7 +49,7 @@ import Testing
     for file in expected + images {
       size += try InputFile.read("\(tracesFolder)/\(file)", what: "file").bytes.count
     }
-    #expect(size < 1 << 20)
+    #expect(size < 2 << 20)
   }
 
   @Test("the same run twice gives the same bytes", arguments: PagingKind.all)

@@ -16,10 +16,13 @@ enum FrameUse: UInt32 {
 /// Single frames come from below and large runs from above, so that neither breaks the other up; what is given back is
 /// used again first. Everything depends on the order of requests only.
 ///
-/// Invariant: `counts[use]` is the number of frames whose owner has that use.
+/// Invariants: `counts[use]` is the number of frames whose owner has that use, `tableCounts[kind]` the number of those that
+/// hold a table of that kind; the sum over the kinds is `tables`.
 struct FrameAllocator {
   /// By host frame: use in bits 31:30, number in 29:0.
   private var owners: ContiguousArray<UInt32>
+  /// By host frame that holds a table: its kind.
+  private var kinds: ContiguousArray<TableKind>
   /// Frames given back, the last one on top.
   private var returned: ContiguousArray<UInt32> = []
   /// The next frame never given out, and the end of those not taken by large runs.
@@ -28,6 +31,9 @@ struct FrameAllocator {
   private(set) var counts: [UInt64] = [0, 0, 0, 0]
   /// The most frames that tables ever took.
   private(set) var peakTables: UInt64 = 0
+  /// Frames in tables of each kind, now and at most.
+  private(set) var tableCounts = TableCounts()
+  private(set) var peakTableCounts = TableCounts()
 
   private static let numberMask: UInt32 = 0x3fff_ffff
 
@@ -37,6 +43,7 @@ struct FrameAllocator {
     limit = min(capacity >> 12, UInt64(FrameAllocator.numberMask))
     next = min(1, limit)
     owners = ContiguousArray(repeating: 0, count: Int(limit))
+    kinds = ContiguousArray(repeating: .empty, count: Int(limit))
   }
 
   /// Frames in tables now.
@@ -44,8 +51,21 @@ struct FrameAllocator {
   /// Frames that back guest memory.
   var guestFrames: UInt64 { counts[Int(FrameUse.guest.rawValue)] }
 
-  /// Takes one frame. Its bytes are zero unless it was used before (`isRecycled`).
-  mutating func allocate(_ use: FrameUse, number: UInt64) -> (address: HostPhysical, isRecycled: Bool)? {
+  /// Takes one frame for a frame of the guest's memory. Its bytes are zero unless it was used before (`isRecycled`).
+  mutating func allocate(guestFrame: UInt64) -> (address: HostPhysical, isRecycled: Bool)? {
+    take(.guest, number: guestFrame)
+  }
+
+  /// Takes one frame for a table. Its bytes are zero unless it was used before (`isRecycled`).
+  mutating func allocate(_ kind: TableKind, number: UInt64) -> (address: HostPhysical, isRecycled: Bool)? {
+    guard let taken = take(kind.use, number: number) else { return nil }
+    kinds[Int(taken.address.frame)] = kind
+    tableCounts[kind] += 1
+    peakTableCounts[kind] = max(peakTableCounts[kind], tableCounts[kind])
+    return taken
+  }
+
+  private mutating func take(_ use: FrameUse, number: UInt64) -> (address: HostPhysical, isRecycled: Bool)? {
     let frame: UInt64
     let recycled = returned.popLast()
     if let recycled {
@@ -77,6 +97,7 @@ struct FrameAllocator {
     let frame = address.frame
     guard frame < UInt64(owners.count), owners[Int(frame)] != 0 else { return }
     counts[Int(owners[Int(frame)] >> 30)] -= 1
+    if owner(of: address).use != .guest { tableCounts[kinds[Int(frame)]] -= 1 }
     owners[Int(frame)] = 0
     returned.append(UInt32(frame))
   }

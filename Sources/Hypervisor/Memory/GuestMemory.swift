@@ -68,7 +68,7 @@ extension Hypervisor {
   private func give(_ address: GuestPhysical, _ size: PageSize) -> Bool {
     let first = GuestPhysical(address.rawValue & ~size.offsetMask)
     if size == .page4K {
-      guard let (frame, isRecycled) = allocator.allocate(.guest, number: first.frame) else { return false }
+      guard let (frame, isRecycled) = allocator.allocate(guestFrame: first.frame) else { return false }
       if isRecycled { memory.zeroFrame(at: frame) }
       guest.map.map(first, to: frame, size: .page4K)
       return true

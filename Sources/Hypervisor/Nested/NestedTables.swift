@@ -14,7 +14,7 @@ struct NestedTables {
   private static let writeBack: UInt64 = 6 << 3
 
   init(_ vendor: Vendor, _ profile: CostProfile, _ allocator: inout FrameAllocator) {
-    let root = allocator.allocate(.nestedTable, number: 0)?.address ?? HostPhysical(0)
+    let root = allocator.allocate(.nested(level: 4), number: 0)?.address ?? HostPhysical(0)
     let format: TableFormat = vendor == .intel ? .extended : .ordinary(noExecute: true)
     plan = NestedPlan(
       root: root, levels: 4, format: format,
@@ -51,7 +51,7 @@ struct NestedTables {
       if entry & 1 != 0 {
         table = HostPhysical(entry & EntryBit.frameMask)
       } else {
-        guard let (frame, isRecycled) = allocator.allocate(.nestedTable, number: address.frame) else {
+        guard let (frame, isRecycled) = allocator.allocate(.nested(level: level - 1), number: address.frame) else {
           return .outOfMemory
         }
         if isRecycled { memory.zeroFrame(at: frame) }

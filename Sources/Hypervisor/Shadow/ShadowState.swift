@@ -23,7 +23,7 @@ struct ShadowState {
       keepsOrderOutOfStep: options.outOfSyncLimit != nil)
     rmap = ReverseMap(guestFrames: guestFrames, shadowPages: pageLimit)
     lostWrites = LostWrites(guestFrames: guestFrames)
-    emptyTable = allocator.allocate(.shadowTable, number: 0x3fff_ffff)?.address ?? HostPhysical(0)
+    emptyTable = allocator.allocate(.empty, number: 0x3fff_ffff)?.address ?? HostPhysical(0)
   }
 }
 
@@ -49,7 +49,8 @@ extension Hypervisor {
       }
     }
     let index = shadow!.pool.nextIndex
-    guard let (table, isRecycled) = allocator.allocate(.shadowTable, number: UInt64(index)) else {
+    let kind = role.isDirect ? TableKind.direct : .shadow(level: role.level)
+    guard let (table, isRecycled) = allocator.allocate(kind, number: UInt64(index)) else {
       failure = "host memory is exhausted"
       return nil
     }

@@ -23,6 +23,8 @@ public struct Counters: Sendable {
   public var nestedStructureHits = InlineArray<4, UInt64>(repeating: 0)
   public var nestedTLBHits: UInt64 = 0
   public var nestedTLBMisses: UInt64 = 0
+  /// Walks of the second dimension's tables: what the nested TLB did not know, or did not permit.
+  public var nestedWalks: UInt64 = 0
   /// A and D updates by dimension.
   public var bitUpdates = InlineArray<2, UInt64>(repeating: 0)
 
@@ -62,8 +64,8 @@ public struct Counters: Sendable {
   private static var numbers: [WritableKeyPath<Counters, UInt64>] {
     [
       \.dataMisses, \.codeLookups, \.codeMisses, \.secondHits, \.secondMisses, \.flushesAll, \.flushesContext,
-      \.flushesPage, \.walks, \.nestedTLBHits, \.nestedTLBMisses, \.exceptions, \.interrupts, \.stackSwitches,
-      \.controlRegister3Loads, \.portAccesses, \.deviceAccesses, \.wakes, \.injections,
+      \.flushesPage, \.walks, \.nestedTLBHits, \.nestedTLBMisses, \.nestedWalks, \.exceptions, \.interrupts,
+      \.stackSwitches, \.controlRegister3Loads, \.portAccesses, \.deviceAccesses, \.wakes, \.injections,
     ]
   }
 }

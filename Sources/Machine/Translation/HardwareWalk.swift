@@ -99,6 +99,7 @@ struct HardwarePort: WalkPort {
   }
 
   @inline(__always) mutating func cachedNestedTable(for address: GuestPhysical) -> CachedTable? {
+    processor.counters.nestedWalks &+= 1
     if let table = nestedTable(address, in: unit.nestedPDE, shift: 21, level: 1) { return table }
     return nestedTable(address, in: unit.nestedPDPTE, shift: 30, level: 2)
   }

@@ -93,6 +93,8 @@ import Testing
     process.arguments = ["run", folder.guest]
     let terminal = FileHandle(fileDescriptor: slave)
     (process.standardInput, process.standardOutput, process.standardError) = (terminal, terminal, terminal)
+    // Whatever terminal the tests run in.
+    process.environment = ProcessInfo.processInfo.environment.merging(["NO_COLOR": "1"]) { $1 }
     try process.run()
     close(slave)
     var seen = ""

@@ -58,8 +58,6 @@ extension Lowering {
     case 0xc8...0xcd where encoding.hasOperandSizePrefix: return .invalid
     // INVEPT, INVVPID: no VMX.
     case 0x80, 0x81: return .invalid
-    // SHA takes no prefix.
-    case 0xc8...0xcd: return encoding.repeatPrefix != 0 || encoding.hasOperandSizePrefix ? .invalid : nil
     case 0xf0, 0xf1: return byteOrderOrChecksum()
     case 0xf6: return addThroughOneFlag()
     case 0xf9: return storeDirect()

@@ -11,7 +11,7 @@ public enum InstructionListing {
       "#UD, but for those of the first 64-bit processors (cmov, tsc, msr, de), which are always there, and for what",
       "has another meaning or none without its feature (TZCNT, LZCNT, the hints).",
       "What is in no family either raises #UD, because no modelled processor has it (VMX, SVM, SGX, TSX, CET, MPX,",
-      "3DNow!, AVX-512, protection keys, user interrupts), or stops the run with a message that names it.", "",
+      "3DNow!, AVX-512, user interrupts), or stops the run with a message that names it.", "",
       "| family | instructions | features | remarks | semantics |", "|---|---|---|---|---|",
     ]
     for family in InstructionFamily.all {

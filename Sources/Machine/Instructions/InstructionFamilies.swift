@@ -133,7 +133,7 @@ public struct InstructionFamily: Sendable {
       ], note: "with 66 in 64-bit code near branches follow the profile's vendor; INTO: not in 64-bit code"),
     InstructionFamily(
       "Far transfers", "FarTransfer", "far JMP, CALL, RET, through call gates too; IRET",
-      [.callFar, .jumpFar, .retFar, .interruptReturn], note: "task switches and task gates are named and refused"),
+      [.callFar, .jumpFar, .retFar, .interruptReturn], note: "task switches and task gates in protected mode"),
     InstructionFamily(
       "System calls", "SystemCall",
       "SYSCALL, SYSRET, SYSENTER, SYSEXIT, SWAPGS, RDFSBASE, RDGSBASE, WRFSBASE, WRGSBASE",

@@ -85,7 +85,6 @@ import Testing
       #expect(guest.run() == .haltedForEver)
       let statistics = try #require(guest.hypervisor).statistics
       #expect((statistics.cameBack > 0) == goesBack && guest.violations == [])
-      print("DEBUG", patience, statistics.looks, statistics.cameBack, guest.hypervisor!.agile!.credit, guest.hypervisor!.agile!.tables, guest.hypervisor!.costs.hiddenFault, guest.processor.clock, guest.processor.ledger[.walkHost], guest.hypervisor!.agile!.nextLook)
     }
   }
 

@@ -32,6 +32,26 @@ import Testing
     #expect(calm.processor.ledger[.hostChurn] == 0)
   }
 
+  @Test func `a piece of a large page that was taken away comes back by itself`() throws {
+    let guest = try TinyGuest(
+      .nested2M,
+      Code {
+        $0.load(Place.window)
+        $0.raw(0xe6, 0x11)
+        $0.load(Place.window)
+      }.bytes)
+    let hypervisor = try #require(guest.hypervisor)
+    func level() -> Int? { hypervisor.nested?.leaf(for: GuestPhysical(Place.data), guest.memory)?.level }
+    #expect(guest.run(retiredLimit: 3) == .limit)
+    #expect(level() == 2)
+    #expect(hypervisor.changeNested { $0.unmap(GuestPhysical(Place.data), $1, &$2) })
+    #expect(level() == nil)
+    hypervisor.flushNestedEverywhere()
+    hypervisor.enter()
+    #expect(guest.run() == .haltedForEver)
+    #expect(level() == 1 && guest.violations == [])
+  }
+
   @Test func `the same disturbance every time, from a snapshot too`() throws {
     for kind in [Kind.shadow, .nested2M, .agile] {
       let guest = try TinyGuest(kind, Self.code.bytes) { $0.churn = 50_000 }

@@ -101,6 +101,7 @@ extension Hypervisor {
       guard guest.map.lookup(GuestPhysical(gfn << 12)) != nil, !shadow!.pool.isGuarded(gfn) else { continue }
       below.append(.init(gfn: gfn, level: table.level - 1))
     }
-    return (exits &* costs.hiddenFault &* options.agile.patience / 100, below)
+    // A table of which nothing has been used yet is not for nothing: it will be.
+    return (max(exits, 1) &* costs.hiddenFault &* options.agile.patience / 100, below)
   }
 }

@@ -50,20 +50,26 @@ extension Hypervisor {
   private func handleNestedProtection(_ exit: VMExit, _ fault: NestedFault) -> RunResult? {
     lockTables()
     counted.pfTaken &+= 1
+    counted.hiddenFaults &+= 1
     let gfn = fault.address.frame
     if let shadow, shadow.pool.isGuarded(gfn) {
       if !fault.duringWalk {
-        counted.hiddenFaults &+= 1
         return emulateWrite(exit, GuestPath(physical: fault.address, access: .all))
       }
       // The hardware walks it, behind a switch, and would set A and D. It is nested from now on wherever it is used.
       if !goNested(gfn) { dropShadows(of: gfn) }
     }
-    guard setNestedWritable(fault.address, true) else {
-      return failure == nil ? .unsupported("nested fault at \(fault.address), which permits \(fault.kind)") : nil
+    guard fault.kind == .write else {
+      return .unsupported("nested fault at \(fault.address), which permits \(fault.kind)")
+    }
+    if setNestedWritable(fault.address, true) {
+      work(.nestedFill, .protect)
+    } else {
+      guard failure == nil else { return nil }
+      // Another processor has been here, and this one remembers what the tables said before.
+      running.owesNestedFlush = true
     }
     counted.pfFixed &+= 1
-    work(.nestedFill, .protect)
     resume(exit)
     return nil
   }

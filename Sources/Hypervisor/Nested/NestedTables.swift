@@ -44,14 +44,16 @@ struct NestedTables {
     _ memory: HostMemory, _ allocator: inout FrameAllocator
   ) -> Outcome {
     guard address.rawValue >> 48 == 0 else { return .outOfMemory }
-    let size = min(size ?? host.size, host.size)
+    let most = min(size ?? host.size, host.size)
     var table = plan.root
     var made: UInt64 = 0
     var level = plan.levels
-    while level > size.level {
+    // Down to the page's own level; below it, where a page was cut up and not all of its pieces are there.
+    while level > most.level || memory.word(at: entryAddress(address, table, level)) & 1 != 0 {
       let at = entryAddress(address, table, level)
       let entry = memory.word(at: at)
       if entry & 1 != 0 {
+        guard !EntryLayout.wide.isLeaf(entry, level: level) else { return .present }
         table = HostPhysical(entry & EntryBit.frameMask)
       } else {
         guard let (frame, isRecycled) = allocator.allocate(.nested(level: level - 1), number: address.frame) else {
@@ -66,7 +68,7 @@ struct NestedTables {
     }
     tables += made
     let at = entryAddress(address, table, level)
-    guard memory.word(at: at) & 1 == 0 else { return .present }
+    let size = PageSize(level: level) ?? .page4K
     var entry = host.address.rawValue & ~size.offsetMask | linkBits
     if plan.format == .extended { entry |= NestedTables.writeBack }
     if size != .page4K { entry |= EntryBit.large }

@@ -24,7 +24,7 @@ build: setup ## build the release program
 	$(BUILD) --product penumbra
 
 run: build ## boot hello under each kind of paging, then compare the measuring guests
-	@for paging in native shadow:trace shadow:unsync shadow:vtlb nested; do \
+	@for paging in native shadow:trace shadow:unsync shadow:vtlb nested agile; do \
 	    echo "== hello, $$paging"; \
 	    $(PENUMBRA) run hello --paging $$paging --append "from make run" || [ $$? -eq 1 ]; \
 	done
@@ -75,6 +75,10 @@ sweep: setup ## compare the decoder with objdump over the opcode space (installs
 	@.ci/install-packages objdump:binutils
 	SWEEP=whole $(TEST) --filter SweepTests
 
+mutations: setup ## plant deliberate faults one by one, and see which check catches each; FAULTS=names
+	MUTATIONS=1 $(BUILD) --scratch-path .build-mutations --product penumbra
+	Tests/Mutations/run $(FAULTS)
+
 fuzz: setup ## fuzz the loader and the processor; TIME=seconds for each
 	Tests/Fuzz/run $(or $(TIME),60)
 
@@ -85,7 +89,7 @@ bench: build ## the price of a context switch, by cause
 	$(PENUMBRA) bench context-switch $(BENCH)
 
 clean: ## remove what was built
-	rm -rf .build .build-tests
+	rm -rf .build .build-tests .build-mutations
 	$(MAKE) -C Sources/Guests clean
 
-.PHONY: help setup build run test check record instructions dialogues guests peers conformance vectors sweep fuzz findings bench clean
+.PHONY: help setup build run test check record instructions dialogues guests peers conformance vectors sweep mutations fuzz findings bench clean

@@ -2,10 +2,10 @@
 import PackageDescription
 
 // Warnings in our own targets are errors; dependencies are left alone.
-let strict: [SwiftSetting] = [
-  .swiftLanguageMode(.v6),
-  .treatAllWarnings(as: .error),
-]
+let strict: [SwiftSetting] =
+  [.swiftLanguageMode(.v6), .treatAllWarnings(as: .error)]
+  // `make mutations`: deliberate faults, of which no other build knows.
+  + (Context.environment["MUTATIONS"] == nil ? [] : [.define("MUTATIONS")])
 
 // Storage that is reached through one owner: the dynamic exclusivity checks of class fields would cost without ever
 // being able to fire. Debug builds keep them.

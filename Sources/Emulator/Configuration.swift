@@ -1,3 +1,4 @@
+import Hypervisor
 import Machine
 
 /// Whether TLBs may hold what the guest's tables no longer say.
@@ -73,6 +74,10 @@ public struct Configuration: Equatable, Sendable {
   public var shadowZapReused = true
   /// Shadow paging: the most pages out of step, for each processor, under `shadow:unsync`; nil: any number.
   public var shadowOutOfSync: Int?
+  /// Agile paging: when tables go from shadow to nested paging and back.
+  public var agile = AgileOptions()
+  /// Cycles between two frames of the guest's that the host unmaps, moves or write-protects; nil: it leaves them alone.
+  public var hostChurn: UInt64?
   /// What the real-time clock says when the machine starts.
   public var rtcStart = StartDate.standard
 

@@ -118,6 +118,31 @@ extension ConfigurationKey {
     count(
       "shadow.out-of-sync", \.shadowOutOfSync, in: 1...1024,
       "shadow:unsync: the most tables out of step, for each processor; none: any number"),
+    ConfigurationKey("agile.interval", "1000...", "agile: cycles between two looks at which nested tables are written")
+    {
+      .number($0.agile.interval)
+    } set: {
+      $0.agile.interval = try number("agile.interval", $1, in: 1000...UInt64.max)
+    },
+    flag(
+      "agile.start-nested", \.agile.startsNested,
+      "agile: whether new tables begin nested, new address spaces with their roots"),
+    ConfigurationKey(
+      "agile.patience", "0...10000",
+      "agile: how much of the price of shadowing a table nested walks must have cost before it is done, in per cent"
+    ) {
+      .number($0.agile.patience)
+    } set: {
+      $0.agile.patience = try number("agile.patience", $1, in: 0...10000)
+    },
+    ConfigurationKey(
+      "host.churn", "N",
+      "every N cycles, 100 or more, the host unmaps, moves or write-protects a guest frame that it draws; none: never"
+    ) {
+      $0.hostChurn.map { .number($0) } ?? .none
+    } set: {
+      $0.hostChurn = $1 == "none" ? nil : try number("host.churn", $1, in: 100...UInt64.max)
+    },
     ConfigurationKey(
       "rtc.start", "DATE", "what the real-time clock starts with, for example 2024-01-31T12:34:56Z (UTC)"
     ) {

@@ -24,7 +24,7 @@ extension VirtualMachine {
     statistics.unverified = profile.unverified.map(\.rawValue)
 
     statistics.memory = Statistics.Memory(guestBytes: configuration.memory)
-    if let hypervisor { fillHypervisor(&statistics, hypervisor.statistics) }
+    if let hypervisor { fillHypervisor(&statistics, hypervisor.statistics, crossings: counters.crossings) }
     return statistics
   }
 
@@ -66,9 +66,10 @@ extension VirtualMachine {
     var walks = Statistics.Walks()
     walks.count = counters.walks
     walks.references = first + second
-    let isShadowed = configuration.paging.isShadow
-    walks.guestReferences = isShadowed ? 0 : first
-    walks.shadowReferences = isShadowed ? first : 0
+    let crossed = counters.crossedReferences[0] + counters.crossedReferences[1] + counters.crossedReferences[2]
+    let ofShadows = configuration.paging.isShadow ? first - crossed : 0
+    walks.guestReferences = first - ofShadows
+    walks.shadowReferences = ofShadows
     walks.hostReferences = second
     for references in 0..<40 where counters.referencesPerWalk[references] != 0 {
       walks.byReferences["\(references)"] = counters.referencesPerWalk[references]
@@ -89,7 +90,14 @@ extension VirtualMachine {
     func served(_ references: InlineArray<3, UInt64>) -> Statistics.Walks.Served {
       Statistics.Walks.Served(l2: references[0], l3: references[1], memory: references[2])
     }
-    walks.served = [configuration.paging.isShadow ? "shadow" : "guest": served(counters.firstReferences)]
+    if configuration.paging.isShadow {
+      var ofShadows = counters.firstReferences
+      for level in ofShadows.indices { ofShadows[level] &-= counters.crossedReferences[level] }
+      walks.served = ["shadow": served(ofShadows)]
+      if counters.crossings != 0 { walks.served?["guest"] = served(counters.crossedReferences) }
+    } else {
+      walks.served = ["guest": served(counters.firstReferences)]
+    }
     guard counters.nestedWalks != 0 else { return }
     walks.served?["host"] = served(counters.secondReferences)
     var byLevel: [String: UInt64] = [:]
@@ -102,7 +110,9 @@ extension VirtualMachine {
     walks.nestedByLevel = byLevel
   }
 
-  private func fillHypervisor(_ statistics: inout Statistics, _ counted: HypervisorStatistics) {
+  private func fillHypervisor(
+    _ statistics: inout Statistics, _ counted: HypervisorStatistics, crossings: UInt64
+  ) {
     for reason in ExitReason.allCases where counted[reason].count != 0 {
       let exits = counted[reason]
       statistics.exits[reason.name] = Statistics.Exit(
@@ -133,6 +143,15 @@ extension VirtualMachine {
     shadow.tableBytes = counted.tableBytes
     shadow.peakTableBytes = counted.peakTableBytes
     statistics.shadow = shadow
+    if counted.churned.count == 3 {
+      statistics.churn = Statistics.Churn(
+        unmapped: counted.churned[0], moved: counted.churned[1], writeProtected: counted.churned[2])
+    }
+    if configuration.paging == .agile {
+      statistics.agile = Statistics.Agile(
+        wentNested: counted.wentNested, cameBack: counted.cameBack, switchingEntries: counted.switchingEntries,
+        looks: counted.looks, nestedTables: counted.nestedTables, crossings: crossings)
+    }
     statistics.memory.hostBytes = counted.guestBytes + counted.tableBytes
     statistics.memory.overheadBytes = counted.tableBytes
     fillTables(&statistics.memory, counted)

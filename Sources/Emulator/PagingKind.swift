@@ -8,9 +8,11 @@ public enum PagingKind: Hashable, Sendable {
   case shadow(ShadowPolicy)
   /// By the hardware's two-dimensional walks.
   case nested
+  /// By shadow page tables above and the hardware's two-dimensional walks below, as the guest's writes suggest.
+  case agile
 
   /// Every kind that exists, in the order in which tables show them.
-  public static let all: [PagingKind] = [.native] + ShadowPolicy.allCases.map(PagingKind.shadow) + [.nested]
+  public static let all: [PagingKind] = [.native] + ShadowPolicy.allCases.map(PagingKind.shadow) + [.nested, .agile]
 
   /// The name by which `--paging` and results know the kind, for example `shadow:trace`.
   public var name: String {
@@ -18,11 +20,17 @@ public enum PagingKind: Hashable, Sendable {
     case .native: "native"
     case .shadow(let policy): "shadow:\(policy.rawValue)"
     case .nested: "nested"
+    case .agile: "agile"
     }
   }
 
-  /// Whether the hardware walks shadow tables, under whichever policy.
-  public var isShadow: Bool { if case .shadow = self { true } else { false } }
+  /// Whether the hardware walks shadow tables, under whichever policy, at least at first.
+  public var isShadow: Bool {
+    switch self {
+    case .shadow, .agile: true
+    case .native, .nested: false
+    }
+  }
 
   /// Reads a list of names, separated by commas; `all` stands for every kind, and `shadow` alone for `shadow:unsync`, the
   /// policy of the hypervisor that most people know.

@@ -21,6 +21,10 @@ public struct Statistics: Codable, Equatable, Sendable {
   public var tlb: [String: TLB] = [:]
   public var walks = Walks()
   public var shadow = Shadow()
+  /// Under agile paging only.
+  public var agile: Agile?
+  /// With `host.churn` only.
+  public var churn: Churn?
   public var memory = Memory()
   /// Regions by mark ID in decimal; `start` is what came before the first mark.
   public var regions: [String: Region] = [:]
@@ -128,6 +132,27 @@ public struct Statistics: Codable, Equatable, Sendable {
         (self.l2, self.l3, self.memory) = (l2, l3, memory)
       }
     }
+  }
+
+  /// Tables that went from shadow to nested paging and back.
+  public struct Agile: Codable, Equatable, Sendable {
+    public var wentNested: UInt64 = 0
+    public var cameBack: UInt64 = 0
+    /// Entries made behind which walks go on in the guest's tables.
+    public var switchingEntries: UInt64 = 0
+    /// Looks at which nested tables the guest still writes.
+    public var looks: UInt64 = 0
+    /// Nested tables at the end, without those below them.
+    public var nestedTables: UInt64 = 0
+    /// Walks that came to a switching entry, or began behind one.
+    public var crossings: UInt64 = 0
+  }
+
+  /// What the host did to the guest's frames by itself.
+  public struct Churn: Codable, Equatable, Sendable {
+    public var unmapped: UInt64 = 0
+    public var moved: UInt64 = 0
+    public var writeProtected: UInt64 = 0
   }
 
   /// What was spent while a mark was the last one executed.

@@ -16,8 +16,9 @@ public enum DeterministicJSON {
 
 extension Statistics {
   private enum CodingKeys: String, CodingKey {
-    case schema, guest, config, outcome, instructions, cycles, causes, exits, tlb, walks, shadow, memory, regions, cpus
-    case unclaimed, unverified
+    case schema, guest, config, outcome, instructions, cycles, causes, exits, tlb, walks, shadow, agile, churn, memory,
+      regions
+    case cpus, unclaimed, unverified
   }
 
   /// - Throws: `DecodingError` for another schema, and for causes that do not add up to the cycles.
@@ -37,6 +38,8 @@ extension Statistics {
     tlb = try values.decode([String: TLB].self, forKey: .tlb)
     walks = try values.decode(Walks.self, forKey: .walks)
     shadow = try values.decode(Shadow.self, forKey: .shadow)
+    agile = try values.decodeIfPresent(Agile.self, forKey: .agile)
+    churn = try values.decodeIfPresent(Churn.self, forKey: .churn)
     memory = try values.decode(Memory.self, forKey: .memory)
     regions = try values.decode([String: Region].self, forKey: .regions)
     cpus = try values.decode([CPU].self, forKey: .cpus)
@@ -61,6 +64,8 @@ extension Statistics {
     try values.encode(tlb, forKey: .tlb)
     try values.encode(walks, forKey: .walks)
     try values.encode(shadow, forKey: .shadow)
+    try values.encodeIfPresent(agile, forKey: .agile)
+    try values.encodeIfPresent(churn, forKey: .churn)
     try values.encode(memory, forKey: .memory)
     try values.encode(regions, forKey: .regions)
     try values.encode(cpus, forKey: .cpus)

@@ -102,14 +102,16 @@ public final class VirtualMachine {
     switch configuration.paging {
     case .native: return nil
     case .nested: kind = .nested
+    case .agile: kind = .agile
     case .shadow(let policy): kind = .shadow(policy)
     }
-    let options = HypervisorOptions(
+    var options = HypervisorOptions(
       kind: kind, hostPage: configuration.hostPage, cachedRoots: configuration.shadowRoots,
       eagerFill: configuration.shadowEager, fillAround: configuration.shadowFillAround,
       zapOnReuse: configuration.shadowZapReused, shadowPages: configuration.shadowPool,
-      outOfSyncLimit: configuration.shadowOutOfSync, vendor: profile.vendor,
+      outOfSyncLimit: configuration.shadowOutOfSync, agile: configuration.agile, vendor: profile.vendor,
       ramRanges: plan.memoryMap.ram.map { $0.base.rawValue..<$0.base.rawValue + $0.size })
+    options.churn = configuration.hostChurn
     do {
       return try Hypervisor(
         processors: processors, memory: memory, bus: devices, profile: profile, options: options)

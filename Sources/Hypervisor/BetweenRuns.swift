@@ -13,6 +13,26 @@ extension Hypervisor {
     processor.enter(controls)
   }
 
+  /// Runs the processor, and interrupts it when something is due that the hypervisor does by itself, as the host's timer
+  /// would.
+  func runUntilDue(clockLimit: UInt64, retiredLimit: UInt64) -> RunResult {
+    let due = min(agile?.nextLook ?? .max, churn?.next ?? .max)
+    let isBusy = assist != nil
+    guard due < clockLimit, !isBusy else { return processor.run(clockLimit: clockLimit, retiredLimit: retiredLimit) }
+    let result = processor.run(clockLimit: due, retiredLimit: retiredLimit)
+    guard result == .limit, processor.clock >= due, processor.clock < clockLimit,
+      processor.instructionsRetired < retiredLimit
+    else { return result }
+    return .exit(processor.forceExit())
+  }
+
+  /// Whatever its own work has cost the hypervisor, the guest gets on before it is interrupted again.
+  func postponeWhatIsDue() {
+    let clock = processor.clock
+    if let agile, agile.nextLook <= clock { self.agile!.postponeLook(after: clock) }
+    if let churn, churn.next <= clock { self.churn!.schedule(after: clock) }
+  }
+
   /// Whether one of the guest's processors is in HLT.
   public func isHalted(_ index: Int) -> Bool { virtualProcessors[index].isWaiting }
 

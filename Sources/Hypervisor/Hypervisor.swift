@@ -19,6 +19,10 @@ public final class Hypervisor {
   var nested: NestedTables?
   /// Nil under nested paging.
   var shadow: ShadowState?
+  /// Nil but under agile paging, which has both.
+  var agile: AgileState?
+  /// Nil unless the host is to disturb the guest.
+  var churn: HostChurn?
   let virtualProcessors: [VirtualProcessor]
   /// When the lock of the shadow tables was last held.
   var lock = TableLock()
@@ -62,17 +66,15 @@ public final class Hypervisor {
     self.profile = profile
     self.options = options
     costs = WorkCosts(profile)
-    if case .shadow(let policy) = options.kind { self.policy = policy } else { policy = .trace }
+    policy = options.kind.policy ?? .trace
     guest = GuestMemory(ranges: options.ramRanges, hostPage: options.hostPage)
     allocator = FrameAllocator(capacity: memory.lowLimit)
 
     let limit = ShadowPool.limit(options, guestFrames: guest.size >> 12, processors: processors.count)
-    let tables: UInt64 =
-      switch options.kind {
-      // One table of each level for every 2 MiB at worst, and the paths to the ranges' ends.
-      case .nested: guest.frames >> 9 + guest.frames >> 18 + 8
-      case .shadow: UInt64(limit) + 2
-      }
+    var tables: UInt64 = 0
+    // One table of each level for every 2 MiB at worst, and the paths to the ranges' ends.
+    if options.kind.hasNestedTables { tables += guest.frames >> 9 + guest.frames >> 18 + 8 }
+    if options.kind.policy != nil { tables += UInt64(limit) + 2 }
     let needed = guest.size + tables << 12 + 4096
     guard needed <= memory.lowLimit else {
       throw .hostMemoryTooSmall(needed: needed, available: memory.lowLimit)
@@ -80,12 +82,12 @@ public final class Hypervisor {
 
     var controls = VMControls(
       paging: .native, intercepts: [.ports, .halt, .externalInterrupts], vpid: max(options.vpid & 7, 1))
-    switch options.kind {
-    case .nested:
+    if options.kind.hasNestedTables {
       let tables = NestedTables(options.vendor, profile, &allocator)
       nested = tables
       controls.paging = .nested(tables.plan)
-    case .shadow:
+    }
+    if options.kind.policy != nil {
       let state = ShadowState(
         guestFrames: guest.frames, pageLimit: limit, policy, options, &allocator)
       shadow = state
@@ -94,6 +96,12 @@ public final class Hypervisor {
       ])
       controls.paging = .shadow(.init(root: state.emptyTable, levels: 4, tag: 0))
     }
+    if options.kind == .agile {
+      agile = AgileState(guestFrames: guest.frames, interval: options.agile.interval)
+      // Traces leave nothing stale, so that the hardware can do what the guest invalidates by itself.
+      controls.intercepts.remove(.invalidations)
+    }
+    churn = options.churn.map { HostChurn(interval: $0) }
     virtualProcessors = processors.map {
       VirtualProcessor($0, controls: controls, cachedRoots: options.cachedRoots)
     }
@@ -118,6 +126,7 @@ public final class Hypervisor {
   /// Runs one of the guest's processors until something happens that a hypervisor does not handle. Never returns `.exit`.
   public func run(_ index: Int = 0, clockLimit: UInt64 = .max, retiredLimit: UInt64 = .max) -> RunResult {
     running = virtualProcessors[index]
+    noteLoadedRoot()
     // A loader or a debugger may have changed the registers that page.
     if shadow != nil && selectRoot(isCharged: false) { enter() }
     while true {
@@ -127,13 +136,16 @@ public final class Hypervisor {
         running.isKicked = false
         result = .exit(processor.forceExit())
       } else {
-        result = processor.run(clockLimit: clockLimit, retiredLimit: retiredLimit)
+        result = runUntilDue(clockLimit: clockLimit, retiredLimit: retiredLimit)
       }
       guard case .exit(let exit) = result else { return result }
       // The hardware has charged its round trip already; it belongs to the exit.
       let start = processor.clock &- (exit.reason == .assisted ? 0 : costs.exitRoundTrip)
+      noteLoadedRoot()
       if processor.clock >= timeline.due { timeline.take(allocator.tableCounts, at: processor.clock) }
       let end = handle(exit)
+      lookAtNestedTables()
+      churnHost()
       enter()
       counted.exits[Int(exit.reason.rawValue)].add(processor.clock &- start)
       afterExit?(exit)
@@ -145,13 +157,17 @@ public final class Hypervisor {
 
   /// Hands the controls to the hardware, with the flushes that have become due.
   func enter() {
+    if agile != nil && roots.selected == nil { _ = selectRoot() }
     if shadow != nil && policy.mayBeStale { synchroniseCurrentRoot() }
     flushRemotely()
     unlockTables()
+    if running.owesNestedFlush { flushNested() }
     if shadow != nil { flushCurrentRoot() }
+    if agile != nil { nameRootTargets() }
     if assist != nil { watched.capture(memory) }
     processor.enter(controls)
     controls.injection = nil
+    postponeWhatIsDue()
   }
 
   // MARK: Seeing
@@ -166,6 +182,8 @@ public final class Hypervisor {
     all.peakTables = allocator.peakTableCounts
     all.timeline = timeline
     all.mmuUnsync = UInt64(shadow?.pool.staleCount ?? 0)
+    all.churned = churn?.counts ?? []
+    all.nestedTables = UInt64(agile?.count ?? 0)
     return all
   }
 
@@ -189,6 +207,8 @@ public final class Hypervisor {
     let frames: [(frame: UInt64, entry: UInt64)]
     let nested: NestedTables?
     let shadow: ShadowState?
+    let agile: AgileState?
+    let churn: HostChurn?
     let virtualProcessors: [VirtualProcessor.Snapshot]
     let lock: TableLock
     let timeline: TableTimeline
@@ -198,7 +218,7 @@ public final class Hypervisor {
   /// Copies the state between two runs.
   public func snapshot() -> Snapshot {
     Snapshot(
-      allocator: allocator, frames: guest.map.image(), nested: nested, shadow: shadow,
+      allocator: allocator, frames: guest.map.image(), nested: nested, shadow: shadow, agile: agile, churn: churn,
       virtualProcessors: virtualProcessors.map { $0.snapshot() }, lock: lock, timeline: timeline, counted: counted)
   }
 
@@ -209,6 +229,8 @@ public final class Hypervisor {
     guest.map.restore(snapshot.frames)
     nested = snapshot.nested
     shadow = snapshot.shadow
+    agile = snapshot.agile
+    churn = snapshot.churn
     for (one, saved) in zip(virtualProcessors, snapshot.virtualProcessors) { one.restore(saved) }
     lock = snapshot.lock
     timeline = snapshot.timeline

@@ -8,6 +8,21 @@ public struct HypervisorOptions: Sendable {
     case nested
     /// The hardware walks tables that the hypervisor makes of the guest's.
     case shadow(CoherencePolicy)
+    /// Shadow tables above, kept by traces, and below them, where the guest writes its tables often, those themselves
+    /// through nested tables.
+    case agile
+
+    /// How the shadow tables stay coherent; nil where there are none.
+    var policy: CoherencePolicy? {
+      switch self {
+      case .nested: nil
+      case .shadow(let policy): policy
+      case .agile: .trace
+      }
+    }
+
+    /// Whether guest-physical addresses are translated by nested tables.
+    var hasNestedTables: Bool { self == .nested || self == .agile }
   }
 
   public var kind: Kind
@@ -27,6 +42,9 @@ public struct HypervisorOptions: Sendable {
   public var shadowPages: Int?
   /// Under `unsync`, the most shadow pages out of step at a time, for each processor; nil: any number, as in KVM (Xen: 3).
   public var outOfSyncLimit: Int?
+  public var agile = AgileOptions()
+  /// Cycles between two guest frames that the host disturbs; nil: it leaves them alone.
+  public var churn: UInt64?
   /// Whose nested-table format is used.
   public var vendor: Vendor
   /// Guest-physical bytes that are memory, in ascending order; everything else is device space.
@@ -36,8 +54,8 @@ public struct HypervisorOptions: Sendable {
 
   public init(
     kind: Kind, hostPage: PageSize = .page4K, cachedRoots: Int = 4, eagerFill: Bool = true, fillAround: Int = 1,
-    zapOnReuse: Bool = true, shadowPages: Int? = nil, outOfSyncLimit: Int? = nil, vendor: Vendor,
-    ramRanges: [Range<UInt64>]
+    zapOnReuse: Bool = true, shadowPages: Int? = nil, outOfSyncLimit: Int? = nil,
+    agile: AgileOptions = AgileOptions(), vendor: Vendor, ramRanges: [Range<UInt64>]
   ) {
     self.kind = kind
     self.hostPage = hostPage
@@ -47,9 +65,24 @@ public struct HypervisorOptions: Sendable {
     self.zapOnReuse = zapOnReuse
     self.shadowPages = shadowPages
     self.outOfSyncLimit = outOfSyncLimit
+    self.agile = agile
     self.vendor = vendor
     self.ramRanges = ramRanges
   }
+}
+
+/// When tables go from shadow to nested paging and back, under agile paging.
+public struct AgileOptions: Sendable, Equatable {
+  /// Cycles between two looks at which nested tables the guest has stopped writing.
+  public var interval: UInt64 = 1_000_000
+  /// Whether new tables begin nested, and with them new address spaces (Agile, section III.C: what lives shortly never pays for
+  /// shadow tables).
+  public var startsNested = true
+  /// How much of what shadowing a table again will cost, in per cent, must have been spent on references to nested tables
+  /// before it goes back; 0: it goes back as soon as it is not written.
+  public var patience: UInt64 = 300
+
+  public init() {}
 }
 
 /// Why a hypervisor cannot be made.

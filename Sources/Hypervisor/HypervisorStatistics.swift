@@ -56,6 +56,17 @@ public struct HypervisorStatistics: Sendable {
   public var hiddenFaults: UInt64 = 0
   public var trueFaults: UInt64 = 0
 
+  /// Agile paging: tables of the guest's that went from shadow to nested paging and back, switching entries made, looks at
+  /// which of them the guest writes, and how many are nested now, without those below them.
+  public var wentNested: UInt64 = 0
+  public var cameBack: UInt64 = 0
+  public var switchingEntries: UInt64 = 0
+  public var looks: UInt64 = 0
+  public var nestedTables: UInt64 = 0
+
+  /// Frames that the host unmapped, moved and write-protected by itself.
+  public var churned: [UInt64] = []
+
   /// Host bytes in shadow or nested tables, now and at most; bytes that back the guest's memory.
   public var tableBytes: UInt64 = 0
   public var peakTableBytes: UInt64 = 0

@@ -31,6 +31,22 @@ extension Hypervisor {
     owesRemoteFlush = true
   }
 
+  /// The same for what was translated by nested tables, which have changed.
+  func flushNestedEverywhere() {
+    for one in virtualProcessors { one.owesNestedFlush = true }
+    flushEveryProcessor()
+  }
+
+  /// Drops everything that was made from nested tables (INVEPT: guest-physical and combined mappings), with it all of
+  /// the guest's translations.
+  func flushNested() {
+    running.owesNestedFlush = false
+    roots.flushesDone()
+    processor.flushAll()
+    counted.tlbFlush &+= 1
+    work(.flush, .flushAll)
+  }
+
   /// Interrupts the other processors for the flushes that have become due.
   func flushRemotely() {
     guard owesRemoteFlush else { return }
@@ -39,6 +55,7 @@ extension Hypervisor {
     counted.remoteTlbFlush &+= 1
     var interrupted: UInt64 = 0
     for other in virtualProcessors where other !== running {
+      if mutated("remote-flush-skipped") { continue }
       other.roots.flushAll()
       guard other.isInGuest, !other.isKicked else { continue }
       other.isKicked = true
@@ -56,12 +73,19 @@ extension Hypervisor {
       owesRemoteFlush = false
       for one in virtualProcessors { one.roots.flushAll() }
     }
+    for (one, wasDue) in zip(virtualProcessors, due) where !wasDue && one.owesNestedFlush {
+      one.owesNestedFlush = false
+      one.roots.flushesDone()
+      one.processor.flushAll()
+    }
     for (one, wasDue) in zip(virtualProcessors, due) where !wasDue && one.roots.takeFlush() {
-      if costs.hasTaggedTLB, let current = one.roots.current {
+      if costs.hasTaggedTLB, agile == nil, let current = one.roots.current {
         one.processor.flushContext(pcid: ShadowRoots.tag(current))
       } else {
         one.processor.flushLinear()
       }
+      // The hardware may load the others before the hypervisor is asked again.
+      if agile != nil { one.roots.flushesDone() }
     }
   }
 

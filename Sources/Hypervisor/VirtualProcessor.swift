@@ -16,6 +16,10 @@ final class VirtualProcessor {
   var isWaiting = false
   /// Another processor's handler forces an exit before the guest's next instruction, for the flushes that have become due.
   var isKicked = false
+  /// What is cached of nested tables, and of anything through them, is to be flushed before the next entry.
+  var owesNestedFlush = false
+  /// Agile paging: the state of `roots` that the hardware's root targets were made from.
+  var targetsMadeFrom: UInt64?
   /// Shadow paging: the roots that are kept beside one another.
   var roots: ShadowRoots
   /// Tables whose protection was lifted for the instruction in progress.
@@ -38,14 +42,15 @@ final class VirtualProcessor {
     let watched: WatchedTables
     let isWaiting: Bool
     let isKicked: Bool
+    let owesNestedFlush: Bool
     let roots: ShadowRoots
     let lifted: LiftedTables
   }
 
   func snapshot() -> Snapshot {
     Snapshot(
-      controls: controls, assist: assist, watched: watched, isWaiting: isWaiting, isKicked: isKicked, roots: roots,
-      lifted: lifted)
+      controls: controls, assist: assist, watched: watched, isWaiting: isWaiting, isKicked: isKicked,
+      owesNestedFlush: owesNestedFlush, roots: roots, lifted: lifted)
   }
 
   func restore(_ snapshot: Snapshot) {
@@ -54,6 +59,8 @@ final class VirtualProcessor {
     watched = snapshot.watched
     isWaiting = snapshot.isWaiting
     isKicked = snapshot.isKicked
+    owesNestedFlush = snapshot.owesNestedFlush
+    targetsMadeFrom = nil
     roots = snapshot.roots
     lifted = snapshot.lifted
   }

@@ -68,11 +68,16 @@ struct WorkCosts {
 
   let exitRoundTrip: UInt64
   let hasTaggedTLB: Bool
+  /// What a hidden fault takes that fills an entry of a page table, without what comes after it.
+  let hiddenFault: UInt64
 
   init(_ profile: CostProfile) {
     cycles = Work.allCases.map { profile[$0.key] }
     exitRoundTrip = profile[.exitRoundTrip]
     hasTaggedTLB = profile[.taggedTLB] != 0
+    hiddenFault =
+      exitRoundTrip &+ profile[.handlerBase] &+ 5 &* profile[.controlBlockRead] &+ 4 &* profile[.shadowWalkStep]
+      &+ profile[.shadowFill]
   }
 
   subscript(_ work: Work) -> UInt64 { cycles[work.rawValue] }

@@ -87,7 +87,7 @@ extension Data {
     ["run", "hello", "--set", "colour=red"], ["run", "hello", "--format", "xml"], ["run", "hello", "--gdb", "1:x"],
     ["run", "hello", "--wait"], ["debug", "hello", "--gdb", "65536"],
     ["run", "hello", "--set", "profile.tlb.l2.ways=7"], ["run", "hello", "--cpu-features", "pcid"],
-    ["compare", "hello", "--region", "300"], ["compare", "hello", "--paging", "agile"], ["compare"],
+    ["compare", "hello", "--region", "300"], ["compare"],
     ["bench", "frobnicate"], ["bench", "context-switch", "--processes", "1"],
     ["bench", "context-switch", "--pages", "0"], ["bench", "context-switch", "--kernel", "x"],
     ["bench", "context-switch", "--switches", "many"], ["debug"], ["verify"], ["guests", "x"],
@@ -129,6 +129,23 @@ extension Data {
     let program = try Program("run", "hello", option, value)
     #expect(program.status == 64)
     #expect(program.errors.hasPrefix("penumbra: \(message)"), "\(program.errors)")
+  }
+
+  @Test(
+    "verify finds no difference under agile paging, whatever the host does to the guest's frames",
+    arguments: [[], ["--set", "host.churn=5000", "--host-page", "2M"]])
+  func verifyAgile(options: [String]) throws {
+    let often = ["--set", "agile.interval=20000", "--set", "agile.patience=0", "--memory", "64M"]
+    let guest = ["paging-tour"] + often + options
+    let program = try Program(["verify", "--paging", "native,nested,agile", "--check-invariants"] + guest)
+    #expect(program.status == 0, "\(program.errors)")
+    #expect(program.output == "" && program.errors.contains("no difference between native, nested and agile"))
+    let alone = try Program(["run", "--paging", "agile", "--quiet", "--stats", "-", "--clock", "instructions"] + guest)
+    #expect(alone.status == 1)
+    let statistics = try Statistics(json: alone.errors)
+    #expect(try #require(statistics.agile).cameBack > 0)
+    let churn = statistics.churn.map { [$0.moved, $0.unmapped, $0.writeProtected] }
+    #expect(churn.map { $0.allSatisfy { $0 > 0 } } ?? options.isEmpty)
   }
 
   @Test("an unknown verb is named, with those that there are", arguments: unknownVerbs)

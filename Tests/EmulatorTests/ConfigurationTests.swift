@@ -33,7 +33,9 @@ import Testing
   static let accepted: [(assignment: String, key: String, value: ConfigurationValue)] = [
     ("paging=native", "paging", .text("native")),
     ("paging=shadow:trace", "paging", .text("shadow:trace")),
-    ("paging=native,nested", "paging", .text("native,nested")),
+    ("paging=native,nested", "paging", .text("native,nested")), ("paging=agile", "paging", .text("agile")),
+    ("agile.interval=5000", "agile.interval", .number(5000)), ("agile.patience=0", "agile.patience", .number(0)),
+    ("agile.start-nested=false", "agile.start-nested", .flag(false)), ("host.churn=5000", "host.churn", .number(5000)),
     ("paging=shadow", "paging", .text("shadow:unsync")),
     ("paging=all", "paging", .text(kinds.replacing(", ", with: ","))),
     ("profile=zen4", "profile", .text("zen4")),
@@ -83,7 +85,7 @@ import Testing
 
   /// A wrong assignment, and the line that says so.
   /// The kinds of paging as messages list them.
-  static let kinds = "native, shadow:trace, shadow:unsync, shadow:vtlb, nested"
+  static let kinds = "native, shadow:trace, shadow:unsync, shadow:vtlb, nested, agile"
 
   static let refused: [(assignment: String, error: String)] = [
     ("memory", "set: memory is not of the form KEY=VALUE"),

@@ -95,6 +95,8 @@ final class RecordingBus: DeviceBus {
 enum Kind: String, CaseIterable {
   case native, nested, nestedAMD, nested2M, shadow, shadowLazy, shadow2M, shadowSmallPool
   case unsync, unsyncLazy, unsync2M, unsyncSmallPool, unsyncOne, vtlb, vtlb2M, vtlbSmallPool, vtlbAround
+  /// From nested tables on; from shadow tables on; and from those on with every nested one soon back.
+  case agile, agileStay, agileBack, agileBackAMD, agileBack2M, agileBackSmallPool
 
   /// The policy of shadow paging.
   var policy: CoherencePolicy? {
@@ -103,22 +105,37 @@ enum Kind: String, CaseIterable {
     case .shadow, .shadowLazy, .shadow2M, .shadowSmallPool: .trace
     case .unsync, .unsyncLazy, .unsync2M, .unsyncSmallPool, .unsyncOne: .unsync
     case .vtlb, .vtlb2M, .vtlbSmallPool, .vtlbAround: .vtlb
+    case .agile, .agileStay, .agileBack, .agileBackAMD, .agileBack2M, .agileBackSmallPool: .trace
     }
   }
 
   var isShadow: Bool { policy != nil }
 
+  var isAgile: Bool {
+    switch self {
+    case .agile, .agileStay, .agileBack, .agileBackAMD, .agileBack2M, .agileBackSmallPool: true
+    default: false
+    }
+  }
+
+  var isAMD: Bool { self == .nestedAMD || self == .agileBackAMD }
+
   func options(vendor: Machine.Vendor, ramRanges: [Range<UInt64>]) -> HypervisorOptions {
     var options = HypervisorOptions(
-      kind: policy.map(HypervisorOptions.Kind.shadow) ?? .nested, vendor: vendor, ramRanges: ramRanges)
+      kind: isAgile ? .agile : policy.map(HypervisorOptions.Kind.shadow) ?? .nested, vendor: vendor,
+      ramRanges: ramRanges)
+    if isAgile && self != .agile {
+      options.agile.startsNested = false
+      if self != .agileStay { (options.agile.patience, options.agile.interval) = (0, 20_000) }
+    }
     switch self {
-    case .nested2M, .shadow2M, .unsync2M, .vtlb2M: options.hostPage = .page2M
+    case .nested2M, .shadow2M, .unsync2M, .vtlb2M, .agileBack2M: options.hostPage = .page2M
     case .shadowLazy, .unsyncLazy: options.eagerFill = false
-    case .shadowSmallPool, .vtlbSmallPool: options.shadowPages = 1
+    case .shadowSmallPool, .vtlbSmallPool, .agileBackSmallPool: options.shadowPages = 1
     case .unsyncSmallPool: (options.shadowPages, options.fillAround) = (1, 8)
     case .unsyncOne: options.outOfSyncLimit = 1
     case .vtlbAround: options.fillAround = 8
-    case .native, .nested, .nestedAMD, .shadow, .unsync, .vtlb: break
+    case .native, .nested, .nestedAMD, .shadow, .unsync, .vtlb, .agile, .agileStay, .agileBack, .agileBackAMD: break
     }
     return options
   }
@@ -169,11 +186,12 @@ final class TinyGuest {
 
   init(
     _ kind: Kind, _ code: [UInt8], handler: [UInt8] = [0xf4], mode: PagingMode = .levels4,
-    figures changes: [CostKey: UInt64] = [:], isCoherent: Bool = false, cpus: Int = 1
+    figures changes: [CostKey: UInt64] = [:], isCoherent: Bool = false, cpus: Int = 1,
+    options change: (inout HypervisorOptions) -> Void = { _ in }
   ) throws {
     self.kind = kind
     self.mode = mode
-    profile = testProfile(kind == .nestedAMD ? .amd : .intel, changes)
+    profile = testProfile(kind.isAMD ? .amd : .intel, changes)
     let memory = try HostMemory(low: kind == .native ? TinyGuest.memorySize : 2 * TinyGuest.memorySize)
     self.memory = memory
     processors = (0..<cpus).map { [bus, profile] index in
@@ -187,9 +205,10 @@ final class TinyGuest {
     if kind == .native {
       hypervisor = nil
     } else {
+      var wishes = kind.options(vendor: profile.vendor, ramRanges: [0..<TinyGuest.memorySize])
+      change(&wishes)
       hypervisor = try Hypervisor(
-        processors: processors, memory: memory, bus: bus, profile: profile,
-        options: kind.options(vendor: profile.vendor, ramRanges: [0..<TinyGuest.memorySize]))
+        processors: processors, memory: memory, bus: bus, profile: profile, options: wishes)
     }
     hypervisor?.afterExit = { [unowned self] exit in
       exits.append(exit)

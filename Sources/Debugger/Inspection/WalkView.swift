@@ -86,8 +86,8 @@ extension Session {
     if case .fault(let fault) = guest { verdict.errorCode = fault.errorCode }
     switch hardware {
     case .mapped: break
-    // Under nested paging a fault of the guest's is the guest's.
-    case .fault: verdict.exits = hypervisor.nestedPlan == nil
+    // A fault is the guest's that is found in the guest's own tables.
+    case .fault(let fault): verdict.exits = hypervisor.shadowPages != nil && !fault.isBehindSwitch
     case .nestedFault: verdict.exits = true
     }
     return verdict

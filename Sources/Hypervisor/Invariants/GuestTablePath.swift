@@ -83,6 +83,10 @@ extension Hypervisor {
   private func disagreement(_ entry: BufferedTranslation, level: Int, _ path: GuestTablePath) -> String? {
     if let shadow {
       let owner = allocator.owner(of: entry.host)
+      if agile != nil && owner.use == .guest {
+        // A table of the guest's, behind a switching entry: it is cached as under nested paging.
+        return disagreementBehindSwitch(entry, level: level, path)
+      }
       guard owner.use == .shadowTable, Int(owner.number) < shadow.pool.pages.count else {
         return "leads to \(entry.host), which is no shadow table"
       }
@@ -93,6 +97,12 @@ extension Hypervisor {
       if page.role.isDirect { return nil }
       return path.tables[level] == page.gfn ? nil : "leads to the shadow of frame \(page.gfn), which is not on the way"
     }
+    return disagreementBehindSwitch(entry, level: level, path)
+  }
+
+  private func disagreementBehindSwitch(
+    _ entry: BufferedTranslation, level: Int, _ path: GuestTablePath
+  ) -> String? {
     guard path.hostTables[level] == entry.host.rawValue else {
       return "leads to a table at \(entry.host), which is not on the way"
     }
@@ -125,7 +135,9 @@ extension Hypervisor {
   func isInForce(_ entry: BufferedTranslation, of one: VirtualProcessor) -> Bool {
     guard shadow != nil else { return !one.isFlushDue }
     let position = Int(entry.context) - 1
-    guard one.roots.slots.indices.contains(position), let root = one.roots.slots[position] else { return false }
+    guard !one.owesNestedFlush, one.roots.slots.indices.contains(position), let root = one.roots.slots[position] else {
+      return false
+    }
     return !root.needsFlush
   }
 
@@ -140,5 +152,5 @@ extension Hypervisor {
 
 extension VirtualProcessor {
   /// Whether the running context is flushed before the guest executes anything.
-  var isFlushDue: Bool { roots.current.flatMap { roots.slots[$0]?.needsFlush } ?? false }
+  var isFlushDue: Bool { owesNestedFlush || (roots.current.flatMap { roots.slots[$0]?.needsFlush } ?? false) }
 }

@@ -29,7 +29,8 @@ public final class InvariantCheck {
 
   /// What was found out about one processor's buffers.
   private struct Seen {
-    /// The check at which each entry of the running context was last found to follow from the tables.
+    /// The check at which each entry of the running context was last found to follow from the tables, or after which it
+    /// was made and they changed; 0: it was there before anything was known.
     var verified: [BufferedTranslation: UInt64] = [:]
     var lastCheck: UInt64 = 0
     var registers: Processor.PagingRegisters?
@@ -152,10 +153,10 @@ public final class InvariantCheck {
         return
       }
       if !isInvalidated {
-        let known = since ?? seen.lastCheck
-        if seen.isNew || seen.registersSince > known || path.frames.contains(where: { writtenAt[$0] ?? 0 > known }) {
-          // The guest's own to invalidate.
-          verified[entry] = since
+        let known = since ?? (seen.isNew ? 0 : seen.lastCheck)
+        if known == 0 || seen.registersSince > known || path.frames.contains(where: { writtenAt[$0] ?? 0 > known }) {
+          // The guest's own to invalidate: it may have followed from them until then, and be of use for long.
+          verified[entry] = known
           return
         }
       }
@@ -179,6 +180,12 @@ public final class InvariantCheck {
         let said =
           entry.buffer.tableLevel.map { tables.table(for: address, level: $0, hypervisor.memory) }
           ?? hypervisor.guest.map.lookup(address)?.address
+        if entry.buffer == .nested && entry.permissions.writable
+          && hypervisor.shadow?.pool.isGuarded(address.frame) ?? false
+        {
+          violation = "protection: \(name(entry, one)) lets the guest write a guarded table in frame \(address.frame)"
+          return
+        }
         guard said != entry.host else { return }
         violation =
           "nested tables: \(name(entry, one)) leads to \(entry.host), the tables to "

@@ -109,6 +109,8 @@ extension Hypervisor {
         flushEveryProcessor()
       }
       if shadow != nil && policy.mayBeStale { followHostWrite(to: at.frame) }
+      // Nobody knows which frames are tables below those.
+      if agile.map({ $0.count > 0 }) ?? false { flushEveryProcessor() }
       at = at.advanced(by: UInt64(piece.count))
       rest = rest.dropFirst(piece.count)
     }

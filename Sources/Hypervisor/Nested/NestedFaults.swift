@@ -17,9 +17,14 @@ extension Hypervisor {
       }
       return fault.duringWalk ? handleAbsentTable(exit) : accessDevice(exit, at: fault.address)
     }
+    if fault.present { return handleNestedProtection(exit, fault) }
     guard let page = populate(fault.address) else { return nil }
     nested = nil
-    let outcome = tables.map(fault.address, to: page, memory, &allocator)
+    let size = nestedPageSize(fault.address, page.size)
+    let outcome = tables.map(
+      fault.address, to: page, size: size,
+      writable: mutated("nested-writable-over-table") || !(shadow?.pool.isGuarded(fault.address.frame, size) ?? false),
+      memory, &allocator)
     nested = tables
     switch outcome {
     case .mapped(let newTables):
@@ -32,5 +37,63 @@ extension Hypervisor {
     }
     resume(exit)
     return nil
+  }
+
+  /// The page by which nested tables map an address: none that a guarded table is a part of, unless it is one.
+  private func nestedPageSize(_ address: GuestPhysical, _ most: PageSize) -> PageSize {
+    guard let pool = shadow?.pool else { return most }
+    return PageSize.allCases.last { $0 <= most && ($0 == .page4K || !pool.isGuarded(address.frame, $0)) } ?? .page4K
+  }
+
+  /// A write to what the nested tables let be read only: a guarded table of the guest's, or a page that was watched for
+  /// writes.
+  private func handleNestedProtection(_ exit: VMExit, _ fault: NestedFault) -> RunResult? {
+    lockTables()
+    counted.pfTaken &+= 1
+    counted.hiddenFaults &+= 1
+    let gfn = fault.address.frame
+    if let shadow, shadow.pool.isGuarded(gfn) {
+      if !fault.duringWalk {
+        return emulateWrite(exit, GuestPath(physical: fault.address, access: .all))
+      }
+      // The hardware walks it, behind a switch, and would set A and D. It is nested from now on wherever it is used.
+      if !goNested(gfn) { dropShadows(of: gfn) }
+    }
+    guard fault.kind == .write else {
+      return .unsupported("nested fault at \(fault.address), which permits \(fault.kind)")
+    }
+    if setNestedWritable(fault.address, true) {
+      work(.nestedFill, .protect)
+    } else {
+      guard failure == nil else { return nil }
+      // Another processor has been here, and this one remembers what the tables said before.
+      running.owesNestedFlush = true
+    }
+    counted.pfFixed &+= 1
+    resume(exit)
+    return nil
+  }
+
+  /// Lets a frame be written through nested tables, or not.
+  ///
+  /// - Returns: whether that has changed.
+  func setNestedWritable(_ address: GuestPhysical, _ isWritable: Bool) -> Bool {
+    changeNested { $0.setWritable(address, isWritable, $1, &$2) }
+  }
+
+  /// Changes an entry of the nested tables.
+  func changeNested(
+    _ change: (inout NestedTables, HostMemory, inout FrameAllocator) -> (isChanged: Bool, newTables: UInt64)?
+  ) -> Bool {
+    guard var tables = nested else { return false }
+    nested = nil
+    let outcome = change(&tables, memory, &allocator)
+    nested = tables
+    guard let outcome else {
+      failure = "host memory is exhausted"
+      return false
+    }
+    work(.nestedFill, .nestedAllocate, times: outcome.newTables)
+    return outcome.isChanged
   }
 }

@@ -25,7 +25,7 @@ extension Hypervisor {
       }
       if policy.mayBeStale && !root.needsSync { invalidateEntry(address, in: root) }
       // Without tags the exit has flushed already.
-      guard costs.hasTaggedTLB, !root.needsFlush else { continue }
+      guard costs.hasTaggedTLB, !root.needsFlush, !mutated("invlpg-keeps-tlb") else { continue }
       processor.invalidatePage(address, pcid: ShadowRoots.tag(position), globals: false)
       work(.flush, .flushPage)
     }
@@ -45,6 +45,7 @@ extension Hypervisor {
       let present = entry(slot)
       if role.level == 1 {
         guard shadow!.pool[page].mayBeStale else { return }
+        if mutated("invlpg-without-resync") { return }
         if policy.sharesPages {
           synchroniseEntry(slot, filling: options.eagerFill)
         } else {
@@ -81,9 +82,9 @@ extension Hypervisor {
       roots.flush(position)
       guard policy.mayBeStale, !root.key.role.isDirect else { continue }
       if policy.sharesPages {
-        roots.demandSync(position)
+        if !mutated("flush-without-resync") { roots.demandSync(position) }
       } else if position == roots.current {
-        for page in root.pages where page >= 0 { empty(page) }
+        for page in root.pages where page >= 0 && !mutated("virtual-tlb-kept") { empty(page) }
       } else {
         dropRoot(position)
       }

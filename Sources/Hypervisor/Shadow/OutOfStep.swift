@@ -13,7 +13,7 @@ extension Hypervisor {
     var page = shadow!.pool.firstPage(of: gfn)
     while page >= 0 {
       let role = shadow!.pool[page].role
-      if !role.isDirect && role.level > 1 { return false }
+      if !role.isDirect && role.level > 1 && !mutated("upper-table-out-of-step") { return false }
       page = Int(shadow!.pool[page].nextOfFrame)
     }
     page = shadow!.pool.firstPage(of: gfn)
@@ -58,7 +58,7 @@ extension Hypervisor {
   /// Follows the chokepoint: an entry leads to a page from now on, or does so no more.
   func noteLink(_ slot: Int, to page: Int) {
     guard policy.liftsLeafTables, shadow!.pool[page].mayBeStale || shadow!.unsyncMarks.hasAny(page) else { return }
-    if shadow!.unsyncMarks.insert(slot) { markWays(to: slot >> 9) }
+    if !mutated("mark-forgotten") && shadow!.unsyncMarks.insert(slot) { markWays(to: slot >> 9) }
   }
 
   func noteUnlink(_ slot: Int) {

@@ -7,7 +7,8 @@
 ///
 /// Invariant: every present shadow entry is in exactly one list, that of what it maps; no other slot is in any.
 struct ReverseMap {
-  /// The first slot of each list, -1 for none: guest frames, then pages of 2 MiB and of 1 GiB, then shadow pages.
+  /// The first slot of each list, -1 for none: guest frames, then pages of 2 MiB and of 1 GiB, then shadow pages, then,
+  /// under agile paging, guest frames again.
   private var heads: ContiguousArray<Int32>
   private var next: ContiguousArray<Int32> = []
   /// The slot before; of the first one of a list -1.
@@ -16,13 +17,15 @@ struct ReverseMap {
   private let first2M: Int
   private let first1G: Int
   private let firstPage: Int
+  private let firstSwitch: Int
 
-  init(guestFrames: UInt64, shadowPages: Int) {
+  init(guestFrames: UInt64, shadowPages: Int, hasSwitches: Bool = false) {
     frames = Int(guestFrames)
     first2M = frames
     first1G = first2M + frames >> 9 + 1
     firstPage = first1G + frames >> 18 + 1
-    heads = ContiguousArray(repeating: -1, count: firstPage + shadowPages)
+    firstSwitch = firstPage + shadowPages
+    heads = ContiguousArray(repeating: -1, count: firstSwitch + (hasSwitches ? frames : 0))
   }
 
   /// The list of the leaf entries of a level that map a guest frame.
@@ -36,6 +39,9 @@ struct ReverseMap {
 
   /// The list of the entries that lead to a shadow page.
   func list(leadingTo page: Int) -> Int { firstPage + page }
+
+  /// The list of the entries behind which the walk goes on in a table of the guest's.
+  func list(switchingTo gfn: UInt64) -> Int { firstSwitch + Int(gfn) }
 
   func first(_ list: Int) -> Int { Int(heads[list]) }
   func next(_ slot: Int) -> Int { Int(next[slot]) }

@@ -11,6 +11,8 @@ import Machine
 ///   that one fault finds it.
 /// - A leaf has the guest's protection key, so that the hardware checks PKRU and IA32_PKRS as they stand: writes of
 ///   theirs need no exit.
+/// - An entry behind which the walk goes on in the guest's own table (agile paging) holds that table's host address, and
+///   permits what the guest's entries down to it permit together.
 /// - G is never set: each root has a TLB tag of its own.
 struct ShadowEntry: Equatable {
   let rawValue: UInt64
@@ -25,7 +27,7 @@ struct ShadowEntry: Equatable {
     if access.writable { bits |= EntryBit.writable | EntryBit.dirty }
     if access.user { bits |= EntryBit.user }
     if !access.executable { bits |= EntryBit.noExecute }
-    bits |= UInt64(access.key) << EntryBit.keyShift
+    if !mutated("entry-without-key") { bits |= UInt64(access.key) << EntryBit.keyShift }
     if level > 1 { bits |= EntryBit.large }
     rawValue = host.rawValue & EntryBit.frameMask | bits
   }
@@ -36,11 +38,23 @@ struct ShadowEntry: Equatable {
       table.rawValue & EntryBit.frameMask | EntryBit.present | EntryBit.accessed | EntryBit.writable | EntryBit.user
   }
 
+  /// An entry behind which the walk goes on in a table of the guest's.
+  init(switchingTo table: HostPhysical, _ access: PagePermissions) {
+    var bits = EntryBit.present | EntryBit.accessed | EntryBit.switching
+    if access.writable { bits |= EntryBit.writable }
+    if access.user { bits |= EntryBit.user }
+    if !access.executable { bits |= EntryBit.noExecute }
+    rawValue = table.rawValue & EntryBit.frameMask | bits
+  }
+
+  var isSwitching: Bool { rawValue & EntryBit.switching != 0 }
   var isPresent: Bool { rawValue & EntryBit.present != 0 }
   var isWritable: Bool { rawValue & EntryBit.writable != 0 }
   var frame: HostPhysical { HostPhysical(rawValue & EntryBit.frameMask) }
 
   func isLeaf(level: Int) -> Bool { level == 1 || rawValue & EntryBit.large != 0 }
+  /// Whether it leads to a shadow page.
+  func isLink(level: Int) -> Bool { isPresent && !isLeaf(level: level) && !isSwitching }
 
   /// The same entry without permission to write.
   var readOnly: ShadowEntry { ShadowEntry(rawValue: rawValue & ~(EntryBit.writable | EntryBit.dirty)) }
@@ -84,12 +98,12 @@ extension Hypervisor {
       if before >= 0 {
         shadow!.rmap.remove(slot, from: before)
         shadow!.pool[slot >> 9].present -= 1
-        if !old.isLeaf(level: level) { noteUnlink(slot) }
+        if old.isLink(level: level) { noteUnlink(slot) }
       }
       if after >= 0 {
-        shadow!.rmap.insert(slot, into: after)
+        if !mutated("reverse-map-loses") { shadow!.rmap.insert(slot, into: after) }
         shadow!.pool[slot >> 9].present += 1
-        if !new.isLeaf(level: level) { noteLink(slot, to: Int(allocator.owner(of: new.frame).number)) }
+        if new.isLink(level: level) { noteLink(slot, to: Int(allocator.owner(of: new.frame).number)) }
       }
     }
     memory.setWord(new.rawValue, at: at)
@@ -106,7 +120,7 @@ extension Hypervisor {
       shadow!.entriesMade &+= 1
       work(cause, .fill)
     }
-    if !policy.sharesPages && before != after && old.isPresent && !old.isLeaf(level: level) {
+    if !policy.sharesPages && before != after && old.isLink(level: level) {
       zap(Int(allocator.owner(of: old.frame).number))
     }
   }
@@ -115,6 +129,7 @@ extension Hypervisor {
   func list(of entry: ShadowEntry, level: Int) -> Int {
     guard entry.isPresent else { return -1 }
     let number = allocator.owner(of: entry.frame).number
+    if entry.isSwitching { return shadow!.rmap.list(switchingTo: number) }
     return entry.isLeaf(level: level)
       ? shadow!.rmap.list(mapping: number, level: level) : shadow!.rmap.list(leadingTo: Int(number))
   }

@@ -23,10 +23,14 @@ extension Hypervisor {
     handle(.pageFault, reads: 5)
     lockTables()
     while true {
-      let walk = processor.walkGuest(exit.address, exit.access, frames: guest.map, settingBits: true)
+      let walk = processor.walkGuest(
+        exit.address, exit.access, frames: guest.map, settingBits: !mutated("walk-leaves-bits"))
       work(.shadowWalk, .walkStep, times: UInt64(walk.references.count))
       switch walk.result {
       case .fault(let fault):
+        if agile != nil, let last = walk.references.last, let table = guestAddress(of: last.address) {
+          noteExit(AgileState.Exits.fault, of: table.frame)
+        }
         injectTrueFault(fault, during: exit)
         return nil
       case .nestedFault(let missing):
@@ -66,7 +70,7 @@ extension Hypervisor {
       path.leafLevel = reference.level
     }
     // A clean page must not be written without a fault, which sets D. Without paging there is no D.
-    if !mapping.dirty { path.access.writable = false }
+    if !mapping.dirty && !mutated("fill-without-dirty") { path.access.writable = false }
     return path
   }
 
@@ -84,7 +88,7 @@ extension Hypervisor {
       }
       // No entry says "supervisor may write, user may read"; it flips between two by the kind of fault (KVM, mmu.rst,
       // "Emulating cr0.wp"). As a supervisor's page it must not become executable where SMEP forbids user pages.
-      if path.access.user && role.smepWithoutWP { path.access.executable = false }
+      if path.access.user && role.smepWithoutWP && !mutated("poses-executable") { path.access.executable = false }
       path.access.writable = true
       path.access.user = false
     }
@@ -122,7 +126,7 @@ extension Hypervisor {
       shadow!.pool.use(page)
       let slot = page << 9 | Int((address.rawValue >> (3 + 9 * UInt64(level))) & 511)
       if level <= path.leafLevel, let size = PageSize(level: level), size <= mapped.size,
-        size == .page4K || !shadow!.pool.isGuarded(path.physical.frame, size)
+        size == .page4K || !shadow!.pool.isGuarded(path.physical.frame, size) || mutated("large-page-over-table")
       {
         return fillLeaf(slot, path, size)
       }
@@ -134,8 +138,16 @@ extension Hypervisor {
         let guestEntry = path.entries[level]
         above = above & TableFormat.ordinary(noExecute: noExecute).permissions(guestEntry)
         gfn = (guestEntry & EntryBit.frameMask) >> 12
+        startNested(gfn, shadow!.pool[page].role, level: level - 1)
+        if shadow!.pool[page].role.mayNest, let table = nestedTable(gfn) {
+          counted.switchingEntries &+= 1
+          change(
+            slot, to: ShadowEntry(switchingTo: table, mutated("switch-permits-all") ? .all : above), for: .agileSwitch)
+          return true
+        }
         // A page table of 32-bit paging covers 4 MiB, its shadow half of it.
-        let quadrant = shadow!.pool[page].role.isNarrow ? Int(address.rawValue >> 21 & 1) : 0
+        let quadrant =
+          shadow!.pool[page].role.isNarrow && !mutated("quadrant-forgotten") ? Int(address.rawValue >> 21 & 1) : 0
         role = shadow!.pool[page].role.child(direct: false, access: above, quadrant: quadrant)
       } else {
         // A part of a large page: the first frame of the stretch that the entry covers.
@@ -151,7 +163,7 @@ extension Hypervisor {
   /// The shadow page that an entry leads to, linked if need be.
   private func descend(_ slot: Int, _ level: Int, _ gfn: UInt64, _ role: ShadowRole) -> Int? {
     let present = entry(slot)
-    if present.isPresent && !present.isLeaf(level: level) {
+    if present.isLink(level: level) {
       let child = Int(allocator.owner(of: present.frame).number)
       if shadow!.pool[child].gfn == gfn && shadow!.pool[child].role == role { return child }
     }
@@ -165,7 +177,7 @@ extension Hypervisor {
     guard let mapped = guest.map.lookup(path.physical) else { return false }
     var access = path.access
     // Asked here and not before: a table that maps itself has only just become one.
-    if shadow!.pool.isGuarded(path.physical.frame, size) {
+    if shadow!.pool.isGuarded(path.physical.frame, size) && !mutated("fill-writable-over-table") {
       access.writable = access.writable && path.isWrite && liftProtection(of: path.physical.frame)
     }
     let base = HostPhysical(mapped.address.rawValue & ~size.offsetMask)

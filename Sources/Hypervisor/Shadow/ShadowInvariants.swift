@@ -9,7 +9,9 @@ extension Hypervisor {
   /// 3. Every present shadow entry is derivable from the guest's tables, whose A is set (and D, where it is writable),
   ///    but in pages that may be stale; their leaf entries map frames of the guest's.
   /// 4. Every host frame that the guest's map names belongs to that guest frame.
-  /// 5. Only leaf tables are out of step, and from every entry that leads to one marks lead there. In a virtual TLB one
+  /// 5. Nested tables say what the guest's map says, and let no guarded table be written. Under agile paging no table is
+  ///    nested and guarded at once.
+  /// 6. Only leaf tables are out of step, and from every entry that leads to one marks lead there. In a virtual TLB one
   ///    entry leads to each page but the roots.
   public func checkInvariants() -> [String] {
     var violations: [String] = []
@@ -19,6 +21,10 @@ extension Hypervisor {
       if owner.use != .guest || owner.number != frame {
         violations.append("guest frame \(frame) is mapped to \(mapped.address), which is not its own")
       }
+      checkNested(frame, mapped.address, &violations)
+    }
+    for table in agile?.tables ?? [] where shadow?.pool.isGuarded(table.gfn) ?? false {
+      violations.append("the table in frame \(table.gfn) is nested, and guarded")
     }
     guard let shadow else { return violations }
     for page in shadow.pool.live { check(page, &violations) }
@@ -38,6 +44,17 @@ extension Hypervisor {
       violations.append("the order of use does not hold every shadow page")
     }
     return violations
+  }
+
+  private func checkNested(_ frame: UInt64, _ host: HostPhysical, _ violations: inout [String]) {
+    guard let nested, let (_, entry, level) = nested.leaf(for: GuestPhysical(frame << 12), memory) else { return }
+    let span = PageSize(level: level)?.offsetMask ?? 0xfff
+    if entry & EntryBit.frameMask & ~span | (frame << 12 & span) != host.rawValue {
+      violations.append("the nested entry for guest frame \(frame) does not lead to \(host)")
+    }
+    if entry & EPTBit.write != 0 && shadow?.pool.isGuarded(frame) ?? false {
+      violations.append("the nested entry for guest frame \(frame) is writable over a guarded table")
+    }
   }
 
   /// The same for some shadow pages only.
@@ -74,7 +91,7 @@ extension Hypervisor {
         }
       }
       if !page.mayBeStale, let why = underivable(page, offset, entry) { violations.append("\(name) \(why)") }
-      if !entry.isLeaf(level: level) {
+      if entry.isLink(level: level) {
         let child = Int(allocator.owner(of: entry.frame).number)
         if policy.liftsLeafTables && !shadow!.unsyncMarks.contains(slot)
           && (shadow!.pool[child].mayBeStale || shadow!.unsyncMarks.hasAny(child))
@@ -134,6 +151,12 @@ extension Hypervisor {
       access.key = EntryBit.key(guestEntry)
       // The second of two entries for 4 MiB maps the second half.
       gfn = layout.page(guestEntry, level: level) >> 12 + (layout.isNarrow && level > 1 ? UInt64(offset & 1) * span : 0)
+    }
+    if entry.isSwitching {
+      if isGuestLeaf { return "leads to a table where the guest has a page" }
+      if target != gfn { return "goes on in the table in frame \(target) instead of \(gfn)" }
+      if nestedTable(gfn) == nil || !page.role.mayNest { return "goes on in a table that is not nested" }
+      return access == entry.permissions ? nil : "permits other than the guest's entries"
     }
     if isLeaf {
       if !isGuestLeaf { return "maps a page where the guest has a table" }

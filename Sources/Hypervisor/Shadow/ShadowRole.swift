@@ -41,8 +41,10 @@ struct ShadowRole: Equatable, Hashable {
     if !isPaging { bits |= ShadowRole.directBit }
     // Without paging nothing of the guest's mode matters.
     let protects = !isPaging || registers.cr0 & CR0.writeProtect != 0
-    if protects { bits |= ShadowRole.writeProtectBit }
-    if isPaging && mode != .narrow && registers.efer & EFER.noExecute != 0 { bits |= ShadowRole.noExecuteBit }
+    if protects || mutated("role-without-wp") { bits |= ShadowRole.writeProtectBit }
+    if isPaging && mode != .narrow && (registers.efer & EFER.noExecute != 0 || mutated("role-without-nxe")) {
+      bits |= ShadowRole.noExecuteBit
+    }
     // With CR0.WP the hardware's own checks are right; without it a user page may pose as a supervisor's.
     if !protects && registers.cr4 & CR4.smep != 0 { bits |= ShadowRole.smepBit }
     if !protects && registers.cr4 & CR4.smap != 0 { bits |= ShadowRole.smapBit }
@@ -125,12 +127,16 @@ struct ShadowRole: Equatable, Hashable {
   var smapWithoutWP: Bool { rawValue & ShadowRole.smapBit != 0 }
   var keysWithoutWP: Bool { rawValue & ShadowRole.keysBit != 0 }
 
+  /// Whether the hardware may go on in the guest's own tables from a page of this role: not while the guest does not page,
+  /// nor with CR0.WP clear, which the hardware must not honour in shadow entries and would have to in the guest's.
+  var mayNest: Bool { !isDirect && writeProtect }
+
   /// The role of the page one level below that an entry leads to.
   func child(direct: Bool, access: PagePermissions, quadrant: Int = 0) -> ShadowRole {
     var role = self
     role.rawValue = (rawValue & ~(7 | ShadowRole.directBit)) | UInt32(max(level - 1, 1))
     if direct { role.rawValue |= ShadowRole.directBit }
-    role.access = access
+    role.access = mutated("role-without-access") ? .all : access
     role.quadrant = quadrant
     return role
   }

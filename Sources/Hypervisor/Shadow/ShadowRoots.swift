@@ -49,6 +49,8 @@ struct ShadowRoots {
   /// What was last selected, empty table or not.
   private(set) var selected: RootKey?
   private var time: UInt64 = 0
+  /// Counts changes of what is cached and of which flushes are due.
+  private(set) var changes: UInt64 = 0
 
   init(capacity: Int) { slots = Array(repeating: nil, count: min(max(capacity, 1), 4094)) }
 
@@ -66,6 +68,7 @@ struct ShadowRoots {
   }
 
   static func tag(_ position: Int) -> UInt16 { UInt16(position + 1) }
+  static func position(_ tag: UInt16) -> Int { Int(tag) - 1 }
 
   /// The position of a cached root.
   func find(_ key: RootKey) -> Int? { slots.firstIndex { $0?.key == key } }
@@ -94,6 +97,7 @@ struct ShadowRoots {
   mutating func insert(_ key: RootKey, pages: [Int]) -> Int {
     let position = place
     slots[position] = Root(key: key, pages: pages, lastUse: time, needsFlush: true)
+    changes += 1
     return position
   }
 
@@ -102,8 +106,17 @@ struct ShadowRoots {
     for position in slots.indices where slots[position]?.pages.contains(page) == true { forget(position) }
   }
 
+  /// Forgets the cached roots of which a guest frame is the table.
+  mutating func forget(table gfn: UInt64) {
+    for position in slots.indices {
+      guard let key = slots[position]?.key else { continue }
+      if (0..<key.parts).contains(where: { key.part($0)?.gfn == gfn }) { forget(position) }
+    }
+  }
+
   mutating func forget(_ position: Int) {
     slots[position] = nil
+    changes += 1
     guard current == position else { return }
     current = nil
     selected = nil
@@ -111,9 +124,21 @@ struct ShadowRoots {
 
   // MARK: Flushes
 
-  mutating func flushAll() { for position in slots.indices { slots[position]?.needsFlush = true } }
+  mutating func flushAll() {
+    for position in slots.indices { slots[position]?.needsFlush = true }
+    changes += 1
+  }
 
-  mutating func flush(_ position: Int) { slots[position]?.needsFlush = true }
+  mutating func flush(_ position: Int) {
+    slots[position]?.needsFlush = true
+    changes += 1
+  }
+
+  /// Nothing that was made for any root is left.
+  mutating func flushesDone() {
+    for position in slots.indices { slots[position]?.needsFlush = false }
+    changes += 1
+  }
 
   mutating func demandSync(_ position: Int) { slots[position]?.needsSync = true }
 
@@ -121,6 +146,7 @@ struct ShadowRoots {
   mutating func takeFlush() -> Bool {
     guard let current, slots[current]?.needsFlush == true else { return false }
     slots[current]?.needsFlush = false
+    changes += 1
     return true
   }
 
@@ -182,6 +208,12 @@ extension Hypervisor {
         pages.append(-1)
         continue
       }
+      startNested(gfn, role, level: role.level)
+      // The hardware begins in the guest's own table.
+      guard !role.mayNest || nestedTable(gfn) == nil else {
+        pages.append(-1)
+        continue
+      }
       guard let page = shadowPage(gfn, role, for: .shadowRoot) else { return nil }
       // The next part must not make room by it.
       shadow!.pool.use(page)
@@ -190,17 +222,26 @@ extension Hypervisor {
     return pages
   }
 
-  private func hardwareRoot(_ root: ShadowRoots.Root, tag: UInt16) -> VMControls.ShadowPaging {
+  func hardwareRoot(_ root: ShadowRoots.Root, tag: UInt16) -> VMControls.ShadowPaging {
     func table(_ page: Int) -> HostPhysical { shadow!.pool[page].table }
+    var paging = VMControls.ShadowPaging(root: shadow!.emptyTable, levels: root.key.role.hardwareLevels, tag: tag)
+    if agile != nil && root.key.role.mayNest { paging.nested = nested?.plan }
     guard root.pages.count == 4 else {
-      return .init(root: table(root.pages[0]), levels: root.key.role.hardwareLevels, tag: tag)
+      if root.pages[0] >= 0 {
+        paging.root = table(root.pages[0])
+      } else if let table = nestedTable(root.key.gfn) {
+        paging.root = table
+        paging.isGuestRoot = true
+      }
+      return paging
     }
     func pointer(_ number: Int) -> UInt64 {
-      root.pages[number] < 0 ? 0 : table(root.pages[number]).rawValue | EntryBit.present
+      if root.pages[number] >= 0 { return table(root.pages[number]).rawValue | EntryBit.present }
+      guard let part = root.key.part(number), let table = nestedTable(part.gfn) else { return 0 }
+      return table.rawValue | EntryBit.present | EntryBit.switching
     }
-    return .init(
-      root: shadow!.emptyTable, levels: root.key.role.hardwareLevels,
-      directoryPointers: DirectoryPointers(pointer(0), pointer(1), pointer(2), pointer(3)), tag: tag)
+    paging.directoryPointers = DirectoryPointers(pointer(0), pointer(1), pointer(2), pointer(3))
+    return paging
   }
 
   /// Follows a write to CR0, CR4 or EFER: another root, and the flushes that the write stands for (SDM vol. 3,
@@ -222,7 +263,7 @@ extension Hypervisor {
   func followCR3(noFlush: Bool) {
     _ = selectRoot()
     let registers = processor.pagingRegisters
-    if registers.cr4 & CR4.pcid != 0 && noFlush { return }
+    if registers.cr4 & CR4.pcid != 0 && noFlush || mutated("cr3-without-flush") { return }
     flushForGuest(pcid: rootKey(registers).pcid)
   }
 

@@ -21,7 +21,7 @@ struct ShadowState {
     pool = ShadowPool(
       guestFrames: guestFrames, limit: pageLimit, guardsTables: policy.guardsTables,
       keepsOrderOutOfStep: options.outOfSyncLimit != nil)
-    rmap = ReverseMap(guestFrames: guestFrames, shadowPages: pageLimit)
+    rmap = ReverseMap(guestFrames: guestFrames, shadowPages: pageLimit, hasSwitches: options.kind == .agile)
     lostWrites = LostWrites(guestFrames: guestFrames)
     emptyTable = allocator.allocate(.empty, number: 0x3fff_ffff)?.address ?? HostPhysical(0)
   }
@@ -42,6 +42,8 @@ extension Hypervisor {
         return known
       }
     }
+    // The guest has other tables' modes: its writes have to be seen again.
+    if !role.isDirect && nestedTable(gfn) != nil { comeBack(gfn) }
     while shadow!.pool.isFull {
       guard recycleOldest() else {
         failure = "no shadow page can be given up"
@@ -63,7 +65,7 @@ extension Hypervisor {
     page.owner = processor.index
     page.mayBeStale = !policy.guardsTables && !role.isDirect
     let isNewlyGuarded = shadow!.pool.insert(page)
-    if isNewlyGuarded { protect(gfn, for: cause) }
+    if isNewlyGuarded && !mutated("protect-skipped") { protect(gfn, for: cause) }
     return index
   }
 
@@ -101,34 +103,40 @@ extension Hypervisor {
       }
     }
     // The guest does not know that these translations have become stale.
-    if hasLost { flushEveryProcessor() }
+    if hasLost && !mutated("protect-without-flush") { flushEveryProcessor() }
+    guard nested != nil, !mutated("protect-not-nested"), setNestedWritable(GuestPhysical(gfn << 12), false) else {
+      return
+    }
+    work(cause, .protect)
+    flushNestedEverywhere()
   }
 
   /// Drops a shadow page: everything that leads to it and every entry in it. Shadow pages below it stay and can be
   /// found again, unless pages are not shared.
-  func zap(_ index: Int) {
+  func zap(_ index: Int, for cause: Cause = .shadowReclaim) {
     while true {
       let slot = shadow!.rmap.first(shadow!.rmap.list(leadingTo: index))
       guard slot >= 0 else { break }
-      change(slot, to: .none, for: .shadowReclaim)
+      change(slot, to: .none, for: cause)
     }
     // A page goes with the last entry that leads to it, where pages are not shared.
     guard shadow!.pool[index].isLive else { return }
     counted.mmuShadowZapped &+= 1
-    empty(index)
-    for each in virtualProcessors { each.roots.forget(page: index) }
+    empty(index, for: cause)
+    for each in virtualProcessors where !mutated("root-kept") { each.roots.forget(page: index) }
     allocator.release(shadow!.pool[index].table)
     let owner = shadow!.pool[index].owner
     shadow!.pool.remove(index)
     // Paging-structure caches may still lead to the table, whose frame will be something else.
+    if mutated("zap-without-flush") { return }
     if policy.sharesPages || owner != processor.index { flushEveryProcessor() } else { roots.flushAll() }
   }
 
   /// Removes every entry of a shadow page.
-  func empty(_ index: Int) {
+  func empty(_ index: Int, for cause: Cause = .shadowReclaim) {
     var slot = index << 9
     while shadow!.pool[index].present > 0 {
-      change(slot, to: .none, for: .shadowReclaim)
+      change(slot, to: .none, for: cause)
       slot += 1
     }
   }

@@ -26,11 +26,17 @@ extension Hypervisor {
       var wasChanged = false
       var foundEntry = false
       while let change = watched.change(in: number, from: index, memory) {
+        if mutated("write-not-followed") && index > 0 { break }
         wasChanged = true
         if followWrite(gfn, change) { foundEntry = true }
         index = change.index + 1
       }
-      if options.zapOnReuse && wasChanged { noteFlooding(gfn, foundEntry: foundEntry) }
+      guard wasChanged else { continue }
+      if maySwitch {
+        noteExit(AgileState.Exits.write, of: gfn)
+      } else if options.zapOnReuse {
+        noteFlooding(gfn, foundEntry: foundEntry)
+      }
     }
   }
 
@@ -70,7 +76,9 @@ extension Hypervisor {
       let isLeaf = present.isLeaf(level: role.level)
       if !isLeaf { counted.mmuPdeZapped &+= 1 }
       // The guest's large page is in the TLB in pieces, and its INVLPG will name only one of them.
-      if isLeaf ? role.isNarrow && role.level > 1 : leadsToSplinters(present) { flushEveryProcessor() }
+      if !mutated("splinters-kept"), isLeaf ? role.isNarrow && role.level > 1 : leadsToSplinters(present) {
+        flushEveryProcessor()
+      }
     }
     let wanted = options.eagerFill && role.level == 1 ? leafEntry(role, new) : .none
     if wanted.isPresent && wanted != present { counted.mmuPteUpdated &+= 1 }
@@ -78,18 +86,21 @@ extension Hypervisor {
     // emulation in progress there may use what is going (KVM: `need_remote_flush`).
     if present.loses(by: wanted) { owesRemoteFlush = true }
     change(slot, to: wanted, for: wanted.isPresent ? .shadowFill : .shadowReclaim)
+    if present.isLink(level: role.level) { dropUnused(Int(allocator.owner(of: present.frame).number)) }
     return present.isPresent
   }
 
   /// Whether an entry leads to the pieces of a large page of the guest.
   func leadsToSplinters(_ entry: ShadowEntry) -> Bool {
-    shadow!.pool[Int(allocator.owner(of: entry.frame).number)].role.isDirect
+    guard !entry.isSwitching else { return false }
+    return shadow!.pool[Int(allocator.owner(of: entry.frame).number)].role.isDirect
   }
 
   /// The shadow entry that a guest's leaf entry gets before anybody faults on it; none where hardware could not have
   /// cached the translation: it wants A set, and to write D (KVM: eager fills).
   func leafEntry(_ role: ShadowRole, _ guestEntry: UInt64) -> ShadowEntry {
-    guard guestEntry & EntryBit.present != 0, guestEntry & EntryBit.accessed != 0 else { return .none }
+    guard guestEntry & EntryBit.present != 0, guestEntry & EntryBit.accessed != 0 || mutated("eager-without-accessed")
+    else { return .none }
     // The guest's mode may be another than the one that the page was made for.
     guard role.isNarrow || guestEntry & processor.softwarePlan.reserved.mask(level: 1, leaf: true) == 0,
       !role.reserves(guestEntry)
@@ -98,7 +109,9 @@ extension Hypervisor {
     let physical = GuestPhysical(guestEntry & EntryBit.frameMask)
     guard let mapped = guest.map.lookup(physical) else { return .none }
     var access = role.access & TableFormat.ordinary(noExecute: role.noExecute).leafPermissions(guestEntry)
-    if guestEntry & EntryBit.dirty == 0 || shadow!.pool.isGuarded(physical.frame) { access.writable = false }
+    if guestEntry & EntryBit.dirty == 0 && !mutated("eager-without-dirty") || shadow!.pool.isGuarded(physical.frame) {
+      access.writable = false
+    }
     return ShadowEntry(mapping: mapped.address, access, level: 1)
   }
 

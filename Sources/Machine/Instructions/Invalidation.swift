@@ -12,7 +12,7 @@ extension Processor {
     // An address that is not canonical drops nothing.
     guard !is64BitMode || isCanonicalBase(address) else { return }
     charge(.flush, costs.flushPage)
-    invalidatePage(GuestVirtual(address), pcid: currentContext, globals: true)
+    for context in contexts(of: nil) { invalidatePage(GuestVirtual(address), pcid: context, globals: true) }
   }
 
   func invalidatePCID(_ op: UnsafePointer<Operation>) throws(Stopped) {
@@ -40,10 +40,10 @@ extension Processor {
     switch type {
     case 0:
       charge(.flush, costs.flushPage)
-      invalidatePage(GuestVirtual(address), pcid: pcid, globals: false)
+      for context in contexts(of: pcid) { invalidatePage(GuestVirtual(address), pcid: context, globals: false) }
     case 1:
       charge(.flush, costs.flushAll)
-      flushContext(pcid: pcid)
+      for context in contexts(of: pcid) { flushContext(pcid: context) }
     case 2: flushEverything()
     default:
       charge(.flush, costs.flushAll)

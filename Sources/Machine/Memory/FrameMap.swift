@@ -46,6 +46,12 @@ public final class FrameMap {
     entries[Int(address.frame)] = 0
   }
 
+  /// The first frame that is mapped, from one on and then from 0.
+  public func firstMapped(from start: UInt64) -> UInt64? {
+    guard start < frames else { return nil }
+    return (start..<frames).first { entries[Int($0)] != 0 } ?? (0..<start).first { entries[Int($0)] != 0 }
+  }
+
   /// Every mapped frame, for a snapshot.
   public func image() -> [(frame: UInt64, entry: UInt64)] {
     (0..<frames).compactMap { entries[Int($0)] == 0 ? nil : ($0, entries[Int($0)]) }

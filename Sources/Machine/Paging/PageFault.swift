@@ -16,6 +16,8 @@
   /// The level whose entry decided (1 for a PTE), and the entry.
   public var level: UInt8
   public var entry: UInt64
+  /// Whether that entry is one of the guest's own tables behind a switching entry, and the fault the guest's own.
+  public var isBehindSwitch = false
 
   public init(address: GuestVirtual, errorCode: UInt32, level: UInt8, entry: UInt64) {
     self.address = address

@@ -11,6 +11,9 @@ public enum EntryBit {
   /// PS in a PDE or PDPTE, PAT in a PTE.
   public static let large: UInt64 = 1 << 7
   public static let global: UInt64 = 1 << 8
+  /// Bit 11, which IA-32e paging ignores: in a shadow entry under agile paging, that the next table is the guest's own
+  /// and the walk goes on in two dimensions (Agile, section III: the switching bit).
+  public static let switching: UInt64 = 1 << 11
   public static let noExecute: UInt64 = 1 << 63
   /// Bits 62:59 of an entry that maps a page: its protection key.
   public static let keyShift: UInt64 = 59

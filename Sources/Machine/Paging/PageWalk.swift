@@ -6,13 +6,31 @@
 struct PageWalk<Port: WalkPort> {
   var port: Port
   let plan: UnsafePointer<WalkPlan>
+  /// How the walk goes on behind an entry that has the switching bit set; nil where none may.
+  let beyond: UnsafePointer<WalkPlan>?
   let controls: PagingControls
+  /// The walk is the rest of one that has come to a switching entry.
+  private let isBehindSwitch: Bool
 
-  /// - Parameter plan: has to stay until the walk is done.
-  @inline(__always) init(plan: UnsafePointer<WalkPlan>, controls: PagingControls, port: Port) {
+  /// - Parameters:
+  ///   - plan: has to stay until the walk is done, and so has the other.
+  ///   - beyond: of agile paging, where `plan` is that of the shadow tables, the plan of the guest's own through nested
+  ///     ones.
+  @inline(__always) init(
+    plan: UnsafePointer<WalkPlan>, beyond: UnsafePointer<WalkPlan>? = nil, controls: PagingControls, port: Port
+  ) {
+    self.init(plan: plan, beyond: beyond, controls: controls, port: port, isBehindSwitch: false)
+  }
+
+  @inline(__always) private init(
+    plan: UnsafePointer<WalkPlan>, beyond: UnsafePointer<WalkPlan>?, controls: PagingControls, port: Port,
+    isBehindSwitch: Bool
+  ) {
     self.plan = plan
+    self.beyond = beyond
     self.controls = controls
     self.port = port
+    self.isBehindSwitch = isBehindSwitch
   }
 
   /// Translates an address for an access. The address must be canonical.
@@ -31,6 +49,7 @@ struct PageWalk<Port: WalkPort> {
     _ address: GuestVirtual, for access: Access, _ path: Path
   ) -> WalkResult {
     guard plan.pointee.levels > 0 else {
+      if beyond != nil { return walkFromGuestRoot(address, for: access, path) }
       return finish(
         GuestPhysical(address.rawValue), size: .page1G, isHalf: false, permissions: .all, global: false, dirty: true,
         access: access)
@@ -60,31 +79,69 @@ struct PageWalk<Port: WalkPort> {
   @inline(__always) private mutating func walkTables(
     _ address: GuestVirtual, for access: Access, _ layout: EntryLayout, usesCaches: Bool, _ path: Path
   ) -> WalkResult {
-    // A PDE of 32-bit paging is chosen by bits 31:22: bit 21 tells no tables apart.
-    let tableAddress = layout.isNarrow ? GuestVirtual(address.rawValue & ~(1 << 21)) : address
-    var level = plan.pointee.levels
-    var table: HostPhysical
-    // Whether the second dimension lets A and D be set in the table.
-    var isWritable: Bool
-    var permissions = PagePermissions.all
+    let tableAddress = layout.isNarrow ? PageWalk.narrowTableAddress(address) : address
+    var start = Start(table: HostPhysical(0), level: plan.pointee.levels, permissions: .all, isWritable: false)
     var first = plan.pointee.root
     var isCached = false
     if usesCaches, let cached = port.cachedTable(for: tableAddress) {
-      (table, level, permissions, isWritable) = (cached.table, cached.level, cached.permissions, cached.isWritable)
+      start = Start(cached)
+      if cached.isBehindSwitch {
+        return walkOn(address, for: access, from: start, path) ?? walkFromRoot(address, for: access, layout, path)
+      }
       isCached = true
     } else {
-      if !layout.isNarrow && level == 3 {
-        switch directoryPointer(address, for: access) {
+      if !layout.isNarrow && start.level == 3 {
+        switch directoryPointer(address, for: access, path) {
         case .found(let entry): first = GuestPhysical(entry & EntryBit.frameMask)
         case .ended(let result): return result
         }
-        level = 2
+        start.level = 2
       }
       switch locate(first, for: .read, duringWalk: true) {
-      case .success(let found): (table, isWritable) = (found.address, found.writable)
+      case .success(let found): (start.table, start.isWritable) = (found.address, found.writable)
       case .failure(let fault): return .nestedFault(fault)
       }
     }
+    return follow(address, for: access, layout, tableAddress, from: start, first, isCached: isCached, path)
+      ?? walkFromRoot(address, for: access, layout, path)
+  }
+
+  /// A PDE of 32-bit paging is chosen by bits 31:22: bit 21 tells no tables apart.
+  @inline(__always) private static func narrowTableAddress(_ address: GuestVirtual) -> GuestVirtual {
+    GuestVirtual(address.rawValue & ~(1 << 21))
+  }
+
+  /// A table where a walk begins.
+  private struct Start {
+    var table: HostPhysical
+    var level: Int
+    /// What the entries above permit.
+    var permissions: PagePermissions
+    /// Whether the second dimension lets A and D be set in the table.
+    var isWritable: Bool
+
+    @inline(__always) init(table: HostPhysical, level: Int, permissions: PagePermissions, isWritable: Bool) {
+      (self.table, self.level, self.permissions, self.isWritable) = (table, level, permissions, isWritable)
+    }
+
+    @inline(__always) init(_ cached: CachedTable) {
+      (table, level, permissions, isWritable) = (cached.table, cached.level, cached.permissions, cached.isWritable)
+    }
+  }
+
+  /// Follows the tables from one on to the page.
+  ///
+  /// - Parameters:
+  ///   - tableAddress: what caches know the tables by.
+  ///   - first: the first table's guest-physical address, where it is known.
+  ///   - isCached: whether it is not.
+  /// - Returns: nil where the second dimension refuses to let a table be written of which the guest-physical address is
+  ///   not known.
+  @inline(__always) private mutating func follow(
+    _ address: GuestVirtual, for access: Access, _ layout: EntryLayout, _ tableAddress: GuestVirtual,
+    from begin: Start, _ first: GuestPhysical, isCached: Bool, _ path: Path
+  ) -> WalkResult? {
+    var (table, level, permissions, isWritable) = (begin.table, begin.level, begin.permissions, begin.isWritable)
     let start = level
 
     while true {
@@ -100,10 +157,16 @@ struct PageWalk<Port: WalkPort> {
         layout.isNarrow
         ? plan.pointee.reserved.narrowMask(level: level, leaf: leaf)
         : plan.pointee.reserved.mask(level: level, leaf: leaf)
-      if entry & reserved != 0 {
+      if entry & reserved != 0 && !mutated("reserved-bits-ignored") {
+        if beyond != nil && entry & reserved == EntryBit.switching && !leaf {
+          permissions = permissions & plan.pointee.format.permissions(entry)
+          return cross(entry, permissions, address, for: access, start, level, path)
+        }
         return .fault(fault(address, access, level: level, entry: entry, present: true, reserved: true))
       }
-      permissions = permissions & plan.pointee.format.permissions(entry)
+      permissions =
+        mutated("walk-forgets-upper-levels")
+        ? plan.pointee.format.permissions(entry) : permissions & plan.pointee.format.permissions(entry)
       if leaf { break }
 
       level &-= 1
@@ -120,18 +183,18 @@ struct PageWalk<Port: WalkPort> {
       if controls.deniesByKey(access, to: permissions) { refused.errorCode |= PageFault.Code.protectionKey }
       return .fault(refused)
     }
-    if let refused = keepAccessedDirty(path, layout, first, from: start, to: level, isWrite: access.isWrite) {
-      return isCached ? walkFromRoot(address, for: access, layout, path) : .nestedFault(refused)
+    if let refused = keepAccessedDirty(path, layout, from: start, to: level, isWrite: access.isWrite) {
+      guard refused < start || !isCached else { return nil }
+      let table = refused == start ? first : GuestPhysical(path[refused &+ 1].entry & EntryBit.frameMask)
+      return .nestedFault(
+        NestedFault(
+          address: table.advanced(by: path[refused].address.pageOffset), kind: .write, duringWalk: true,
+          misconfigured: false, present: true))
     }
     var above = start
     while above > level {
       // A table may be remembered now that the entry that leads to it has A set (SDM vol. 3, 4.10.3.1).
-      let next = path[above &- 1]
-      port.remember(
-        CachedTable(
-          table: HostPhysical(next.address.rawValue & ~0xfff), level: above &- 1, permissions: next.permissions,
-          isWritable: next.isWritable),
-        for: tableAddress)
+      remember(path[above &- 1], level: above &- 1, for: tableAddress, isBehindSwitch: isBehindSwitch)
       above &-= 1
     }
 
@@ -143,6 +206,74 @@ struct PageWalk<Port: WalkPort> {
       dirty: access.isWrite || leaf.entry & EntryBit.dirty != 0, access: access)
   }
 
+  @inline(__always) private mutating func remember(
+    _ step: Step, level: Int, for address: GuestVirtual, isBehindSwitch: Bool
+  ) {
+    port.remember(
+      CachedTable(
+        table: HostPhysical(step.address.rawValue & ~0xfff), level: level, permissions: step.permissions,
+        isWritable: step.isWritable, isBehindSwitch: isBehindSwitch),
+      for: address)
+  }
+
+  // MARK: Behind a switching entry
+
+  /// Goes on in the guest's own table that a switching entry leads to by its host address: nothing but the page and the
+  /// tables below it is translated by the second dimension.
+  @inline(never) private mutating func cross(
+    _ entry: UInt64, _ permissions: PagePermissions, _ address: GuestVirtual, for access: Access, _ start: Int,
+    _ level: Int, _ path: Path
+  ) -> WalkResult {
+    // The hypervisor lets the table be written that it lets the hardware walk.
+    let begin = Start(
+      table: HostPhysical(entry & EntryBit.frameMask), level: level &- 1, permissions: permissions, isWritable: true)
+    guard let result = walkOn(address, for: access, from: begin, path) else {
+      return .fault(fault(address, access, level: level, entry: entry, present: true, reserved: true))
+    }
+    guard case .mapped = result else { return result }
+    for above in (level...start).reversed() {
+      remember(path[above &- 1], level: above &- 1, for: address, isBehindSwitch: above == level)
+    }
+    return result
+  }
+
+  /// The rest of the walk: one by the other plan.
+  private mutating func walkOn(
+    _ address: GuestVirtual, for access: Access, from begin: Start, _ path: Path
+  ) -> WalkResult? {
+    guard let beyond else { return nil }
+    var rest = PageWalk(plan: beyond, beyond: nil, controls: controls, port: port, isBehindSwitch: true)
+    rest.port.crossed()
+    let result = rest.followGuest(address, for: access, from: begin, path)
+    port = rest.port
+    return result
+  }
+
+  @inline(never) private mutating func followGuest(
+    _ address: GuestVirtual, for access: Access, from begin: Start, _ path: Path
+  ) -> WalkResult? {
+    follow(address, for: access, plan.pointee.layout, address, from: begin, GuestPhysical(0), isCached: true, path)
+  }
+
+  /// The walk where the root itself is the guest's own table: the switch before the first entry.
+  @inline(never) private mutating func walkFromGuestRoot(
+    _ address: GuestVirtual, for access: Access, _ path: Path
+  ) -> WalkResult {
+    guard let beyond else { return .fault(fault(address, access, level: 0, entry: 0, present: false, reserved: false)) }
+    if let cached = port.cachedTable(for: address),
+      let result = walkOn(address, for: access, from: Start(cached), path)
+    {
+      return result
+    }
+    let begin = Start(
+      table: HostPhysical(plan.pointee.root.rawValue), level: beyond.pointee.levels, permissions: .all,
+      isWritable: true)
+    return walkOn(address, for: access, from: begin, path)
+      ?? .fault(fault(address, access, level: 0, entry: 0, present: false, reserved: false))
+  }
+
+  // MARK: PAE paging
+
   /// What becomes of a walk's first step under PAE paging.
   private enum DirectoryPointer {
     case found(UInt64)
@@ -152,7 +283,7 @@ struct PageWalk<Port: WalkPort> {
   /// The PDPTE of PAE paging that leads to an address's page directory. It permits everything: R/W, U/S and XD it has
   /// none (SDM vol. 3, 4.4.1).
   @inline(never) private mutating func directoryPointer(
-    _ address: GuestVirtual, for access: Access
+    _ address: GuestVirtual, for access: Access, _ path: Path
   ) -> DirectoryPointer {
     var entry = port.directoryPointer(for: address)
     if plan.pointee.readsDirectoryPointers {
@@ -162,6 +293,9 @@ struct PageWalk<Port: WalkPort> {
       }
     }
     let isPresent = plan.pointee.format.isPresent(entry)
+    if isPresent && beyond != nil && entry & EntryBit.switching != 0 {
+      return .ended(cross(entry, .all, address, for: access, 3, 3, path))
+    }
     guard isPresent, entry & plan.pointee.reserved.directoryPointer == 0 else {
       return .ended(
         .fault(fault(address, access, level: 3, entry: entry, present: isPresent, reserved: isPresent)))
@@ -186,22 +320,18 @@ struct PageWalk<Port: WalkPort> {
   }
 
   /// Sets A on the path and D on the leaf of a write, where they are not set yet. A nested table that forbids the write
-  /// to the guest's table ends it.
+  /// to the guest's table ends it: the level is returned.
   @inline(__always) private mutating func keepAccessedDirty(
-    _ path: Path, _ layout: EntryLayout, _ first: GuestPhysical, from start: Int, to leaf: Int, isWrite: Bool
-  ) -> NestedFault? {
+    _ path: Path, _ layout: EntryLayout, from start: Int, to leaf: Int, isWrite: Bool
+  ) -> Int? {
     var level = start
     while level >= leaf {
       let step = path[level]
       var wanted = plan.pointee.format.accessedBit
-      if isWrite && level == leaf { wanted |= plan.pointee.format.dirtyBit }
+      if mutated("walk-sets-no-accessed") && level > leaf { wanted = 0 }
+      if isWrite && level == leaf && !mutated("walk-sets-no-dirty") { wanted |= plan.pointee.format.dirtyBit }
       if step.entry & wanted != wanted {
-        if !step.isWritable, case .tables = plan.pointee.second {
-          let table = level == start ? first : GuestPhysical(path[level &+ 1].entry & EntryBit.frameMask)
-          return NestedFault(
-            address: table.advanced(by: step.address.pageOffset), kind: .write, duringWalk: true, misconfigured: false,
-            present: true)
-        }
+        if !step.isWritable, case .tables = plan.pointee.second { return level }
         port.set(wanted, in: step.entry, at: step.address, width: layout.entryWidth, dimension: .first)
       }
       level &-= 1
@@ -320,10 +450,12 @@ struct PageWalk<Port: WalkPort> {
   @inline(__always) private func fault(
     _ address: GuestVirtual, _ access: Access, level: Int, entry: UInt64, present: Bool, reserved: Bool
   ) -> PageFault {
-    PageFault(
+    var fault = PageFault(
       address: address,
       errorCode: plan.pointee.errorCode(access, present: present, reserved: reserved),
       level: UInt8(level), entry: entry)
+    fault.isBehindSwitch = isBehindSwitch
+    return fault
   }
 
   /// The outcome of a second-dimension translation.

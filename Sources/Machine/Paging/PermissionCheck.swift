@@ -40,18 +40,18 @@
     case .supervisor, .implicitSupervisor:
       switch access.kind {
       case .fetch:
-        return page.executable && !(smep && page.user)
+        return page.executable && !(smep && page.user && !mutated("smep-ignored"))
       case .read:
         return !isHeldBack(access, page)
       case .write:
-        return (page.writable || !writeProtect) && !isHeldBack(access, page)
+        return (page.writable || !writeProtect || mutated("wp-ignored")) && !isHeldBack(access, page)
       }
     }
   }
 
   /// SMAP: supervisor data accesses to user pages, unless explicit with EFLAGS.AC set.
   @inline(__always) private func isHeldBack(_ access: Access, _ page: PagePermissions) -> Bool {
-    smap && page.user && !(alignmentCheckFlag && access.privilege == .supervisor)
+    smap && page.user && !((alignmentCheckFlag || mutated("smap-ignored")) && access.privilege == .supervisor)
   }
 
   /// Whether the page's key denies an access, whatever else permits it: any data access by AD, a write by WD, which a

@@ -24,21 +24,24 @@
   ///   - gigabytePages: whether a PDPTE may map a page (CPUID 0x80000001 EDX bit 26).
   ///   - isPAE: whether the tables are those of PAE paging.
   ///   - pse36: whether pages of 4 MiB may lie beyond 4 GiB (CPUID 1 EDX bit 17).
+  ///   - switches: whether entries may be switching ones. Their bit is then among the reserved, which the walker looks at
+  ///     anyway: no other entry is asked for it.
   public init(
     _ format: TableFormat, physicalBits: UInt64, gigabytePages: Bool, vendor: Vendor, isPAE: Bool = false,
-    pse36: Bool = false
+    pse36: Bool = false, switches: Bool = false
   ) {
     self.format = format
     let width = min(max(physicalBits, 36), 52)
     var mask = EntryBit.frameMask & ~((1 << width) &- 1)
     if isPAE { mask |= 0x7ff0_0000_0000_0000 }
     if case .ordinary(noExecute: false) = format { mask |= EntryBit.noExecute }
+    if switches { mask |= EntryBit.switching }
     everywhere = mask
     upper = vendor == .amd && format != .extended ? EntryBit.global : 0
     large = gigabytePages ? 0 : EntryBit.large
     // Bits 21:13 less those that hold the address.
     narrowLarge = 0x3f_e000 & ~(((1 << ((pse36 ? min(width, 40) : 32) &- 32)) &- 1) << 13)
-    directoryPointer = ~((1 << width) &- 1) | 0x1e6
+    directoryPointer = ~((1 << width) &- 1) | 0x1e6 | (switches ? EntryBit.switching : 0)
   }
 
   /// The same for an entry of 32-bit paging.

@@ -22,7 +22,8 @@
 
   /// Physical address of the top table, in the first dimension's own terms.
   public var root: GuestPhysical
-  /// 4 or 5; 2 for 32-bit paging, 3 for PAE paging; 0 while paging is off, when addresses are guest-physical already.
+  /// 4 or 5; 2 for 32-bit paging, 3 for PAE paging; 0 while paging is off, when addresses are guest-physical already, and
+  /// where the root is a table behind a switch (`PageWalk.beyond`).
   public var levels: Int
   public var layout: EntryLayout
   /// Whether the walk reads PDPTEs of PAE paging from memory, as AMD's processors do under nested paging (APM vol. 2,
@@ -117,7 +118,9 @@
   public var dirty: Bool
 
   /// The page size that a TLB entry for the translation has.
-  @inline(__always) public var effectiveSize: PageSize { min(pageSize, host.size) }
+  @inline(__always) public var effectiveSize: PageSize {
+    mutated("host-page-ignored") ? pageSize : min(pageSize, host.size)
+  }
 }
 
 /// How a walk ends. A fault is a value, never a throw.
@@ -135,6 +138,8 @@
   public var permissions: PagePermissions
   /// Whether the second dimension lets A and D be set in the table's entries.
   public var isWritable: Bool
+  /// Whether it is one of the guest's own, to which a switching entry leads.
+  public var isBehindSwitch = false
 }
 
 /// What a walk is made through: the hardware's port charges every reference, uses the paging-structure caches and sets
@@ -144,6 +149,8 @@ public protocol WalkPort {
   mutating func read(_ address: HostPhysical, width: Int, dimension: Dimension, level: Int) -> UInt64
   /// Sets A or D bits in an entry just read.
   mutating func set(_ bits: UInt64, in entry: UInt64, at address: HostPhysical, width: Int, dimension: Dimension)
+  /// The walk goes on behind a switching entry, in the guest's own tables.
+  mutating func crossed()
   /// The PDPTE register for an address under PAE paging.
   func directoryPointer(for address: GuestVirtual) -> UInt64
   /// The deepest table that a paging-structure cache of the first dimension has for the address.
@@ -156,4 +163,8 @@ public protocol WalkPort {
   mutating func rememberNested(_ table: CachedTable, for address: GuestPhysical)
   /// Where a guest-physical address is, under `WalkPlan.Second.software`; nil where the host has nothing.
   mutating func hostFrame(of address: GuestPhysical) -> HostMapping?
+}
+
+extension WalkPort {
+  public func crossed() {}
 }

@@ -60,6 +60,7 @@ extension Processor {
 
   private func writeControlRegister(_ number: Int, _ value: UInt64, _ op: UnsafePointer<Operation>) throws(Stopped) {
     try checkControlRegister(number, value)
+    if number == 3 && loadRootTarget(value) { return }
     let interception: (intercept: VMControls.Intercepts, reason: ExitReason)? =
       switch number {
       case 0: (.controlRegister0, .controlRegister0)
@@ -84,6 +85,7 @@ extension Processor {
 
   /// Loads the CR3 of a new task. Where it is intercepted, no instruction is behind the exit.
   func loadCR3OfTask(_ value: UInt64) throws(Stopped) {
+    if loadRootTarget(value) { return }
     guard !controls.intercepts.contains(.controlRegister3) else {
       var exit = VMExit(.controlRegister3)
       (exit.number, exit.value, exit.isWrite) = (3, value, true)
@@ -95,6 +97,28 @@ extension Processor {
       s.pointee.directoryPointers = loaded
     }
     completeControlRegisterWrite(number: 3, value: value)
+  }
+
+  /// Loads CR3 without an exit, with the shadow root that the hypervisor has named for the value.
+  ///
+  /// - Returns: whether there is one.
+  private func loadRootTarget(_ value: UInt64) -> Bool {
+    let wanted = value & ~CR3.noFlush
+    guard let target = controls.rootTargets.first(where: { $0.cr3 == wanted }) else { return false }
+    if isObserved { tell(.controlRegister(number: 3, old: s.pointee.cr3, new: value)) }
+    let hasContexts = s.pointee.cr4 & CR4.pcid != 0
+    counters.controlRegister3Loads &+= 1
+    charge(.loadCR3, costs.loadCR3)
+    if hasContexts && value & CR3.noFlush == 0 {
+      for other in controls.rootTargets where other.pcid == target.pcid { flushContext(pcid: other.paging.tag) }
+    } else if !hasContexts {
+      // Every other root is flushed when it is loaded.
+      if !mutated("root-target-without-flush") { flushContext(pcid: target.paging.tag) }
+    }
+    s.pointee.cr3 = wanted
+    controls.paging = .shadow(target.paging)
+    updatePaging()
+    return true
   }
 
   private func controlRegister(_ number: Int) -> UInt64 {
@@ -282,7 +306,7 @@ extension Processor {
     if !isShadowed {
       counters.controlRegister3Loads &+= 1
       charge(.loadCR3, costs.loadCR3)
-      if !keeps { flushContext(pcid: hasContexts ? UInt16(value & 0xfff) : 0) }
+      if !keeps && !mutated("cr3-keeps-tlb") { flushContext(pcid: hasContexts ? UInt16(value & 0xfff) : 0) }
     }
     updatePaging()
   }
@@ -292,7 +316,7 @@ extension Processor {
     let changed = old ^ value
     s.pointee.cr4 = value
     if !isShadowed {
-      if changed & CR4.pageGlobal != 0 || changed & old & CR4.pcid != 0 {
+      if changed & CR4.pageGlobal != 0 && !mutated("pge-keeps-globals") || changed & old & CR4.pcid != 0 {
         flushEverything()
       } else if changed & CR4.physicalAddressExtension != 0 || changed & value & CR4.smep != 0 {
         flushContext(pcid: currentContext)
@@ -306,6 +330,16 @@ extension Processor {
   func flushEverything() {
     flushLinear()
     charge(.flush, costs.flushAll)
+  }
+
+  /// The contexts that an invalidation of a PCID's translations reaches, or one of global translations: where the
+  /// hypervisor has named shadow roots, those of all that stand for the PCID.
+  func contexts(of pcid: UInt16?) -> [UInt16] {
+    guard isShadowed else { return [pcid ?? currentContext] }
+    let own = s.pointee.cr4 & CR4.pcid != 0 ? UInt16(s.pointee.cr3 & 0xfff) : 0
+    var tags = controls.rootTargets.filter { pcid == nil || $0.pcid == pcid }.map(\.paging.tag)
+    if (pcid == nil || pcid == own) && !tags.contains(currentContext) { tags.append(currentContext) }
+    return tags
   }
 
   /// What tags the running context's entries: the shadow root's tag, or the PCID.

@@ -38,10 +38,12 @@ extension Processor {
       globalPages: state.cr4 & CR4.pageGlobal != 0, second: second)
   }
 
-  func reservedBits(_ mode: PagingMode, noExecute: Bool, gigabytePages: Bool) -> ReservedBits {
+  func reservedBits(
+    _ mode: PagingMode, noExecute: Bool, gigabytePages: Bool, switches: Bool = false
+  ) -> ReservedBits {
     ReservedBits(
       .ordinary(noExecute: noExecute), physicalBits: costs.physicalBits, gigabytePages: gigabytePages,
-      vendor: profile.vendor, isPAE: mode == .pae, pse36: features.contains(.pse36))
+      vendor: profile.vendor, isPAE: mode == .pae, pse36: features.contains(.pse36), switches: switches)
   }
 
   /// The plan of the guest's tables as a hypervisor walks them in software.
@@ -69,7 +71,8 @@ extension Processor {
 
   /// Follows a change of CR0, CR3, CR4, EFER, CPL, EFLAGS.AC or the controls.
   func updatePaging() {
-    let before = (plan, directoryPointers)
+    let before = (plan, directoryPointers, beyond?.pointee)
+    beyond = nil
     pagingControls = guestControls
     updateWatches()
     let vpid = controls.vpid
@@ -88,9 +91,17 @@ extension Processor {
       // made. What the guest's WP, SMEP and SMAP mean is in the shadow entries, except the checks that the real CR4
       // makes the same way. Which page sizes the processor has, the hypervisor knows, whatever the guest is told.
       plan = WalkPlan(
-        root: GuestPhysical(shadow.root.rawValue), levels: shadow.levels, format: .ordinary(noExecute: true),
-        reserved: reservedBits(.levels4, noExecute: true, gigabytePages: true), reportsFetch: true, globalPages: false,
-        second: .identity)
+        root: GuestPhysical(shadow.root.rawValue), levels: shadow.isGuestRoot ? 0 : shadow.levels,
+        format: .ordinary(noExecute: true),
+        reserved: reservedBits(.levels4, noExecute: true, gigabytePages: true, switches: shadow.nested != nil),
+        reportsFetch: true, globalPages: false, second: .identity)
+      if let nested = shadow.nested {
+        // Behind a switch the guest's own tables say everything but that a page is global: tags are those of the shadow
+        // roots, which share none.
+        planned[1] = guestPlan(second: .tables(nested))
+        planned[1].globalPages = false
+        beyond = UnsafePointer(planned + 1)
+      }
       directoryPointers = shadow.directoryPointers
       pagingControls.writeProtect = true
       tag = TranslationKey.tag(vpid: vpid, pcid: shadow.tag)
@@ -104,7 +115,7 @@ extension Processor {
     var basis = VerdictBasis(tag: tag, controls: pagingControls)
     basis.controls?.alignmentCheckFlag = false
     // Coherent TLBs are checked against other tables from now on.
-    if basis != verdictBasis || options.coherentTLB && before != (plan, directoryPointers) {
+    if basis != verdictBasis || options.coherentTLB && before != (plan, directoryPointers, beyond?.pointee) {
       verdictBasis = basis
       translation.forgetVerdicts()
     }

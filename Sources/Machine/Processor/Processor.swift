@@ -108,6 +108,8 @@ public final class Processor {
   }
   /// Where it is: it is too large to be copied for every walk.
   let planned: UnsafeMutablePointer<WalkPlan>
+  /// Under agile paging the plan of the guest's own tables, to which switching entries lead. It is beside the other.
+  var beyond: UnsafePointer<WalkPlan>?
   var pagingControls: PagingControls
   /// The PDPTEs of the tables that the hardware walks: the guest's own, or those of the hypervisor's shadows.
   var directoryPointers = DirectoryPointers()
@@ -168,13 +170,13 @@ public final class Processor {
     tableFrames = options.coherentTLB ? FrameSet(frames: memory.capacity >> 12) : nil
     blocks = BlockCache(
       memory: memory, decoder: decoder, costs: costs, features: features, greatestLength: options.blockLength)
-    planned = .allocate(capacity: 1)
+    planned = .allocate(capacity: 2)
     planned.initialize(
-      to: WalkPlan(
+      repeating: WalkPlan(
         root: GuestPhysical(0), levels: 0, format: .ordinary(noExecute: false),
         reserved: ReservedBits(
           .ordinary(noExecute: false), physicalBits: costs.physicalBits, gigabytePages: true, vendor: profile.vendor),
-        reportsFetch: false, globalPages: false, second: .identity))
+        reportsFetch: false, globalPages: false, second: .identity), count: 2)
     pagingControls = PagingControls(writeProtect: false, smep: false, smap: false, alignmentCheckFlag: false)
     regions = RegionAccounts()
     memory.add(self)

@@ -42,6 +42,11 @@
   public static let shadowLock = Cause(rawValue: 22)
   /// Bringing shadow pages into step with the guest's tables.
   public static let shadowResync = Cause(rawValue: 23)
+  /// Agile paging: moving tables from shadow to nested paging and back, and finding out which the guest still writes.
+  public static let agileSwitch = Cause(rawValue: 24)
+  public static let agileScan = Cause(rawValue: 25)
+  /// What the host does to the guest's frames by itself (`host.churn`).
+  public static let hostChurn = Cause(rawValue: 26)
   /// Exits' hardware round trip and the handler's fixed part, by reason.
   @inlinable public static func exitHardware(_ reason: ExitReason) -> Cause {
     Cause(rawValue: firstExit &+ 2 &* reason.rawValue)
@@ -50,7 +55,7 @@
     Cause(rawValue: firstExit &+ 2 &* reason.rawValue &+ 1)
   }
 
-  @usableFromInline static let firstExit: UInt8 = 24
+  @usableFromInline static let firstExit: UInt8 = 27
 
   /// How many causes there can be: the size of a table indexed by `rawValue`.
   public static let count = Int(firstExit) + 2 * ExitReason.allCases.count
@@ -71,5 +76,6 @@
     "execute", "cache.l2", "cache.l3", "cache.memory", "tlb.l2", "walk.guest", "walk.host", "walk.shadow", "fault",
     "interrupt", "io", "switch.cr3", "flush", "idle", "exit.inject", "shadow.fill", "shadow.emulate", "shadow.root",
     "shadow.walk", "shadow.reclaim", "nested.fill", "shootdown", "shadow.lock", "shadow.resync",
+    "agile.switch", "agile.scan", "host.churn",
   ]
 }

@@ -15,6 +15,10 @@ public struct Counters: Sendable {
   /// References by dimension and by the level of cache that served them (0: L2, 1: L3, 2: memory).
   public var firstReferences = InlineArray<3, UInt64>(repeating: 0)
   public var secondReferences = InlineArray<3, UInt64>(repeating: 0)
+  /// Of those of the first dimension, the ones to the guest's tables behind a switching entry; and the walks that made
+  /// any, all under agile paging.
+  public var crossedReferences = InlineArray<3, UInt64>(repeating: 0)
+  public var crossings: UInt64 = 0
   /// References by number in one walk: index n counts the walks that took n references; the last one those with more.
   public var referencesPerWalk = InlineArray<40, UInt64>(repeating: 0)
   /// Hits of paging-structure caches by level of the table they led to (1 ... 3), of the second dimension's, of the
@@ -49,6 +53,7 @@ public struct Counters: Sendable {
     for index in firstReferences.indices {
       firstReferences[index] &+= other.firstReferences[index]
       secondReferences[index] &+= other.secondReferences[index]
+      crossedReferences[index] &+= other.crossedReferences[index]
     }
     for index in referencesPerWalk.indices { referencesPerWalk[index] &+= other.referencesPerWalk[index] }
     for index in structureHits.indices {
@@ -64,8 +69,8 @@ public struct Counters: Sendable {
   private static var numbers: [WritableKeyPath<Counters, UInt64>] {
     [
       \.dataMisses, \.codeLookups, \.codeMisses, \.secondHits, \.secondMisses, \.flushesAll, \.flushesContext,
-      \.flushesPage, \.walks, \.nestedTLBHits, \.nestedTLBMisses, \.nestedWalks, \.exceptions, \.interrupts,
-      \.stackSwitches, \.controlRegister3Loads, \.portAccesses, \.deviceAccesses, \.wakes, \.injections,
+      \.flushesPage, \.walks, \.crossings, \.nestedTLBHits, \.nestedTLBMisses, \.nestedWalks, \.exceptions,
+      \.interrupts, \.stackSwitches, \.controlRegister3Loads, \.portAccesses, \.deviceAccesses, \.wakes, \.injections,
     ]
   }
 }

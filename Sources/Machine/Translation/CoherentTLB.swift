@@ -76,7 +76,8 @@ extension Processor {
 
   /// The walk of the tables that the hardware uses; they are watched from now on.
   func pathInTables(_ address: UInt64, _ access: Access) -> (WalkResult, TablePath) {
-    var walk = PageWalk(plan: planned, controls: pagingControls, port: WatchingPort(self, nil))
+    var walk = PageWalk(
+      plan: planned, beyond: beyond, controls: pagingControls, port: WatchingPort(self, nil))
     let result = walk.translate(GuestVirtual(address), for: access)
     return (result, walk.port.path)
   }

@@ -6,9 +6,11 @@ struct HardwarePort: WalkPort {
   /// Asked for every reference: what an unowned reference names would be retained meanwhile.
   let memory: Unmanaged<HostMemory>
   /// What references to first-dimension tables are charged to: the guest's, or a hypervisor's shadows.
-  let firstCause: Cause
+  private(set) var firstCause: Cause
   /// References made so far in this walk.
   var references = 0
+  /// Whether first-dimension tables are the guest's, behind a switching entry.
+  private var isCrossed = false
 
   @inline(__always) init(processor: Processor, firstCause: Cause) {
     self.processor = processor
@@ -31,6 +33,7 @@ struct HardwarePort: WalkPort {
       }
     if dimension == .first {
       processor.counters.firstReferences[index] &+= 1
+      if isCrossed { processor.counters.crossedReferences[index] &+= 1 }
       processor.charge(firstCause, cycles)
     } else {
       processor.counters.secondReferences[index] &+= 1
@@ -46,6 +49,12 @@ struct HardwarePort: WalkPort {
     processor.charge(dimension == .first ? firstCause : .walkHost, processor.costs.walkSetBits)
     processor.noteWrite(to: address, width: width)
     processor.memory.setEntry(entry | bits, at: address, width: width)
+  }
+
+  @inline(__always) mutating func crossed() {
+    isCrossed = true
+    firstCause = .walkGuest
+    processor.counters.crossings &+= 1
   }
 
   func directoryPointer(for address: GuestVirtual) -> UInt64 { processor.directoryPointers[address] }
@@ -141,7 +150,7 @@ extension CachedTable {
   /// In one word, for an array's value.
   @inline(__always) var packed: UInt64 {
     table.rawValue & EntryBit.frameMask | (permissions.writable ? 1 : 0) | (permissions.user ? 2 : 0)
-      | (permissions.executable ? 4 : 0) | (isWritable ? 8 : 0)
+      | (permissions.executable ? 4 : 0) | (isWritable ? 8 : 0) | (isBehindSwitch ? 16 : 0)
   }
 
   @inline(__always) init(_ packed: UInt64, level: Int) {
@@ -149,7 +158,7 @@ extension CachedTable {
       table: HostPhysical(packed & EntryBit.frameMask), level: level,
       permissions: PagePermissions(
         writable: packed & 1 != 0, user: packed & 2 != 0, executable: packed & 4 != 0),
-      isWritable: packed & 8 != 0)
+      isWritable: packed & 8 != 0, isBehindSwitch: packed & 16 != 0)
   }
 }
 

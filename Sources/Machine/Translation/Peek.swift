@@ -65,7 +65,7 @@ extension Processor {
   /// The same under other control bits.
   func peek(_ address: GuestVirtual, _ access: Access, controls: PagingControls) -> RecordedWalk {
     var walk = PageWalk(
-      plan: planned, controls: controls,
+      plan: planned, beyond: beyond, controls: controls,
       port: PeekPort(
         memory: memory, frames: nil, directoryPointers: directoryPointers, setsBits: false, wrote: { _ in }))
     let result = walk.translate(address, for: access)
@@ -77,7 +77,7 @@ extension Processor {
     _ address: GuestPhysical, _ kind: AccessKind
   ) -> (result: PageWalk<PeekPort>.Located, references: [WalkReference]) {
     var walk = PageWalk(
-      plan: planned, controls: pagingControls,
+      plan: planned, beyond: beyond, controls: pagingControls,
       port: PeekPort(
         memory: memory, frames: nil, directoryPointers: directoryPointers, setsBits: false, wrote: { _ in }))
     let result = walk.locate(address, for: kind, duringWalk: false)

@@ -80,7 +80,7 @@ struct TLBEntry {
     guard controls.allows(access, to: permissions) else { return false }
     switch access.kind {
     case .read: return true
-    case .write: return isDirty && isHostWritable
+    case .write: return (isDirty || mutated("clean-entry-written")) && isHostWritable
     case .fetch: return isHostExecutable
     }
   }

@@ -133,7 +133,7 @@ extension Processor {
   private func walk(_ address: UInt64, _ access: Access, width: Int) throws(Stopped) -> Mapping {
     if options.coherentTLB { dropStaleTables(address, access) }
     let updates = options.coherentTLB ? bitUpdates : 0
-    var walk = PageWalk(plan: planned, controls: pagingControls, port: hardwarePort)
+    var walk = PageWalk(plan: planned, beyond: beyond, controls: pagingControls, port: hardwarePort)
     counters.walks &+= 1
     charge(walk.port.firstCause, costs.walkStart)
     let result = walk.translate(GuestVirtual(address), for: access)
@@ -160,7 +160,7 @@ extension Processor {
     case .fault(let fault):
       // A page fault drops what the TLBs and paging-structure caches had for the page (SDM vol. 3, 4.10.4.1).
       dropPage(address)
-      guard controls.intercepts.contains(.pageFaults) else { return raise(.pageFault(fault)) }
+      guard controls.intercepts.contains(.pageFaults), !fault.isBehindSwitch else { return raise(.pageFault(fault)) }
       var exit = VMExit(.pageFault, of: access, at: fault.address, width: width)
       exit.errorCode = fault.errorCode
       return self.exit(exit)
@@ -269,14 +269,16 @@ extension Processor {
   public func invalidatePage(_ address: GuestVirtual, pcid: UInt16, globals: Bool) {
     counters.flushesPage &+= 1
     let context = tag & TranslationKey.vpidMask | UInt64(pcid & 0xfff)
-    for array in [translation.pde, translation.pdpte, translation.pml4e] {
+    for array in [translation.pde, translation.pdpte, translation.pml4e] where !mutated("invlpg-keeps-structures") {
       array.dropAll(where: TranslationKey.tagMask, equals: context)
     }
     dropTranslations(address.rawValue, tag: context, globals: globals)
     let isSplintered = GuestPageSize.allCases.contains {
       translation.splintered[Int($0.rawValue)].mayContain($0.number(address.rawValue))
     }
-    if isSplintered { dropSplinters(address.rawValue, tag: context, globals: globals) }
+    if isSplintered && !mutated("invlpg-keeps-splinters") {
+      dropSplinters(address.rawValue, tag: context, globals: globals)
+    }
   }
 
   /// Drops the splinters of the guest page that holds an address: INVLPG invalidates all of them (SDM vol. 3,
@@ -323,7 +325,7 @@ extension Processor {
 
   private func dropTranslations(_ address: UInt64, tag: UInt64, globals: Bool) {
     let unit = translation
-    let global = globals ? globalTag : nil
+    let global = globals && !mutated("invlpg-keeps-globals") ? globalTag : nil
     unit.data.drop(address, tag: tag, globalTag: global) { dropVerdicts(of: $0.pointee, $1) }
     unit.code.drop(address, tag: tag, globalTag: global)
     unit.second.drop(address, tag: tag, globalTag: global)

@@ -19,6 +19,11 @@ public struct VMControls: Sendable {
     public var directoryPointers: DirectoryPointers
     /// Tags the root's TLB entries, 0 ..< 4096, in the place of a PCID.
     public var tag: UInt16
+    /// Agile paging: the tables of the second dimension, through which a walk goes on in the guest's own tables behind an
+    /// entry that has `EntryBit.switching` set. Page faults that are found there are the guest's, and do not exit.
+    public var nested: NestedPlan?
+    /// Agile paging: the root is the guest's own top table, and all of the walk has two dimensions.
+    public var isGuestRoot = false
 
     public init(
       root: HostPhysical, levels: Int, directoryPointers: DirectoryPointers = DirectoryPointers(), tag: UInt16
@@ -48,7 +53,23 @@ public struct VMControls: Sendable {
     public static let tripleFault = Intercepts(rawValue: 1 << 9)
   }
 
+  /// A shadow root that the hardware loads by itself when the guest loads CR3 (Agile, section IV: the cache of pairs of
+  /// page-table pointers; Intel's CR3-target values, SDM vol. 3, 25.6.7, spare exits only where the guest's own root is
+  /// used).
+  public struct RootTarget: Equatable, Sendable {
+    /// The value of CR3, without bit 63; nil where no load of CR3 alone leads to the root.
+    public var cr3: UInt64?
+    /// The PCID whose translations the root's are: invalidations without an exit reach all roots that are named here.
+    public var pcid: UInt16
+    public var paging: ShadowPaging
+
+    public init(cr3: UInt64?, pcid: UInt16, paging: ShadowPaging) {
+      (self.cr3, self.pcid, self.paging) = (cr3, pcid, paging)
+    }
+  }
+
   public var paging: Paging
+  public var rootTargets: [RootTarget] = []
   public var intercepts: Intercepts
   /// Tags every TLB entry of this machine (VPID, ASID), 0 for native, at most 7.
   public var vpid: UInt16

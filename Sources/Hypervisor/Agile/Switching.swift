@@ -1,0 +1,112 @@
+import Machine
+
+/// Agile paging: tables of the guest's go from shadow to nested paging and back (Agile, section III.C).
+///
+/// What is new begins nested: an address space with its root, and a table below a shadowed one. What is not written goes to
+/// shadow paging, the upper tables first, once nested walks have cost more than the faults will that make its shadow. A
+/// shadowed table that is written twice in an interval goes nested again, and all below it with it: its shadow pages and
+/// those that only they led to are dropped, and the entry above becomes a switching one when the next fault gets there.
+/// So does one that brings the guest many page faults of its own, each an exit.
+extension Hypervisor {
+  /// The host address of a guest table that is nested; nil where it is not.
+  func nestedTable(_ gfn: UInt64) -> HostPhysical? {
+    guard let agile, agile.isNested(gfn) else { return nil }
+    return guest.map.lookup(GuestPhysical(gfn << 12))?.address.pageBase
+  }
+
+  /// Makes a table nested that is new where it is about to be used: in nobody's shadow, nor was it before.
+  func startNested(_ gfn: UInt64, _ role: ShadowRole, level: Int) {
+    guard agile != nil, options.agile.startsNested, role.mayNest, !agile!.isNested(gfn), !agile!.cameBack(gfn),
+      !shadow!.pool.isGuarded(gfn), guest.map.lookup(GuestPhysical(gfn << 12)) != nil
+    else { return }
+    agile!.insert(.init(gfn: gfn, level: level), at: processor.clock)
+  }
+
+  /// The guest has taken a table out of use that only one entry led to: what it does with the frame is nobody's business.
+  func dropUnused(_ page: Int) {
+    guard agile != nil, shadow!.pool[page].isLive, !shadow!.pool[page].role.isDirect,
+      shadow!.rmap.first(shadow!.rmap.list(leadingTo: page)) < 0, !isCachedRoot(page)
+    else { return }
+    agile!.forget(shadow!.pool[page].gfn)
+    dropTree(page)
+  }
+
+  /// Whether the guest pages in a mode in which there is switching.
+  var maySwitch: Bool { agile != nil && roots.selected?.role.mayNest ?? false }
+
+  /// Counts an exit that there would not have been if a table were nested, which it becomes after too many.
+  func noteExit(_ units: UInt8, of gfn: UInt64) {
+    guard agile != nil, shadow!.pool.isGuarded(gfn), agile!.note(units, gfn, at: processor.clock) else { return }
+    _ = goNested(gfn)
+  }
+
+  /// Makes a guarded table nested, and drops what shadows it had in other modes.
+  ///
+  /// - Returns: whether it was possible: not while the guest's mode is one in which there is no switching.
+  func goNested(_ gfn: UInt64) -> Bool {
+    guard maySwitch else { return false }
+    var level = 0
+    var page = shadow!.pool.firstPage(of: gfn)
+    while page >= 0 {
+      let role = shadow!.pool[page].role
+      if !role.isDirect { level = max(level, role.level) }
+      page = Int(shadow!.pool[page].nextOfFrame)
+    }
+    guard level > 0, guest.map.lookup(GuestPhysical(gfn << 12)) != nil else { return false }
+    counted.wentNested &+= 1
+    work(.agileSwitch, .lookup)
+    dropShadows(of: gfn)
+    agile!.insert(.init(gfn: gfn, level: level), at: processor.clock)
+    return true
+  }
+
+  /// Drops every shadow page of a table, roots in use too, and what nothing else leads to below.
+  func dropShadows(of gfn: UInt64) {
+    while true {
+      var page = shadow!.pool.firstPage(of: gfn)
+      while page >= 0 && shadow!.pool[page].role.isDirect { page = Int(shadow!.pool[page].nextOfFrame) }
+      guard page >= 0 else { return }
+      dropTree(page)
+    }
+  }
+
+  private func dropTree(_ page: Int) {
+    var children: [Int] = []
+    let level = shadow!.pool[page].role.level
+    var left = shadow!.pool[page].present
+    var slot = page << 9
+    while left > 0 {
+      let present = entry(slot)
+      if present.isPresent { left -= 1 }
+      if present.isLink(level: level) { children.append(Int(allocator.owner(of: present.frame).number)) }
+      slot += 1
+    }
+    zap(page, for: .agileSwitch)
+    for child in children
+    where shadow!.pool[child].isLive && shadow!.rmap.first(shadow!.rmap.list(leadingTo: child)) < 0
+      && !isCachedRoot(child)
+    {
+      dropTree(child)
+    }
+  }
+
+  private func isCachedRoot(_ page: Int) -> Bool {
+    virtualProcessors.contains { $0.roots.slots.contains { $0?.pages.contains(page) ?? false } }
+  }
+
+  /// Makes a nested table one that is shadowed again, once a fault gets there.
+  func comeBack(_ gfn: UInt64) {
+    guard agile!.remove(gfn) != nil else { return }
+    counted.cameBack &+= 1
+    work(.agileSwitch, .lookup)
+    while true {
+      let slot = shadow!.rmap.first(shadow!.rmap.list(switchingTo: gfn))
+      guard slot >= 0 else { break }
+      change(slot, to: .none, for: .agileSwitch)
+    }
+    for one in virtualProcessors { one.roots.forget(table: gfn) }
+    if mutated("come-back-without-flush") { return }
+    // Paging-structure caches lead to the guest's tables below, which may be guarded from now on.
+    flushEveryProcessor()
+  }
+}

@@ -1,0 +1,105 @@
+import Machine
+import Testing
+
+@testable import Hypervisor
+
+/// The oracle of `--check-invariants` finds what somebody has broken, and says nothing of what is whole.
+@Suite struct OracleTests {
+  /// Loads from the window and halts twice over, so that there is an exit to be checked after.
+  private static let code = Code {
+    for page in UInt64(0)..<4 { $0.load(Place.window + page << 12) }
+    $0.raw(0xe6, 0x11)
+    for page in UInt64(0)..<4 { $0.load(Place.window + page << 12) }
+    $0.raw(0xe6, 0x11)
+  }
+
+  /// Runs to the first port access, lets `damage` do its work, and goes on under the oracle's eyes.
+  private func violation(_ kind: Kind, _ damage: (Hypervisor) throws -> Void) throws -> String? {
+    let guest = try TinyGuest(kind, Self.code.bytes)
+    let hypervisor = try #require(guest.hypervisor)
+    hypervisor.check = InvariantCheck(hypervisor)
+    #expect(guest.run(retiredLimit: 10) == .limit)
+    try damage(hypervisor)
+    guard case .violated(let what) = guest.run() else { return nil }
+    return what
+  }
+
+  /// The leaf entry of a shadow page that stands for the window's first page.
+  private func slot(_ hypervisor: Hypervisor) throws -> Int {
+    let list = try #require(hypervisor.shadow).rmap.list(mapping: Place.data >> 12, level: 1)
+    let slot = try #require(hypervisor.shadow).rmap.first(list)
+    try #require(slot >= 0)
+    return slot
+  }
+
+  private func address(_ slot: Int, _ hypervisor: Hypervisor) throws -> HostPhysical {
+    try #require(hypervisor.shadow).pool[slot >> 9].table.advanced(by: UInt64(slot & 511) * 8)
+  }
+
+  @Test(arguments: [Kind.shadow, .unsync, .vtlb, .nested, .agile, .agileStay])
+  func `nothing is said of what is whole`(kind: Kind) throws {
+    #expect(try violation(kind) { _ in } == nil)
+  }
+
+  @Test(arguments: [Kind.nested, .shadow, .agile])
+  func `nothing is said, however often it looks, of what the guest has yet to invalidate`(kind: Kind) throws {
+    let guest = try TinyGuest(
+      kind,
+      Code {
+        // Made, used and left behind between two looks.
+        $0.raw(0xe6, 0x11)
+        $0.load(Place.window)
+        $0.store(Place.entry(of: Place.window), (Place.data + 0x1000) | 0x63)
+        for _ in 0..<3 { $0.raw(0xe6, 0x11) }
+        $0.load(Place.window)
+      }.bytes)
+    let hypervisor = try #require(guest.hypervisor)
+    hypervisor.check = InvariantCheck(hypervisor)
+    guest.set(Place.data, UInt64(0x11))
+    guest.set(Place.data + 0x1000, UInt64(0x22))
+    for page in [Place.code, Place.table] { guest.set(Place.entry(of: page), page | 0x63) }
+    guest.set(Place.entry(of: Place.window), Place.data | 0x63)
+    #expect(guest.run() == .haltedForEver)
+    if kind != .shadow { #expect(guest.rax == 0x11) }
+  }
+
+  @Test func `a shadow entry that leads elsewhere is found`() throws {
+    let what = try violation(.shadow) { hypervisor in
+      let at = try address(slot(hypervisor), hypervisor)
+      let other = try #require(hypervisor.hostAddress(of: GuestPhysical(Place.code)))
+      hypervisor.memory.setWord(hypervisor.memory.word(at: at) & 0xfff | other.rawValue, at: at)
+    }
+    #expect(try #require(what).contains("shadow tables: level 1 entry"))
+  }
+
+  @Test func `a shadow entry that permits writing without the guest's D is found`() throws {
+    let what = try violation(.shadow) { hypervisor in
+      let at = try address(slot(hypervisor), hypervisor)
+      hypervisor.memory.setWord(hypervisor.memory.word(at: at) | 0x42, at: at)
+    }
+    #expect(try #require(what).contains("is writable without the guest's D"))
+  }
+
+  @Test func `an entry that the reverse map has lost is found`() throws {
+    let what = try violation(.shadow) { hypervisor in
+      let slot = try slot(hypervisor)
+      hypervisor.shadow!.rmap.remove(slot, from: hypervisor.shadow!.rmap.list(mapping: Place.data >> 12, level: 1))
+      // Only pages that were written are looked at every time.
+      let at = try address(slot, hypervisor)
+      hypervisor.memory.setWord(hypervisor.memory.word(at: at), at: at)
+    }
+    #expect(try #require(what).contains("is missing in the reverse map"))
+  }
+
+  @Test(arguments: [Kind.nested, .agile])
+  func `a nested entry that leads elsewhere is found`(kind: Kind) throws {
+    let what = try violation(kind) { hypervisor in
+      let tables = try #require(hypervisor.nested)
+      let leaf = try #require(tables.leaf(for: GuestPhysical(Place.data), hypervisor.memory))
+      hypervisor.memory.setWord(leaf.entry ^ 0x1000, at: leaf.at)
+      // The check of everything is the next one.
+      hypervisor.check = InvariantCheck(hypervisor)
+    }
+    #expect(try #require(what).contains("the nested entry for guest frame"))
+  }
+}

@@ -31,7 +31,8 @@ struct InstructionEncoding {
   var segmentOverride: SegmentRegister?
   /// How many bytes stand before the opcode (of 0F xx: before the 0F), REX included.
   var prefixLength = 0
-  /// Prefixes that a processor ignores and that disassemblers stumble over: repeated ones, and REX before others.
+  /// Prefixes that a processor ignores and that disassemblers stumble over: repeated ones, REX before others, and 66
+  /// before F2 or F3.
   var hasRedundantPrefixes = false
   var displacementOffset = 0
   var displacementSize = 0
@@ -150,7 +151,7 @@ extension InstructionEncoding {
         hasRedundantPrefixes = hasRedundantPrefixes || hasLock || repeatPrefix != 0
         hasLock = true
       case 0xf2, 0xf3:
-        hasRedundantPrefixes = hasRedundantPrefixes || repeatPrefix != 0 || hasLock
+        hasRedundantPrefixes = hasRedundantPrefixes || repeatPrefix != 0 || hasLock || hasOperandSizePrefix
         repeatPrefix = byte
       case 0x26, 0x2e, 0x36, 0x3e:
         hasRedundantPrefixes = hasRedundantPrefixes || hasSegmentPrefix

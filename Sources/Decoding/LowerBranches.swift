@@ -12,25 +12,43 @@ extension Lowering {
     }
   }
 
+  /// Whether the target has 48 bits, so that it is canonical with paging of four levels and of five. The others have to
+  /// be looked at when the branch is taken, which then faults (SDM vol. 2, JMP, Jcc, CALL). The limit of other code's
+  /// segment is looked at on the way to the target (`follow`).
+  private var isSurelyCanonical: Bool { !is64 || (target << 16) >> 16 == target }
+
   mutating func conditionalJump() -> Outcome {
-    finish(Operation(.jcc, imm: target, n: encoding.condition))
+    guard isSurelyCanonical else { return checkedJump(condition: encoding.condition) }
+    return finish(Operation(.jcc, imm: target, n: encoding.condition))
   }
 
   /// E9 and EB.
   mutating func relativeJump() -> Outcome {
-    finish(Operation(.jump, imm: target))
+    guard isSurelyCanonical else { return checkedJump(condition: nil) }
+    return finish(Operation(.jump, imm: target))
+  }
+
+  private mutating func checkedJump(condition: UInt8?) -> Outcome {
+    callout(
+      .jumpRelative, terminal: true, Operands(shape: .i), width: encoding.branchOperandSize, imm: target,
+      extra: condition.map { UInt16($0) + 1 } ?? 0)
   }
 
   /// E8.
   mutating func relativeCall() -> Outcome {
     let width = encoding.branchOperandSize
-    if width == 8 { return finish(Operation(.call64, imm: target)) }
+    if width == 8 && isSurelyCanonical { return finish(Operation(.call64, imm: target)) }
     return callout(.callRelative, terminal: true, Operands(shape: .i), width: width, imm: target)
   }
 
-  /// LOOP, LOOPE, LOOPNE, JrCXZ.
+  /// LOOP, LOOPE, LOOPNE, JrCXZ. On AMD's processors a prefix F2 or F3 says which of LOOPNE and LOOPE it is, whatever
+  /// the opcode; the manuals do not.
   mutating func countedJump(_ callout: Callout) -> Outcome {
-    self.callout(
+    var callout = callout
+    if encoding.vendor == .amd && encoding.repeatPrefix != 0 && (callout == .loope || callout == .loopne) {
+      callout = encoding.repeatPrefix == 0xf3 ? .loope : .loopne
+    }
+    return self.callout(
       callout, terminal: true, Operands(shape: .i), width: encoding.branchOperandSize, imm: target)
   }
 

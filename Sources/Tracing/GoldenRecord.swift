@@ -11,9 +11,12 @@ public struct GoldenRecord: Sendable, CustomStringConvertible {
   /// Its command line.
   public let append: String
   public let processors: Int
+  /// The status with which the guest ends.
+  public let status: Int
 
-  private init(_ name: String, _ guest: String, _ append: String = "", processors: Int = 1) {
+  private init(_ name: String, _ guest: String, _ append: String = "", processors: Int = 1, status: Int = 1) {
     (self.name, self.guest, self.append, self.processors) = (name, guest, append, processors)
+    self.status = status
   }
 
   public static let all: [GoldenRecord] = [
@@ -28,6 +31,15 @@ public struct GoldenRecord: Sendable, CustomStringConvertible {
     GoldenRecord("pointer-chase-2m", "pointer-chase", "pages=16 page=2M steps=20000"),
     GoldenRecord("compute", "compute", "rounds=1"),
     GoldenRecord("processors", "processors", "rounds=6 laps=2 changes=4", processors: 3),
+    GoldenRecord("shootdown", "shootdown", "changes=6", processors: 3),
+    GoldenRecord("nanobench", "nanobench", "count=10"),
+    GoldenRecord("requests", "requests", "requests=50 pages=256"),
+    GoldenRecord("crossover", "crossover", "writes=3 misses=50 turns=5"),
+    GoldenRecord("bug-missed-invlpg", "bug-missed-invlpg", status: 3),
+    GoldenRecord("bug-guard-page", "bug-guard-page", status: 3),
+    GoldenRecord("bug-read-only-alias", "bug-read-only-alias", status: 3),
+    GoldenRecord("bug-user-bit", "bug-user-bit", status: 3),
+    GoldenRecord("bug-freed-table", "bug-freed-table", status: 3),
   ]
 
   /// The exits of which a golden record keeps all that is told of them.

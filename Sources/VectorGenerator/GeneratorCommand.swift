@@ -55,9 +55,15 @@
             print("\(family.rawValue): left out, because this host's processor lacks \(names)")
             continue
           }
-          try write(family, only: only, to: "\(folder)/\(family.rawValue).json.gz") {
-            maker.vectors(of: $0, count: count, seed: seed)
-          }
+          let forms = OpcodeForms.all.filter { VectorFamily(of: $0) == family }
+          try write(family.rawValue, forms, only: only, to: folder) { maker.vectors(of: $0, count: count, seed: seed) }
+        }
+        guard HostExecutor.installSegments() else {
+          print("segmented: left out, because this host's kernel lets programs have no segments of their own")
+          return 0
+        }
+        try write("segmented", SegmentedForm.all, only: only, to: folder) {
+          maker.vectors(of: $0, count: count, seed: seed)
         }
       } catch let error {
         print("vector-generator: \(error.description)")
@@ -66,15 +72,15 @@
       return 0
     }
 
-    private func write(
-      _ family: VectorFamily, only: String?, to path: String, vectors: (OpcodeForm) -> [InstructionVector]
+    private func write<Form: CustomStringConvertible>(
+      _ family: String, _ all: [Form], only: String?, to folder: String, vectors: (Form) -> [InstructionVector]
     ) throws(SetupError) {
-      let writer = try VectorWriter(path)
+      let writer = try VectorWriter("\(folder)/\(family).json.gz")
       var forms = 0
       var undefined = 0
       var faults = 0
       var total = 0
-      for form in OpcodeForms.all where VectorFamily(of: form) == family {
+      for form in all {
         if let only, !form.description.contains(only) { continue }
         let made = vectors(form)
         let isUndefined = made.allSatisfy { $0.exception?.vector == 6 }
@@ -86,7 +92,7 @@
       }
       try writer.finish()
       print(
-        "\(family.rawValue): \(forms) forms, \(total) vectors, \(faults) of them fault; \(undefined) undefined forms")
+        "\(family): \(forms) forms, \(total) vectors, \(faults) of them fault; \(undefined) undefined forms")
     }
   }
 

@@ -21,27 +21,47 @@
       var upper = [Vector128](repeating: Vector128(), count: 16)
       var mxcsr = MXCSR.initial
       var x87 = X87State()
+      /// Of 16- and 32-bit code; nil for 64-bit code in the flat segments of this process.
+      var selectors: Selectors?
     }
+
+    /// Selectors of `ProgramSegments`.
+    struct Selectors: Equatable {
+      var cs: UInt16
+      var ss: UInt16
+      var ds: UInt16
+      var es: UInt16
+    }
+
+    /// Bytes of breakpoints behind an instruction.
+    static let breakpoints = 16
 
     /// How an instruction ended.
     struct Outcome {
       var state: State
       /// Nil where it was completed.
       var exception: ExpectedException?
-      /// Of the kernel's addresses programs are not told the truth.
+      /// Of the kernel's addresses programs are not told the truth, and the last page below them counts as one.
       var isHidden = false
     }
 
-    /// Where the trampoline is, and what it loads: below 2 GiB, so that addresses are 32-bit displacements.
+    /// Where the trampoline is, and what it loads: below 2 GiB, so that addresses are 32-bit displacements, and where
+    /// operands with few bits set do not point to.
     private enum Place {
-      static let data: UInt64 = 0x6000_0000
+      static let data: UInt64 = 0x6db6_d000
       static let general = data, flags = data + 0x80, hostStack = data + 0x88, target = data + 0x90
       static let hostControl = data + 0x98, isRunning = data + 0xa0, leave = data + 0xa8
+      static let handler = data + 0xb0, code = data + 0xb8, stack = data + 0xc0
+      /// DS and ES, before and after.
+      static let segments = data + 0xc8, segmentsAfter = data + 0xd0
       /// The area that XRSTOR loads.
       static let extended = data + 0x100
       /// What the signal handler leaves: registers of the frame, and the frame's area of XSAVE.
       static let frame = data + 0x500, frameExtended = data + 0x600
-      static let code = data + 0x1000
+      /// The top of the stack from which the program is entered. Where SS is of 16 bits, all but the lower half of the
+      /// program's ESP comes from here.
+      static let frameStack = data + 0x1000
+      static let trampoline = data + 0x1000
       static let pages = 2
     }
 
@@ -49,11 +69,19 @@
     private enum FrameIndex {
       /// By the number of the general register.
       static let general = [13, 14, 12, 11, 15, 10, 9, 8, 0, 1, 2, 3, 4, 5, 6, 7]
-      static let rip = 16, flags = 17, error = 19, trap = 20, faultAddress = 22
+      static let rip = 16, flags = 17, selectors = 18, error = 19, trap = 20, faultAddress = 22
       static let count = 23
       /// Bytes before the registers in `ucontext_t`, and where the pointer to the XSAVE area follows.
       static let start = 40, image = 224
     }
+
+    /// Of this process.
+    private enum Selector {
+      static let code: UInt16 = 0x33, stack: UInt16 = 0x2b
+    }
+
+    /// What ESP has above its lower half where a program's stack segment is of 16 bits.
+    static let upperStackPointer = Place.frameStack & 0xffff_0000
 
     /// The memory of programs: as the processor finds it, and a copy of what it was.
     private let regions: [(range: ClosedRange<UInt64>, copy: UnsafeMutableRawPointer)]
@@ -62,21 +90,50 @@
     init?() {
       guard HostExecutor.map(Place.data, pages: Place.pages, executable: true) else { return nil }
       var regions: [(range: ClosedRange<UInt64>, copy: UnsafeMutableRawPointer)] = []
-      for range in ProgramMemory.ranges {
+      for range in ProgramMemory.ranges + [ProgramMemory.top...ProgramMemory.top + 0xfff] {
         let count = Int(range.upperBound - range.lowerBound + 1)
-        guard HostExecutor.map(range.lowerBound, pages: count >> 12, executable: true) else { return nil }
+        guard HostExecutor.map(range.lowerBound, pages: count >> 12, executable: true) else {
+          // The highest page may be the stack's.
+          if range.lowerBound == ProgramMemory.top { continue }
+          return nil
+        }
         let copy = UnsafeMutableRawPointer.allocate(byteCount: count, alignment: 4096)
         memset(copy, 0, count)
         regions.append((range, copy))
       }
       self.regions = regions
-      let entrance = HostExecutor.entrance
-      HostExecutor.put(entrance + HostExecutor.exit, at: Place.code)
-      HostExecutor.put(Place.code + UInt64(entrance.count), at: Place.leave)
-      guard HostExecutor.catchSignals() else { return nil }
+      let parts = [HostExecutor.entrance, HostExecutor.exit, HostExecutor.handlerEntrance]
+      HostExecutor.put(parts.flatMap { $0 }, at: Place.trampoline)
+      HostExecutor.put(Place.trampoline + UInt64(parts[0].count), at: Place.leave)
+      let signals = Place.trampoline + UInt64(parts[0].count + parts[1].count)
+      guard HostExecutor.catchSignals(at: signals) else { return nil }
     }
 
     deinit { for region in regions { region.copy.deallocate() } }
+
+    /// Makes `ProgramSegments` this process's local descriptor table.
+    ///
+    /// - Returns: whether the kernel lets it.
+    static func installSegments() -> Bool {
+      /// The kernel's `struct user_desc` (asm/ldt.h).
+      struct UserDescriptor {
+        var number: UInt32
+        var base: UInt32
+        var limit: UInt32
+        var flags: UInt32
+      }
+      typealias Modify = @convention(c) (Int32, UnsafeMutableRawPointer, UInt) -> Int32
+      guard let symbol = dlsym(nil, "modify_ldt") else { return false }
+      let modify = unsafeBitCast(symbol, to: Modify.self)
+      return ProgramSegments.table.enumerated().allSatisfy { number, entry in
+        // seg_32bit, contents, read_exec_only, limit_in_pages, seg_not_present, useable.
+        let kind: UInt32 = UInt32(entry.type >> 2) << 1 | (entry.type & 2 == 0 ? 8 : 0)
+        let flags: UInt32 =
+          (entry.isBig ? 1 : 0) | kind | (entry.hasPages ? 0x10 : 0) | (entry.isPresent ? 0 : 0x20) | 0x40
+        var descriptor = UserDescriptor(number: UInt32(number), base: entry.base, limit: entry.limit, flags: flags)
+        return modify(0x11, &descriptor, UInt(MemoryLayout<UserDescriptor>.size)) == 0
+      }
+    }
 
     private static func map(_ address: UInt64, pages: Int, executable: Bool) -> Bool {
       let noReplace: Int32 = 0x10_0000
@@ -89,16 +146,17 @@
 
     // MARK: Signals
 
-    private static func catchSignals() -> Bool {
+    private static func catchSignals(at entrance: UInt64) -> Bool {
       var stack = stack_t()
       let size = 1 << 18
       stack.ss_sp = UnsafeMutableRawPointer.allocate(byteCount: size, alignment: 4096)
       stack.ss_size = size
       guard sigaltstack(&stack, nil) == 0 else { return false }
+      typealias Handler = @convention(c) (Int32, UnsafeMutablePointer<siginfo_t>?, UnsafeMutableRawPointer?) -> Void
+      let handler: Handler = { signal, _, context in HostExecutor.caught(signal, context) }
+      put(UInt64(UInt(bitPattern: unsafeBitCast(handler, to: UnsafeRawPointer.self))), at: Place.handler)
       var action = sigaction()
-      action.__sigaction_handler.sa_sigaction = { signal, _, context in
-        HostExecutor.caught(signal, context)
-      }
+      action.__sigaction_handler.sa_sigaction = unsafeBitCast(UnsafeRawPointer(pointer(entrance)), to: Handler.self)
       action.sa_flags = SA_SIGINFO | SA_ONSTACK
       return [SIGTRAP, SIGSEGV, SIGBUS, SIGILL, SIGFPE].allSatisfy { sigaction($0, &action, nil) == 0 }
     }
@@ -118,6 +176,7 @@
         memcpy(pointer(Place.frameExtended), image, ExtendedImage.size)
       }
       registers[FrameIndex.rip] = word(Place.leave)
+      registers[FrameIndex.selectors] = UInt64(Selector.code) | UInt64(Selector.stack) << 48
       registers[FrameIndex.flags] = Flag.one | Flag.interrupt
     }
 
@@ -132,6 +191,9 @@
         of: byte.value, toByteOffset: Int(byte.address - region.range.lowerBound), as: UInt8.self)
     }
 
+    /// Whether programs have memory at an address.
+    func holds(_ address: UInt64) -> Bool { regions.contains { $0.range.contains(address) } }
+
     /// Executes the bytes at RIP.
     /// - Parameters:
     ///   - bytes: what stands there already.
@@ -143,12 +205,16 @@
       ExtendedImage(HostExecutor.pointer(Place.extended)).put(before)
       HostExecutor.put(before.rflags | (steps ? Flag.trap : 0), at: Place.flags)
       HostExecutor.put(before.rip, at: Place.target)
-      let behind = HostExecutor.pointer(before.rip + UInt64(bytes))
-      if !steps { memset(behind, 0xcc, 16) }
+      HostExecutor.put(UInt64(before.selectors?.cs ?? Selector.code), at: Place.code)
+      HostExecutor.put(UInt64(before.selectors?.ss ?? Selector.stack), at: Place.stack)
+      HostExecutor.put(
+        UInt64(before.selectors?.ds ?? 0) | UInt64(before.selectors?.es ?? 0) << 16, at: Place.segments)
+      let behind = HostExecutor.pointer(before.linearRIP + UInt64(bytes))
+      if !steps { memset(behind, 0xcc, HostExecutor.breakpoints) }
       HostExecutor.put(1, at: Place.isRunning)
-      let entrance = UnsafeRawPointer(bitPattern: UInt(Place.code))
+      let entrance = UnsafeRawPointer(bitPattern: UInt(Place.trampoline))
       unsafeBitCast(entrance, to: (@convention(c) () -> Void).self)()
-      if !steps { memset(behind, 0, 16) }
+      if !steps { memset(behind, 0, HostExecutor.breakpoints) }
       return outcome(before, bytes: bytes, steps: steps)
     }
 
@@ -158,6 +224,12 @@
       state.general = FrameIndex.general.map(frame)
       state.rip = frame(FrameIndex.rip)
       state.rflags = frame(FrameIndex.flags) & ~(steps ? Flag.trap : 0)
+      if before.selectors != nil {
+        let (code, data) = (frame(FrameIndex.selectors), HostExecutor.word(Place.segmentsAfter))
+        state.selectors = Selectors(
+          cs: UInt16(truncatingIfNeeded: code), ss: UInt16(truncatingIfNeeded: code >> 48),
+          ds: UInt16(truncatingIfNeeded: data), es: UInt16(truncatingIfNeeded: data >> 16))
+      }
       ExtendedImage(HostExecutor.pointer(Place.frameExtended)).get(&state)
       let trap = UInt8(truncatingIfNeeded: frame(FrameIndex.trap))
       if steps && trap == 1 { return Outcome(state: state) }
@@ -171,7 +243,7 @@
       state.rflags &= ~Flag.resume
       return Outcome(
         state: state, exception: ExpectedException(vector: trap, error: error),
-        isHidden: trap == 14 && frame(FrameIndex.faultAddress) >> 47 != 0)
+        isHidden: trap == 14 && frame(FrameIndex.faultAddress) >= 0x7fff_ffff_f000)
     }
 
     /// What the instruction has changed in memory; all of it is zero again afterwards.
@@ -201,6 +273,7 @@
       code += [0x0f, 0xae, 0x1c, 0x25] + bytes(Place.hostControl)  // stmxcsr
       code += [0x31, 0xd2, 0xb8, 7, 0, 0, 0]  // xor %edx, %edx; mov $7, %eax
       code += [0x48, 0x0f, 0xae, 0x2c, 0x25] + bytes(Place.extended)  // xrstor64
+      code += [0x8e, 0x1c, 0x25] + bytes(Place.segments) + [0x8e, 0x04, 0x25] + bytes(Place.segments + 2)  // ds, es
       for slot in 0..<16 as Range<UInt8> where slot != Slot.rsp {
         code += general(slot, Place.general + UInt64(slot) * 8, stores: false)
       }
@@ -210,16 +283,25 @@
     /// Loads RSP, RFLAGS and RIP at once: IRETQ, so that a single-step trap comes behind the instruction at the target
     /// and nowhere else.
     private static var flagsAndJump: [UInt8] {
-      // push ss; push rsp; push flags; push cs; push target; iretq
-      [0x6a, 0x2b, 0xff, 0x34, 0x25] + bytes(Place.general + UInt64(Slot.rsp) * 8) + [0xff, 0x34, 0x25]
-        + bytes(Place.flags) + [0x6a, 0x33, 0xff, 0x34, 0x25] + bytes(Place.target) + [0x48, 0xcf]
+      // mov $, %rsp; push ss, rsp, flags, cs, target; iretq
+      let frame = [Place.stack, Place.general + UInt64(Slot.rsp) * 8, Place.flags, Place.code, Place.target]
+      return [0x48, 0xc7, 0xc4] + bytes(Place.frameStack) + frame.flatMap { [0xff, 0x34, 0x25] + bytes($0) }
+        + [0x48, 0xcf]
     }
 
     private static var exit: [UInt8] {
-      general(Slot.rsp, Place.hostStack, stores: false) + [0xdb, 0xe3]  // fninit
+      general(Slot.rsp, Place.hostStack, stores: false) + [0x8c, 0x1c, 0x25] + bytes(Place.segmentsAfter)
+        + [0x8c, 0x04, 0x25] + bytes(Place.segmentsAfter + 2)
+        + [0xdb, 0xe3]  // fninit
         + (HostVendor.hasAVX ? [0xc5, 0xf8, 0x77] : [])  // vzeroupper
         + [0x0f, 0xae, 0x14, 0x25] + bytes(Place.hostControl)  // ldmxcsr
         + [0x9d, 0x41, 0x5f, 0x41, 0x5e, 0x41, 0x5d, 0x41, 0x5c, 0x5d, 0x5b, 0xc3]
+    }
+
+    /// Goes on to the handler with EFLAGS.AC clear, which the kernel leaves as the program has it.
+    private static var handlerEntrance: [UInt8] {
+      // pushfq; and $~AC, (%rsp); popfq; jmp *handler
+      [0x9c, 0x81, 0x24, 0x24, 0xff, 0xff, 0xfb, 0xff, 0x9d, 0xff, 0x24, 0x25] + bytes(Place.handler)
     }
 
     /// MOV between a register and an absolute address.
@@ -248,12 +330,21 @@
     private static func word(_ address: UInt64) -> UInt64 { pointer(address).load(as: UInt64.self) }
   }
 
+  extension HostExecutor.State {
+    /// Of the instruction.
+    var linearRIP: UInt64 {
+      selectors.map { (rip + ProgramSegments.segment(UInt64($0.cs)).base) & 0xffff_ffff } ?? rip
+    }
+  }
+
   /// The memory that every program has (`penumbra vectors --help`).
   enum ProgramMemory {
     static let code: UInt64 = 0x1000_0000
     static let data: UInt64 = 0x2000_0000
     static let stack: UInt64 = 0x3000_0000
     static let ranges: [ClosedRange<UInt64>] = [code...code + 0xffff, data...data + 0x3fff, stack...stack + 0x1fff]
+    /// The last page of the lower half that the kernel lets a program have.
+    static let top: UInt64 = 0x7fff_ffff_e000
     /// Nothing is mapped from here on.
     static let nowhere: UInt64 = 0x5000_0000
   }

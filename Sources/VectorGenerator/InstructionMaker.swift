@@ -6,7 +6,7 @@
   ///
   /// Pointers go where programs have memory, mostly; some to nowhere, some to addresses that do not exist, some across
   /// the end of a page. What the vector unit and the x87 ask for is in extensions of their own.
-  struct InstructionMaker {
+  struct InstructionMaker: MadeInstruction {
     let form: OpcodeForm
     var operands: OperandMaker
 
@@ -39,8 +39,32 @@
       make()
     }
 
-    /// Whether it may leave the way it came: a single-step trap has to end it.
-    var branches: Bool {
+    var size: CodeSize { .bits64 }
+    var description: String { form.description }
+    var usesVectors: Bool { form.usesVectors }
+    var usesX87: Bool { form.usesX87 }
+    /// MASKMOVQ and MASKMOVDQU, for bytes that they do not store (SDM vol. 2).
+    var mayFaultAtWill: Bool { form.opcode == 0xf7 && form.unit != .general }
+
+    /// SHLD and SHRD of 16 bits by more than 16, and of the x87's functions F2XM1 beyond 1 and FYL2XP1 beyond
+    /// 1 - sqrt(1/2) (SDM vol. 2, "Description" of each).
+    func isOpen(_ mnemonic: String) -> Bool {
+      switch mnemonic {
+      case "f2xm1": state.x87[0].head & 0x7fff >= 0x3fff
+      // Below a quarter it is within either bound.
+      case "fyl2xp1": state.x87[0].head & 0x7fff >= 0x3ffd
+      default: ["shld", "shrd"].contains(mnemonic) && width == 2 && count & 0x1f > 16
+      }
+    }
+
+    /// Branches may lie in the highest page, from where they lead to addresses that are not canonical; and what does not
+    /// fit goes on in a page that there is not.
+    private mutating func placeAtTop() {
+      guard steps && random.once(in: 6) else { return }
+      state.rip = ProgramMemory.top + 0xfff - (random.once(in: 4) ? random.below(8) : 8 + random.below(0x400))
+    }
+
+    var steps: Bool {
       switch (form.map, form.opcode) {
       case (.primary, 0x70...0x7f), (.primary, 0xe0...0xe3), (.primary, 0xe8), (.primary, 0xe9), (.primary, 0xeb),
         (.primary, 0xc2), (.primary, 0xc3):
@@ -73,6 +97,7 @@
       state.rflags =
         Flag.one | Flag.interrupt | random.next() & Flag.arithmetic | (random.once(in: 4) ? Flag.direction : 0)
       state.rip = place(of: ProgramMemory.code, pages: 14)
+      placeAtTop()
       setImpliedPointers()
       choose()
       encode()
@@ -83,6 +108,7 @@
         let next = state.rip &+ UInt64(bytes.count)
         setBytes(relative.target &- next, at: relative.offset, count: 4)
       }
+      if state.rip >= ProgramMemory.top { bytes = Array(bytes.prefix(Int(ProgramMemory.top + 4096 - state.rip))) }
       if form.usesVectors { setVectors() }
       if form.usesX87 { setX87() }
     }
@@ -359,7 +385,7 @@
         putWord(state.general[Int(Slot.rsp)], random.next() & ~(Flag.trap | Flag.alignmentCheck))
       case (.primary, 0xc3), (.primary, 0xc2):
         if !random.once(in: 6) { putWord(state.general[Int(Slot.rsp)], branchTarget()) }
-      case (.primary, 0xff) where branches && !random.once(in: 6):
+      case (.primary, 0xff) where steps && !random.once(in: 6):
         if let target {
           putWord(target, branchTarget())
         } else {

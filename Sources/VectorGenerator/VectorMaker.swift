@@ -17,14 +17,24 @@
 
     /// - Returns: so many vectors; one or two, or none of a small number, where the form is no instruction at all.
     func vectors(of form: OpcodeForm, count: Int, seed: UInt64) -> [InstructionVector] {
-      var random = SeededRandom(seed: form.description.utf8.reduce(seed) { ($0 ^ UInt64($1)) &* 0x100_0000_01b3 })
+      vectors(of: form.description, count: count, seed: seed) { InstructionMaker(form, random: $0) }
+    }
+
+    /// The same of a form of 16- or 32-bit code.
+    func vectors(of form: SegmentedForm, count: Int, seed: UInt64) -> [InstructionVector] {
+      vectors(of: form.description, count: count, seed: seed) { SegmentedMaker(form, random: $0, decoder: decoder) }
+    }
+
+    private func vectors(
+      of form: String, count: Int, seed: UInt64, make: (SeededRandom) -> some MadeInstruction
+    ) -> [InstructionVector] {
+      var random = SeededRandom(seed: form.utf8.reduce(seed) { ($0 ^ UInt64($1)) &* 0x100_0000_01b3 })
       var vectors: [InstructionVector] = []
       var isDefined = false
       let undefined = min(count / 50, 2)
       var refused = 0
       while vectors.count < count {
-        let made = InstructionMaker(form, random: SeededRandom(seed: random.next()))
-        let vector = execute(made)
+        let vector = execute(make(SeededRandom(seed: random.next())))
         guard let vector else { continue }
         if vector.exception?.vector == 6 {
           // Of a VEX prefix many registers do not suit; a few of those will do.
@@ -39,31 +49,36 @@
       return isDefined ? vectors : Array(vectors.prefix(undefined))
     }
 
-    /// Executes an instruction; nil where the manual leaves its result open.
-    private func execute(_ made: InstructionMaker) -> InstructionVector? {
-      let code = made.bytes.enumerated().map { ListedByte(made.state.rip + UInt64($0), $1) }
+    /// Executes an instruction; nil where the manual leaves its result open, or the host has no memory for it.
+    private func execute(_ made: some MadeInstruction) -> InstructionVector? {
+      guard host.holds(made.state.linearRIP) else { return nil }
+      // Nor is there room for an operand where the instruction is, or the breakpoints behind it.
+      let occupied = made.state.linearRIP..<made.state.linearRIP &+ UInt64(made.bytes.count + HostExecutor.breakpoints)
+      guard !made.memory.contains(where: { occupied.contains($0.address) }) else { return nil }
+      let code = made.bytes.enumerated().map { ListedByte(made.state.linearRIP + UInt64($0), $1) }
       for byte in made.memory + code { host.write(byte) }
-      let outcome = host.execute(made.state, bytes: made.bytes.count, steps: made.branches)
+      let outcome = host.execute(made.state, bytes: made.bytes.count, steps: made.steps)
       let changes = host.takeChanges(made.memory + code)
       guard !outcome.isHidden else { return nil }
-      // Whether MASKMOVQ and MASKMOVDQU fault for bytes that they do not store is left open (SDM vol. 2).
-      if made.form.opcode == 0xf7 && made.form.unit != .general && outcome.exception?.vector == 14 { return nil }
+      if outcome.exception?.vector == 14 && made.mayFaultAtWill { return nil }
 
       var vector = InstructionVector()
       vector.bytes = made.bytes
       vector.vendor = vendor
-      let text = decoder.disassemble(made.bytes, count: made.bytes.count, rip: made.state.rip, size: .bits64)
-      vector.name = text ?? made.form.description
+      let text = decoder.disassemble(made.bytes, count: made.bytes.count, rip: made.state.rip, size: made.size)
+      vector.name = text ?? made.description
       if outcome.exception == nil {
         let prefixes = ["lock", "rep", "repe", "repne", "data16"]
         let mnemonic = vector.name.split(separator: " ").first { !prefixes.contains(String($0)) }.map(String.init)
-        guard !Self.isOpen(made, mnemonic ?? "") else { return nil }
+        guard !made.isOpen(mnemonic ?? "") else { return nil }
         vector.flagsMask =
           Flag.defined & ~Flag.resume
           & ~UndefinedFlags.of(mnemonic ?? "", width: made.width, count: made.count)
       } else {
         vector.flagsMask = Flag.defined & ~Flag.resume
       }
+      // The trap that ends the instruction takes TF with it.
+      if made.steps { vector.flagsMask &= ~Flag.trap }
       setRegisters(&vector, made, outcome.state)
       vector.exception = outcome.exception
       vector.initial.memory = made.memory
@@ -71,11 +86,13 @@
       return vector
     }
 
-    private func setRegisters(_ vector: inout InstructionVector, _ made: InstructionMaker, _ after: HostExecutor.State)
-    {
+    private func setRegisters(
+      _ vector: inout InstructionVector, _ made: some MadeInstruction, _ after: HostExecutor.State
+    ) {
       for slot in 0..<16 as Range<UInt8> {
         let before = made.state.general[Int(slot)]
-        let value = after.general[Int(slot)]
+        // Outside 64-bit code upper halves are nobody's (SDM vol. 1, 3.4.1.1), and Linux fills that of ESP on short stacks.
+        let value = after.general[Int(slot)] & (made.state.selectors == nil ? .max : 0xffff_ffff)
         vector.initial.registers[.general(slot)] = before
         if value != before { vector.final.registers[.general(slot)] = value }
       }
@@ -83,11 +100,24 @@
       vector.initial.registers[.rflags] = made.state.rflags
       if after.rip != made.state.rip { vector.final.registers[.rip] = after.rip }
       if after.rflags != made.state.rflags { vector.final.registers[.rflags] = after.rflags }
-      if made.form.usesVectors { setVectors(&vector, made, after) }
-      if made.form.usesX87 { setX87(&vector, made.state.x87, after.x87) }
+      if let before = made.state.selectors, let after = after.selectors {
+        setSelectors(before, &vector.initial.registers)
+        setSelectors(after, &vector.final.registers)
+      }
+      if made.usesVectors { setVectors(&vector, made, after) }
+      if made.usesX87 { setX87(&vector, made.state.x87, after.x87) }
     }
 
-    private func setVectors(_ vector: inout InstructionVector, _ made: InstructionMaker, _ after: HostExecutor.State) {
+    private func setSelectors(_ selectors: HostExecutor.Selectors, _ registers: inout PartialRegisters) {
+      registers[.cs] = UInt64(selectors.cs)
+      registers[.ss] = UInt64(selectors.ss)
+      registers[.ds] = UInt64(selectors.ds)
+      registers[.es] = UInt64(selectors.es)
+    }
+
+    private func setVectors(
+      _ vector: inout InstructionVector, _ made: some MadeInstruction, _ after: HostExecutor.State
+    ) {
       for number in 0..<16 {
         let (low, high) = (made.state.xmm[number], made.state.upper[number])
         if low != Vector128() || high != Vector128() { vector.initial.registers[xmm: number] = low }
@@ -120,19 +150,6 @@
         let value = before.registers[number]
         if value != ExtendedReal() { vector.initial.registers[real: number] = value }
         if after.registers[number] != value { vector.final.registers[real: number] = after.registers[number] }
-      }
-    }
-
-    /// Whether the manual leaves the result open: SHLD and SHRD of 16 bits by more than 16, and of the x87's functions
-    /// F2XM1 beyond 1 and FYL2XP1 beyond 1 - sqrt(1/2) (SDM vol. 2, "Description" of each).
-    private static func isOpen(_ made: InstructionMaker, _ mnemonic: String) -> Bool {
-      switch mnemonic {
-      case "f2xm1": made.state.x87[0].head & 0x7fff >= 0x3fff
-      // Below a quarter it is within either bound.
-      case "fyl2xp1": made.state.x87[0].head & 0x7fff >= 0x3ffd
-      default:
-        made.form.map == .secondary && [0xa4, 0xa5, 0xac, 0xad].contains(made.form.opcode) && made.width == 2
-          && made.count & 0x1f > 16
       }
     }
   }

@@ -72,7 +72,7 @@ public struct PartialRegisters: Sendable {
   /// A bit for every register that has a value, by `VectorRegister`, and one for each of the x87's.
   var present: UInt64 = 0
   var presentReals: UInt8 = 0
-  private var words = InlineArray<25, UInt64>(repeating: 0)
+  private var words = InlineArray<29, UInt64>(repeating: 0)
   private var xmm = InlineArray<16, Vector128>(repeating: Vector128())
   private var upper = InlineArray<16, Vector128>(repeating: Vector128())
   private var reals = InlineArray<8, ExtendedReal>(repeating: ExtendedReal())
@@ -137,7 +137,7 @@ public struct PartialRegisters: Sendable {
   }
 
   /// Whether any YMM register has a value.
-  var hasUpper: Bool { present >> 41 != 0 }
+  var hasUpper: Bool { present >> 45 != 0 }
 
   /// Whether any of the x87 has one, its pointers among it.
   var speaksOfX87: Bool { presentReals != 0 || present & VectorRegister.x87Bits != 0 }
@@ -165,10 +165,15 @@ public struct VectorRegister: Hashable, Sendable {
   public static let opcode = VectorRegister(rawValue: 22)
   public static let instruction = VectorRegister(rawValue: 23)
   public static let operand = VectorRegister(rawValue: 24)
+  /// Selectors, in vectors of 16- and 32-bit code (`ProgramSegments`).
+  public static let cs = VectorRegister(rawValue: 25)
+  public static let ss = VectorRegister(rawValue: 26)
+  public static let ds = VectorRegister(rawValue: 27)
+  public static let es = VectorRegister(rawValue: 28)
   public static func general(_ slot: UInt8) -> VectorRegister { VectorRegister(rawValue: Int(slot & 0xf)) }
 
   /// Those that are, in the order of their numbers.
-  public static let all = (0..<25).map(VectorRegister.init)
+  public static let all = (0..<29).map(VectorRegister.init)
 
   private init(rawValue: Int) { self.rawValue = rawValue }
 
@@ -176,14 +181,14 @@ public struct VectorRegister: Hashable, Sendable {
   var bit: UInt64 { 1 << UInt64(rawValue) }
   /// The x87's, from the control word to its pointers.
   static let x87Bits: UInt64 = 0x3f << 19
-  static func xmmBit(_ number: Int) -> UInt64 { 1 << UInt64(25 + number) }
-  static func upperBit(_ number: Int) -> UInt64 { 1 << UInt64(41 + number) }
+  static func xmmBit(_ number: Int) -> UInt64 { 1 << UInt64(29 + number) }
+  static func upperBit(_ number: Int) -> UInt64 { 1 << UInt64(45 + number) }
 
   /// The bits that it has.
   var width: Int {
     switch self {
     case .mxcsr: 32
-    case .control, .status, .opcode: 16
+    case .control, .status, .opcode, .cs, .ss, .ds, .es: 16
     case .tags: 8
     default: 64
     }
@@ -191,7 +196,8 @@ public struct VectorRegister: Hashable, Sendable {
 
   private static let names = [
     "rax", "rcx", "rdx", "rbx", "rsp", "rbp", "rsi", "rdi", "r8", "r9", "r10", "r11", "r12", "r13", "r14", "r15",
-    "rip", "rflags", "mxcsr", "fcw", "fsw", "ftw", "fop", "fip", "fdp",
+    "rip", "rflags", "mxcsr", "fcw", "fsw", "ftw", "fop", "fip", "fdp", "cs", "ss", "ds",
+    "es",
   ]
 
   /// The register of a name.

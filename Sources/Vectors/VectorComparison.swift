@@ -18,6 +18,12 @@ struct VectorComparison {
     self.found = found
     self.mnemonic = mnemonic
     compareGeneral(mask)
+    for (name, segment) in ProgramSegments.registers where isListed(name) {
+      let selector = UInt64(found[segment].selector)
+      // A null selector loses its privilege level when a kernel goes back to the program (SDM vol. 2, IRET), as it may
+      // have done on the processor that the vector is from.
+      if max(selector, expected(name)) > 3 { compare(name, selector) }
+    }
     compareVectors()
     compareX87()
   }

@@ -2,8 +2,8 @@ import Decoding
 import Emulator
 import Machine
 
-/// A processor that executes vectors: in 64-bit mode at ring 3, with flat segments, an MXCSR of 0x1f80 and the pages of
-/// `ProgramSpace`. What faults is delivered to a handler in pages of the supervisor.
+/// A processor that executes vectors at ring 3, with an MXCSR of 0x1f80 and the pages of `ProgramSpace`: in 64-bit mode
+/// with flat segments, or with those of `ProgramSegments` that the vector names. What faults is delivered to a handler in pages of the supervisor.
 ///
 /// One processor does them all. It has no TLBs and no caches, so that nothing outlives a vector: the answer depends on
 /// vendor and features of the profile alone.
@@ -19,7 +19,7 @@ public final class VectorMachine {
   /// Selectors, those of Linux: instructions can read them.
   private enum Selector {
     static let kernelCode: UInt16 = 0x10, kernelData: UInt16 = 0x18
-    static let data: UInt16 = 0x2b, code: UInt16 = 0x33, task: UInt16 = 0x40
+    static let data: UInt16 = 0x2b, code: UInt16 = 0x33, task: UInt16 = 0x40, localTable: UInt16 = 0x50
   }
 
   private enum Place {
@@ -29,6 +29,7 @@ public final class VectorMachine {
     static let idt = ProgramSpace.system + 0x3000
     /// The top of the stack of ring 0.
     static let stack = ProgramSpace.system + 0x6000
+    static let localTable = ProgramSpace.system + 0x7000
   }
 
   /// - Parameter profile: whose vendor and features the processor has.
@@ -56,7 +57,7 @@ public final class VectorMachine {
     var state = ProcessorState()
     state.cr0 =
       CR0.protectionEnable | CR0.extensionType | CR0.numericError | CR0.monitorCoprocessor | CR0.writeProtect
-      | CR0.paging
+      | CR0.alignmentMask | CR0.paging
     state.cr3 = root
     state.cr4 =
       CR4.physicalAddressExtension | CR4.osFXSR | CR4.osXMMExceptions
@@ -64,7 +65,7 @@ public final class VectorMachine {
       | (features.contains(.umip) ? CR4.umip : 0)
     // The x87, SSE and, where there is AVX, the upper halves.
     state.xcr0 = !features.contains(.xsave) ? 1 : features.contains(.avx) ? 7 : 3
-    state.efer = EFER.longModeEnable | EFER.longModeActive | EFER.noExecute
+    state.efer = EFER.longModeEnable | EFER.longModeActive | EFER.noExecute | EFER.systemCall
     state.cpl = 3
     state[.cs] = Segment(selector: Selector.code, base: 0, limit: .max, attributes: 0xa0fb)
     state[.ss] = Segment(selector: Selector.data, base: 0, limit: .max, attributes: 0xc0f3)
@@ -73,7 +74,9 @@ public final class VectorMachine {
     }
     state.gdtr = DescriptorTable(base: Place.gdt, limit: 0x4f)
     state.idtr = DescriptorTable(base: Place.idt, limit: 0xfff)
-    state.ldtr = Segment(selector: 0, base: 0, limit: 0, attributes: 0)
+    state.ldtr = Segment(
+      selector: Selector.localTable, base: Place.localTable, limit: UInt32(ProgramSegments.table.count * 8 - 1),
+      attributes: 0x82)
     state.tr = Segment(selector: Selector.task, base: Place.task, limit: 0x67, attributes: 0x8b)
     return state
   }
@@ -86,6 +89,9 @@ public final class VectorMachine {
       0x0000_8b00_0000_0067 | (task & 0xff_ffff) << 16 | (task >> 24 & 0xff) << 56, task >> 32,
     ]
     for (index, descriptor) in descriptors.enumerated() { put(descriptor, at: Place.gdt + UInt64(index) * 8) }
+    for (index, entry) in ProgramSegments.table.enumerated() {
+      put(entry.descriptor.low, at: Place.localTable + UInt64(index) * 8)
+    }
     put(Place.stack << 32, at: task)
     put(Place.stack >> 32, at: task + 8)
     // No I/O permission bitmap.
@@ -122,9 +128,15 @@ public final class VectorMachine {
     state.rip = rip
     state.rflags = registers[.rflags] ?? Flag.one
     VectorMachine.setVectors(&state.vector, registers)
+    if registers[.cs] != nil {
+      for (name, segment) in ProgramSegments.registers {
+        state[segment] = ProgramSegments.segment(registers[name])
+      }
+    }
+    let start = state.codeSize == .bits64 ? rip : (rip &+ state[.cs].base) & 0xffff_ffff
 
     for (index, byte) in vector.bytes.enumerated() {
-      let address = rip &+ UInt64(index)
+      let address = start &+ UInt64(index)
       if ProgramSpace.canHold(address) { space.setInitial(address, byte) }
     }
     for byte in vector.initial.memory { space.setInitial(byte.address, byte.value) }
@@ -138,7 +150,7 @@ public final class VectorMachine {
     let result = processor.run(retiredLimit: 1)
     let hasRaised = processor.counters.exceptions != exceptions
     var differences = compare(vector, result, raised: hasRaised ? processor.recentlyDelivered.last?.event : nil)
-    forgetCode(rip, vector.bytes.count)
+    forgetCode(start, vector.bytes.count)
     // Of the memory more differences than a few tell nothing.
     let bytes = space.compareAndClear(16)
     if vector.comparesState { differences += bytes.map(VectorDifference.init) }
@@ -166,8 +178,8 @@ public final class VectorMachine {
   }
 
   /// What was decoded is no longer there for the next vector.
-  private func forgetCode(_ rip: UInt64, _ count: Int) {
-    for address in [rip, rip &+ UInt64(max(count, 1) - 1)] where ProgramSpace.canHold(address) {
+  private func forgetCode(_ start: UInt64, _ count: Int) {
+    for address in [start, start &+ UInt64(max(count, 1) - 1)] where ProgramSpace.canHold(address) {
       processor.hostMemoryChanged(at: space.place(of: address), count: 1)
     }
   }
@@ -204,6 +216,8 @@ public final class VectorMachine {
       found.rip = pushed(5)
       found.rflags = pushed(3)
       found.slots[Int(Slot.rsp)] = pushed(2)
+      found[.cs].selector = UInt16(truncatingIfNeeded: pushed(4))
+      found[.ss].selector = UInt16(truncatingIfNeeded: pushed(1))
       // Faults push RF set, and whoever reads it from a frame may see it.
       mask &= ~Flag.resume
     } else if let expected = vector.exception {
@@ -212,20 +226,22 @@ public final class VectorMachine {
     }
     guard vector.comparesState else { return differences }
 
-    let (bytes, rip, name) = (vector.bytes, vector.initial.registers[.rip] ?? 0, vector.name)
+    let (bytes, registers, name) = (vector.bytes, vector.initial.registers, vector.name)
     let comparison = VectorComparison(vector, found: found, flags: mask) {
-      self.mnemonic(of: bytes, rip: rip, name: name)
+      self.mnemonic(of: bytes, registers, name: name)
     }
     return differences + comparison.differences
   }
 
   /// The mnemonic of a vector's instruction, by which failures are counted.
   public func mnemonic(of vector: borrowing InstructionVector) -> String {
-    mnemonic(of: vector.bytes, rip: vector.initial.registers[.rip] ?? 0, name: vector.name)
+    mnemonic(of: vector.bytes, vector.initial.registers, name: vector.name)
   }
 
-  private func mnemonic(of bytes: [UInt8], rip: UInt64, name: String) -> String {
-    let text = decoder.disassemble(bytes, count: bytes.count, rip: rip, size: .bits64)
+  private func mnemonic(of bytes: [UInt8], _ registers: PartialRegisters, name: String) -> String {
+    let size: CodeSize =
+      registers[.cs].map { ProgramSegments.segment($0).isBig ? .bits32 : .bits16 } ?? .bits64
+    let text = decoder.disassemble(bytes, count: bytes.count, rip: registers[.rip] ?? 0, size: size)
     let words = (text ?? name).split(separator: " ").prefix { !$0.isEmpty }
     let prefixes = ["lock", "rep", "repe", "repne", "repz", "repnz", "data16", "xacquire", "xrelease"]
     let mnemonic = words.first { !prefixes.contains(String($0)) }

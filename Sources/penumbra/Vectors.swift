@@ -13,7 +13,8 @@ struct VectorsVerb: ParsableCommand {
       A file is JSON or gzip of it: a list of {name, bytes, flags_mask, initial: {regs, ram}, final: {regs, ram}}. \
       regs: rax ... r15, rip, rflags, xmm0 ... xmm15 as hexadecimal strings, 0 where missing; where they matter, \
       ymm0 ... ymm15, mxcsr, fcw, fsw, ftw, fpr0 ... fpr7 or mm0 ... mm7, fop, fip, fdp; ram: [[address, byte], \
-      ...]; final holds what changed, or {exception, error}. 64-bit mode, ring 3, flat segments, MXCSR 0x1f80; every \
+      ...]; final holds what changed, or {exception, error}. 64-bit mode, ring 3, flat segments, or with cs, ss, ds, es \
+      16- and 32-bit code in segments of a fixed table (Docs/Conformance.md); MXCSR 0x1f80; every \
       page that is listed and 0x10000000-0x1000ffff, 0x20000000-0x20003fff, 0x30000000-0x30001fff are mapped, and \
       memory that is not listed is 0 and must stay so. A vector may say by vendor: intel or amd whose processor it \
       comes from; without, it passes if either's does what it says. --profile chooses one for all. Exit status 0 when \

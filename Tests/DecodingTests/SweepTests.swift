@@ -11,7 +11,8 @@ import Testing
 
   /// What stands before the opcode.
   private static let prefixes: [[UInt8]] = [
-    [], [0x66], [0x67], [0xf2], [0xf3], [0x65], [0x48], [0x66, 0x48],
+    [], [0x66], [0x67], [0xf2], [0xf3], [0x65], [0x48], [0x66, 0x48], [0x66, 0xf2],
+    [0x66, 0xf3], [0xf2, 0x66], [0xf3, 0x66], [0x67, 0x66],
   ]
   static let escapes: [[UInt8]] = [[], [0x0f], [0x0f, 0x38], [0x0f, 0x3a]]
 
@@ -83,7 +84,7 @@ import Testing
     var unsupported: [String: [UInt8]] = [:]
     var counts = (decoded: 0, invalid: 0)
     var instructions = Self.vectorEscapes.flatMap { Self.instructions([], $0) }
-    for prefix in Self.prefixes + [[0xf2, 0x66], [0xf3, 0x66], [0xf3, 0x48], [0xf2, 0x48], [0xf0]] {
+    for prefix in Self.prefixes + [[0xf3, 0x48], [0xf2, 0x48], [0xf0]] {
       guard size == .bits64 || prefix.allSatisfy({ !(0x40...0x4f).contains($0) }) else { continue }
       instructions += Self.escapes.flatMap { Self.instructions(prefix, $0) }
     }

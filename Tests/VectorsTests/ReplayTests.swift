@@ -67,6 +67,17 @@ import Testing
   }
 
   @Test(.enabled("the host cannot make vectors") { canGenerate })
+  func `the host's processor does the same in 16- and 32-bit code`() throws {
+    try inFolder { folder in
+      #expect(try Self.generate(folder, "6", "20261127", "-bit") == 0)
+      let result = try VectorText.run(file: folder.appending(path: "segmented.json.gz").path)
+      #expect(result.passed > 4000)
+      #expect(result.failed == 0, "\(result.byMnemonic)")
+      for failure in result.failures.prefix(5) { Issue.record("\(failure)") }
+    }
+  }
+
+  @Test(.enabled("the host cannot make vectors") { canGenerate })
   func `the same seed makes the same vectors`() throws {
     try inFolder { folder in
       let names = ["a", "b", "c"]

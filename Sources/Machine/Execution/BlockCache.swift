@@ -139,6 +139,7 @@ final class BlockCache {
         operations += count
         if size != .bits64 && count > 1 { describeAccess(scratch + operations - 2, of: scratch[operations - 1]) }
         scratch[operations - 1].trustVector(vectors, features)
+        if count > 1 { letWait(scratch + operations - 2, for: scratch[operations - 1]) }
       case .truncated, .invalid, .tooLong:
         // Any of the bytes may make it another instruction when it changes.
         at.pointee = Operation(result == .tooLong ? .tooLong : .invalidOpcode, length: 1)
@@ -241,7 +242,15 @@ final class BlockCache {
       access = callout.memoryAccess(OperandForm(rawValue: user.link))
     }
     address.pointee.dst = access.width
-    address.pointee.src = access.writes ? 1 : 0
+    address.pointee.src = access.writes ? AddressFlags.writes : 0
+  }
+
+  /// What a segment forbids waits for the access of an instruction that may have a reason of its own not to begin.
+  private func letWait(_ address: UnsafeMutablePointer<Operation>, for user: Operation) {
+    guard address.pointee.handler == .address, user.handler == .callout || user.handler == .calloutTerminal else {
+      return
+    }
+    address.pointee.src |= AddressFlags.waits
   }
 
   /// Replaces an operation whose flags nobody reads by one that does not make them.

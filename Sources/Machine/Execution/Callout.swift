@@ -32,8 +32,9 @@
   // Strings (String.swift): repetition and widths in the form
   case movs, stos, lods, scas, cmps, ins, outs
   // Control (Control.swift)
-  /// Near, with operand sizes that the hot handlers do not cover (16- and 32-bit code).
-  case callRelative, callIndirect, jumpIndirect, ret, loop, loope, loopne, jcxz
+  /// Near, with operand sizes that the hot handlers do not cover (16- and 32-bit code), or targets that have to be
+  /// looked at.
+  case callRelative, callIndirect, jumpRelative, jumpIndirect, ret, loop, loope, loopne, jcxz
   case callFar, jumpFar, retFar, interruptReturn, interrupt, breakpoint, overflow, debugTrap, undefined
   // System (System.swift)
   case sysCall, sysReturn, sysEnter, sysExit, swapGS, halt, cpuid, readTimeStamp, readTimeStampAux, readMSR, writeMSR

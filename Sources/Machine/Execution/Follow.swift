@@ -41,7 +41,7 @@ extension Processor {
   }
 
   /// Finds the block at an address, and links the branch to it where nothing can come between: same linear page, same
-  /// frame.
+  /// frame. A relative branch beyond the code segment's limit faults; it is never linked.
   @inline(never)
   func follow(
     _ current: UnsafeMutablePointer<Block>, to rip: UInt64, from branch: UnsafeMutablePointer<Operation>?
@@ -52,7 +52,11 @@ extension Processor {
     if s.pointee.executed >= s.pointee.executedDeadline || s.pointee.retired >= s.pointee.retiredDeadline
       || isNearLimit(rip)
     {
-      leave = .due
+      if let branch, branch.pointee.handler != .tail, codeSize != .bits64, rip > UInt64(s.pointee[.cs].limit) {
+        takeBack(branch)
+      } else {
+        leave = .due
+      }
       return nil
     }
     do {
@@ -145,6 +149,16 @@ extension Processor {
 
   // MARK: Leaving
 
+  /// Leaves before a branch that its block has been accounted with: #GP(0), its target is not in the code segment (SDM
+  /// vol. 2, JMP and Jcc).
+  private func takeBack(_ branch: UnsafeMutablePointer<Operation>) {
+    s.pointee.executed &-= UInt64(branch.pointee.cycles)
+    s.pointee.retired &-= 1
+    s.pointee.rip = (UInt64(bitPattern: branch[1].imm) &- branch.pointee.instructionLength) & 0xffff_ffff
+    stop = .exception(.generalProtection(0))
+    leave = .stopped
+  }
+
   /// Leaves before an instruction: it has had no effect. What `stop` says decides what comes next.
   @inline(never)
   func fail(_ op: UnsafeMutablePointer<Operation>, _ block: UnsafeMutablePointer<Block>) -> Leave {
@@ -163,7 +177,7 @@ extension Processor {
       stamp = s.pointee.retired &+ UInt64(op.pointee.indexInBlock) &+ 1
       currentOperation = op
       // What fails leaves its reason in `stop`.
-      try? probeWrite(s.pointee.slots[Int(Slot.rsp)] &- 8, width: 8, privilege: privilege)
+      try? probePush(width: 8, on: currentStack())
     }
     return fail(op, block)
   }
@@ -234,6 +248,10 @@ extension Processor {
   }
 
   /// The `address` operation: segmentation and address size where they are not trivial.
+  ///
+  /// What a segment forbids waits for the access where the instruction may have a reason of its own not to begin, which
+  /// comes first (SDM vol. 3, table 6-2: #UD and #NM; or its privilege): the address is then one that is canonical in no
+  /// mode, and the access raises what the segment would.
   @inline(never)
   func prepareAddress(_ op: UnsafeMutablePointer<Operation>) -> Bool {
     let offset = effectiveAddress(op) & UInt64(bitPattern: op.pointee.imm)
@@ -247,10 +265,13 @@ extension Processor {
     }
     do {
       s.pointee.slots[Int(Slot.address)] = try linear(
-        segment, offset, width: Int(op.pointee.dst), write: op.pointee.src != 0)
+        segment, offset, width: Int(op.pointee.dst), write: op.pointee.src & AddressFlags.writes != 0)
       return true
     } catch {
-      return false
+      guard op.pointee.src & AddressFlags.waits != 0 else { return false }
+      stop = .none
+      s.pointee.slots[Int(Slot.address)] = 1 << 63
+      return true
     }
   }
 
@@ -278,4 +299,25 @@ extension Processor {
     }
     return (segment.base &+ offset) & 0xffff_ffff
   }
+
+  /// The linear address of what lies `distance` bytes behind the memory operand of a callout, limit and type of its
+  /// segment checked for these bytes alone.
+  func linear(
+    behind op: UnsafePointer<Operation>, _ form: OperandForm, by distance: UInt64, mask: UInt64 = .max, width: Int,
+    write: Bool = false
+  ) throws(Stopped) -> UInt64 {
+    let segment = form.segment ?? .ds
+    let isBased = codeSize != .bits64 || segment == .fs || segment == .gs
+    let offset = effectiveAddress(op) &- (isBased ? s.pointee[segment].base : 0) &+ distance
+    // Outside 64-bit code an operand's address has no more than 32 bits.
+    let limit = codeSize == .bits64 ? mask : mask & 0xffff_ffff
+    return try linear(segment, offset & limit, width: width, write: write)
+  }
+}
+
+/// What `src` of an `address` operation says of the instruction behind it.
+enum AddressFlags {
+  static let writes: UInt8 = 1
+  /// A fault of the segment waits for the access.
+  static let waits: UInt8 = 2
 }

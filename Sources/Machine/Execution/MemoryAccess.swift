@@ -1,18 +1,24 @@
 extension Callout {
   /// What the memory operand of a callout is accessed for: how many bytes, and whether they are written. A segment's
-  /// limit and type are checked by it before the instruction begins.
+  /// limit and type are checked by it.
   ///
-  /// INVLPG accesses nothing, and is not checked (SDM vol. 2). A cache line counts as one byte that is read, and so does
-  /// an area whose size only the instruction knows (the extended states).
+  /// INVLPG accesses nothing, and is not checked (SDM vol. 2). Of a bit string the instruction knows which part it
+  /// accesses; of a far pointer it accesses the offset first, of bounds the lower one; ARPL may have nothing to write,
+  /// and POP reads the stack first (`linear(behind:)`). Of an extended or x87 state the instruction knows the size. A
+  /// cache line counts as one byte that is read.
   func memoryAccess(_ form: OperandForm) -> (width: UInt8, writes: Bool) {
     let width: Int
     switch self {
     case .invalidatePage: return (0, false)
-    case .cacheLineFlush, .extendedState, .lea: width = 1
+    case .bt, .bts, .btr, .btc:
+      if form.shape == .mr { return (0, false) }
+      width = form.width
+    case .pop, .extendedState, .adjustPrivilege: return (0, false)
+    case .x87:
+      let operation = X87Form(rawValue: form.extra).operation
+      return operation.movesState ? (0, false) : (UInt8(clamping: form.width), !operation.readsMemory)
+    case .cacheLineFlush, .lea: width = 1
     case .movzx, .movsx, .crc32, .loadAccessRights, .loadSegmentLimit, .invalidatePCID: width = form.sourceWidth
-    case .bound: width = 2 * form.width
-    // An offset and a selector.
-    case .loadFarPointer, .callFar, .jumpFar: width = form.width + 2
     // A limit and a base.
     case .loadGDT, .loadIDT, .storeGDT, .storeIDT: width = form.width == 8 ? 10 : 6
     case .storeMachineStatus, .storeLDT, .storeTask, .movFromSegment: width = 2
@@ -25,7 +31,7 @@ extension Callout {
     switch shape {
     case .mr, .mi, .mri:
       switch self {
-      case .cmp, .test, .bt, .adjustPrivilege: false
+      case .cmp, .test, .bt: false
       default: true
       }
     case .m:

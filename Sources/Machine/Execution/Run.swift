@@ -269,8 +269,8 @@ extension Processor {
       // A repeated string instruction traps after every element (SDM vol. 2, REP).
       if case .again = stop {
         noteDebugTraps()
-        // An event between two elements finds RF set.
-        s.pointee.systemFlags |= Flag.resume
+        // An event between two elements finds RF set (SDM vol. 3, 17.3.1.1); on AMD's processors their trap does not.
+        if profile.vendor != .amd || s.pointee.pendingDebug == 0 { s.pointee.systemFlags |= Flag.resume }
         if controls.grants.isEmpty {
           stop = .none
           return deliverDebugTrap()

@@ -55,12 +55,10 @@ extension Processor {
       let number = Int64(bitPattern: register(op.pointee.src, width: width).signExtended(from: width))
       let mask: UInt64 = 1 &<< (UInt64(bitPattern: number) & (bits &- 1))
       let step = (number &>> Int64(bits.trailingZeroBitCount)) &* Int64(width)
-      if step == 0 { return (mask, effectiveAddress(op)) }
       // The address wraps at the address size, before the segment's base is added.
-      let segment = form.segment ?? .ds
-      let isBased = s.pointee.codeSize != .bits64 || segment == .fs || segment == .gs
-      let offset = effectiveAddress(op) &- (isBased ? s.pointee[segment].base : 0) &+ UInt64(bitPattern: step)
-      return (mask, try linear(segment, offset & form.addressSize.mask, width: width, write: write))
+      let address = try linear(
+        behind: op, form, by: UInt64(bitPattern: step), mask: form.addressSize.mask, width: width, write: write)
+      return (mask, address)
     default: return (1 &<< (UInt64(bitPattern: op.pointee.imm) & (bits &- 1)), nil)
     }
   }

@@ -131,6 +131,7 @@ extension Processor {
     case .callIndirect: try callIndirect(op)
     case .jumpIndirect: try jumpIndirect(op)
     case .ret: try ret(op)
+    case .jumpRelative: try jumpRelative(op)
     case .loop: try loop(op)
     case .loope: try loope(op)
     case .loopne: try loopne(op)

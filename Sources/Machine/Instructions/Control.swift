@@ -18,11 +18,24 @@ extension Processor {
   }
 
   private func callNear(_ value: UInt64, width: Int) throws(Stopped) {
-    let target = try nearTarget(value, width: width)
     var stack = currentStack()
+    // AMD's processors see first whether it can push.
+    if profile.vendor == .amd { try probePush(width: width, on: stack) }
+    let target = try nearTarget(value, width: width)
     try pushValue(s.pointee.rip, width: width, on: &stack)
     commit(stack)
     s.pointee.rip = target
+  }
+
+  /// JMP, or Jcc of the condition that is one less than `extra`.
+  func jumpRelative(_ op: UnsafePointer<Operation>) throws(Stopped) {
+    let form = OperandForm(op)
+    if form.extra > 0 {
+      guard let condition = Condition(rawValue: UInt8(truncatingIfNeeded: form.extra &- 1)),
+        s.pointee.flags.holds(condition)
+      else { return }
+    }
+    s.pointee.rip = try nearTarget(UInt64(bitPattern: op.pointee.imm), width: form.width)
   }
 
   func jumpIndirect(_ op: UnsafePointer<Operation>) throws(Stopped) {

@@ -30,6 +30,7 @@ extension Processor {
     let address = effectiveAddress(op)
     let baseAddress = (address &+ 2) & addressLimit
     let width = form.width == 8 ? 8 : 4
+    try probeWrite(address, width: 2, privilege: privilege, stack: form.usesStack)
     try probeWrite(baseAddress, width: width, privilege: privilege, stack: form.usesStack)
     try store(address, width: 2, value: UInt64(table.limit), stack: form.usesStack)
     try store(baseAddress, width: width, value: table.base.truncated(to: width), stack: form.usesStack)

@@ -33,13 +33,12 @@ extension Processor {
 
   /// #UD without the feature or CR4.OSXSAVE, #NM with TS, #GP outside ring 0, then alignment to 64.
   private func areaAddress(
-    _ op: UnsafePointer<Operation>, _ form: OperandForm, _ variant: Variant
+    _ op: UnsafePointer<Operation>, _ form: OperandForm, _ variant: Variant, write: Bool
   ) throws(Stopped) -> UInt64 {
     guard features.contains(variant.feature), s.pointee.cr4 & CR4.osXSAVE != 0 else { throw raise(.invalidOpcode) }
     if s.pointee.cr0 & CR0.taskSwitched != 0 { throw raise(.deviceNotAvailable) }
     if variant.isSupervisor { try requireRing0() }
-    let address = effectiveAddress(op)
-    try checkCanonicalArea(address, ExtendedComponent.start, form)
+    let address = try checkedArea(op, form, ExtendedComponent.start, write: write)
     guard address & 63 == 0 else { throw raise(.generalProtection(0)) }
     return address
   }
@@ -56,7 +55,7 @@ extension Processor {
   // MARK: Saving
 
   private func save(_ op: UnsafePointer<Operation>, _ form: OperandForm, _ variant: Variant) throws(Stopped) {
-    let address = try areaAddress(op, form, variant)
+    let address = try areaAddress(op, form, variant, write: true)
     let requested = requested(variant)
     var present = componentsInUse & requested
     // In the compacted format MXCSR belongs to the XMM registers.
@@ -68,6 +67,7 @@ extension Processor {
       variant.compacts ? component.compactedOffset(requested) : component.offset
     }
     let behind = ExtendedComponent.all.filter { saved & $0.bit != 0 }
+    for component in behind { _ = try checkedArea(op, form, at: offset(component), component.size, write: true) }
     if controls.grants.isEmpty {
       let size = behind.map { offset($0) + $0.size }.max() ?? ExtendedComponent.start
       try probeWrite(address, width: Int(size), privilege: privilege, stack: form.usesStack)
@@ -104,7 +104,7 @@ extension Processor {
   // MARK: Restoring
 
   private func restore(_ op: UnsafePointer<Operation>, _ form: OperandForm, _ variant: Variant) throws(Stopped) {
-    let address = try areaAddress(op, form, variant)
+    let address = try areaAddress(op, form, variant, write: false)
     let requested = requested(variant)
     let present = try loadArea(address &+ 512)
     let layout = try loadArea(address &+ 520)
@@ -137,7 +137,9 @@ extension Processor {
     var pkru = s.pointee.pkru
     for component in ExtendedComponent.all where requested & component.bit != 0 {
       let offset = isCompacted ? component.compactedOffset(layout) : component.offset
-      try restore(component, from: present & component.bit != 0 ? address &+ offset : nil, &state, &pkru)
+      let isPresent = present & component.bit != 0
+      let source = isPresent ? try checkedArea(op, form, at: offset, component.size) : nil
+      try restore(component, from: source, &state, &pkru)
     }
     s.pointee.vector = state
     if pkru != s.pointee.pkru {

@@ -8,12 +8,12 @@ extension Processor {
     case .fxrstor: try restoreLegacy(op, form)
     case .loadMXCSR:
       try checkVector(form.vector)
-      let value = try load(effectiveAddress(op), width: 4, stack: form.usesStack)
+      let value = try load(checkedArea(op, form, 4), width: 4, stack: form.usesStack)
       s.pointee.vector.mxcsr = try checkedMXCSR(value)
     case .storeMXCSR:
       try checkVector(form.vector)
-      try store(
-        effectiveAddress(op), width: 4, value: UInt64(s.pointee.vector.mxcsr), stack: form.usesStack)
+      let address = try checkedArea(op, form, 4, write: true)
+      try store(address, width: 4, value: UInt64(s.pointee.vector.mxcsr), stack: form.usesStack)
     case .xsave, .xrstor, .xsaveopt, .xsavec, .xsaves, .xrstors: try extendedArea(op, form, operation)
     }
   }
@@ -26,25 +26,36 @@ extension Processor {
   // MARK: FXSAVE
 
   /// #UD without the feature, #NM with EM or TS, then alignment (SDM vol. 2, FXSAVE).
-  private func checkLegacyArea(_ op: UnsafePointer<Operation>, _ form: OperandForm) throws(Stopped) -> UInt64 {
+  private func checkLegacyArea(
+    _ op: UnsafePointer<Operation>, _ form: OperandForm, write: Bool
+  ) throws(Stopped) -> UInt64 {
     guard features.contains(.fxsr) else { throw raise(.invalidOpcode) }
     if s.pointee.cr0 & (CR0.emulation | CR0.taskSwitched) != 0 { throw raise(.deviceNotAvailable) }
-    let address = effectiveAddress(op)
     // Where the area begins, alignment, where it ends: in this order on silicon.
-    try checkCanonicalArea(address, 1, form)
+    let address = try checkedArea(op, form, 1, write: write)
     guard address & 15 == 0 else { throw raise(.generalProtection(0)) }
-    try checkCanonicalArea(address, 512, form)
-    return address
+    return try checkedArea(op, form, 512, write: write)
   }
 
-  func checkCanonicalArea(_ address: UInt64, _ width: UInt64, _ form: OperandForm) throws(Stopped) {
+  /// The linear address of a memory operand, or of a part that begins `distance` bytes behind its first: all of it is
+  /// canonical, or within a segment's limit and of a type that allows the access.
+  /// - Parameter width: bytes, at least 1.
+  func checkedArea(
+    _ op: UnsafePointer<Operation>, _ form: OperandForm, at distance: UInt64 = 0, _ width: UInt64, write: Bool = false
+  ) throws(Stopped) -> UInt64 {
+    guard codeSize == .bits64 else {
+      return try linear(
+        behind: op, form, by: distance, width: Int(truncatingIfNeeded: width), write: write)
+    }
+    let address = effectiveAddress(op) &+ distance
     guard isCanonical(address), isCanonical(address &+ width &- 1) else {
       throw raise(form.usesStack ? .stack(0) : .generalProtection(0))
     }
+    return address
   }
 
   private func saveLegacy(_ op: UnsafePointer<Operation>, _ form: OperandForm) throws(Stopped) {
-    let address = try checkLegacyArea(op, form)
+    let address = try checkLegacyArea(op, form, write: true)
     if controls.grants.isEmpty {
       try probeWrite(address, width: 512, privilege: privilege, stack: form.usesStack)
     }
@@ -58,7 +69,7 @@ extension Processor {
   }
 
   private func restoreLegacy(_ op: UnsafePointer<Operation>, _ form: OperandForm) throws(Stopped) {
-    let address = try checkLegacyArea(op, form)
+    let address = try checkLegacyArea(op, form, write: false)
     let image = try loadArea(address &+ 24)
     // The area is all of 512 bytes, whatever is in its end; a page of it that is absent comes before what MXCSR refuses.
     _ = try loadArea(address &+ 504)

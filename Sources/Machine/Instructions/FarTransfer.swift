@@ -25,31 +25,36 @@ extension Processor {
     guard isAllowed else { throw raise(.generalProtection(named)) }
     try checkCodeSize(code)
     guard code.isPresent else { throw raise(.segmentNotPresent(named)) }
-    try checkTarget(offset, in: code)
+    if !checksTargetLast(isCall) { try checkTarget(offset, in: code) }
     try markAccessed(&code, at: address)
     code.selector = named | UInt16(cpl)
     try enterCode(code, offset, width: form.width, isCall: isCall)
   }
 
-  /// The far pointer of an instruction: immediate, or offset and selector in memory.
-  private func farPointer(
+  /// The far pointer of an instruction: immediate, or offset and selector in memory, each an access of its own.
+  func farPointer(
     _ op: UnsafePointer<Operation>, _ form: OperandForm
   ) throws(Stopped) -> (selector: UInt16, offset: UInt64) {
     if form.shape == .i { return (form.extra, UInt64(bitPattern: op.pointee.imm).truncated(to: form.width)) }
     let address = effectiveAddress(op)
     let offset = try load(address, width: form.width, stack: form.usesStack)
-    let selector = try load(
-      (address &+ UInt64(form.width)) & addressLimit, width: 2, stack: form.usesStack)
+    let behind = try linear(behind: op, form, by: UInt64(form.width), width: 2)
+    let selector = try load(behind, width: 2, stack: form.usesStack)
     return (UInt16(truncatingIfNeeded: selector), offset)
   }
 
+  /// Whether a transfer pushes what a return needs before it looks at the offset: AMD's processors do (APM vol. 3, CALL
+  /// (Far)).
+  private func checksTargetLast(_ isCall: Bool) -> Bool { isCall && profile.vendor == .amd }
+
   /// Goes to code of the same privilege.
   private func enterCode(_ code: Segment, _ offset: UInt64, width: Int, isCall: Bool) throws(Stopped) {
-    try checkTarget(offset, in: code)
+    if !checksTargetLast(isCall) { try checkTarget(offset, in: code) }
     if isCall {
       var stack = currentStack()
       try pushValue(UInt64(s.pointee[.cs].selector), width: width, on: &stack)
       try pushValue(s.pointee.rip, width: width, on: &stack)
+      if checksTargetLast(isCall) { try checkTarget(offset, in: code) }
       commit(stack)
     }
     s.pointee[.cs] = code
@@ -72,27 +77,36 @@ extension Processor {
     let (gate, _) = try readSystemDescriptor(selector, otherwise: .generalProtection(named))
     // The type field of the upper half must be zero (SDM vol. 3, 5.8.3.1).
     guard gate.high & 0x1f00_0000_0000 == 0 else { throw raise(.generalProtection(named)) }
-    let cpl = s.pointee.cpl
-    guard system.privilegeLevel >= cpl, system.privilegeLevel >= UInt8(selector & 3) else {
-      throw raise(.generalProtection(named))
-    }
-    guard system.isPresent else { throw raise(.segmentNotPresent(named)) }
-
-    let target = UInt16(truncatingIfNeeded: gate.low >> 16)
-    let targetNamed = target & 0xfffc
-    guard targetNamed != 0 else { throw raise(.generalProtection(0)) }
-    var (code, address) = try readDescriptor(target, otherwise: .generalProtection(targetNamed))
-    guard code.isCode, code.isLong, !code.isBig, code.privilegeLevel <= cpl,
-      isCall || code.isConforming || code.privilegeLevel == cpl
-    else { throw raise(.generalProtection(targetNamed)) }
-    guard code.isPresent else { throw raise(.segmentNotPresent(targetNamed)) }
+    var (code, address, cpl) = try gateTarget(selector, system, gate, isCall: isCall)
     let offset = gate.low & 0xffff | (gate.low >> 32) & 0xffff_0000 | gate.high << 32
     try checkTarget(offset, in: code)
     try markAccessed(&code, at: address)
-    let newCPL = code.isConforming ? cpl : code.privilegeLevel
-    code.selector = targetNamed | UInt16(newCPL)
     guard isCall else { return try enterCode(code, offset, width: 8, isCall: false) }
-    try callGate(code, offset, cpl: newCPL)
+    try callGate(code, offset, cpl: cpl)
+  }
+
+  /// The code that a gate leads to, its descriptor's address and the privilege that it runs at, where the gate may be
+  /// used (SDM vol. 3, 5.8.4).
+  private func gateTarget(
+    _ selector: UInt16, _ system: Segment, _ gate: Descriptor, isCall: Bool
+  ) throws(Stopped) -> (code: Segment, address: UInt64, cpl: UInt8) {
+    let cpl = s.pointee.cpl
+    guard system.privilegeLevel >= cpl, system.privilegeLevel >= UInt8(selector & 3) else {
+      throw raise(.generalProtection(selector & 0xfffc))
+    }
+    guard system.isPresent else { throw raise(.segmentNotPresent(selector & 0xfffc)) }
+    let target = UInt16(truncatingIfNeeded: gate.low >> 16)
+    let named = target & 0xfffc
+    guard named != 0 else { throw raise(.generalProtection(0)) }
+    var (code, address) = try readDescriptor(target, otherwise: .generalProtection(named))
+    // In long mode gates lead to 64-bit code only.
+    guard code.isCode, !s.pointee.isLongMode || code.isLong && !code.isBig, code.privilegeLevel <= cpl,
+      isCall || code.isConforming || code.privilegeLevel == cpl
+    else { throw raise(.generalProtection(named)) }
+    guard code.isPresent else { throw raise(.segmentNotPresent(named)) }
+    let newCPL = code.isConforming ? cpl : code.privilegeLevel
+    code.selector = named | UInt16(newCPL)
+    return (code, address, newCPL)
   }
 
   /// A far transfer to a task state, or to a task gate, which names one.
@@ -128,25 +142,11 @@ extension Processor {
 
   /// A call gate of 16 or 32 bits, of protected mode (SDM vol. 3, 5.8.3 to 5.8.5).
   private func transferThroughLegacyGate(_ selector: UInt16, _ system: Segment, isCall: Bool) throws(Stopped) {
-    let named = selector & 0xfffc
-    let cpl = s.pointee.cpl
-    let (gate, _) = try readSystemDescriptor(selector, otherwise: .generalProtection(named))
-    guard system.privilegeLevel >= cpl, system.privilegeLevel >= UInt8(selector & 3) else {
-      throw raise(.generalProtection(named))
-    }
-    guard system.isPresent else { throw raise(.segmentNotPresent(named)) }
+    let (gate, _) = try readSystemDescriptor(selector, otherwise: .generalProtection(selector & 0xfffc))
+    var (code, address, newCPL) = try gateTarget(selector, system, gate, isCall: isCall)
     let width = system.type == 0xc ? 4 : 2
-    let target = UInt16(truncatingIfNeeded: gate.low >> 16)
-    let targetNamed = target & 0xfffc
-    guard targetNamed != 0 else { throw raise(.generalProtection(0)) }
-    var (code, address) = try readDescriptor(target, otherwise: .generalProtection(targetNamed))
-    guard code.isCode, code.privilegeLevel <= cpl, isCall || code.isConforming || code.privilegeLevel == cpl
-    else { throw raise(.generalProtection(targetNamed)) }
-    guard code.isPresent else { throw raise(.segmentNotPresent(targetNamed)) }
     let offset = gate.low & 0xffff | (width == 4 ? (gate.low >> 32) & 0xffff_0000 : 0)
-    let newCPL = code.isConforming ? cpl : code.privilegeLevel
-    code.selector = targetNamed | UInt16(newCPL)
-    guard isCall && newCPL != cpl else {
+    guard isCall && newCPL != s.pointee.cpl else {
       try checkTarget(offset, in: code)
       try markAccessed(&code, at: address)
       return try enterCode(code, offset, width: width, isCall: isCall)
@@ -178,27 +178,40 @@ extension Processor {
     let width = OperandForm(op).width
     let released = UInt64(bitPattern: op.pointee.imm) & 0xffff
     var stack = currentStack()
+    try checkFrame(words: 2, width: width, on: stack)
     let offset = try popValue(width: width, from: &stack)
     let selector = UInt16(truncatingIfNeeded: try popValue(width: width, from: &stack))
     if !isProtected || s.pointee.systemFlags & Flag.virtual8086 != 0 {
       stack.release(released)
       return try returnInRealMode(selector, offset, stack)
     }
-    let code = try returnCodeSegment(selector)
-    stack.release(released)
     let cpl = UInt8(selector & 3)
     guard cpl != s.pointee.cpl else {
+      let code = try returnCodeSegment(selector)
+      stack.release(released)
       try checkTarget(offset, in: code)
       commit(stack)
       s.pointee[.cs] = code
       s.pointee.rip = offset
       return
     }
-    let pointer = try popValue(width: width, from: &stack)
-    let stackSelector = UInt16(truncatingIfNeeded: try popValue(width: width, from: &stack))
+    let (code, pointer, stackSelector) = try returnFrame(selector, released: released, width: width, from: &stack)
     let segment = try returnStackSegment(stackSelector, for: code)
     try checkTarget(offset, in: code)
     returnOutward(to: code, offset, stack: segment, pointer, released: released)
+  }
+
+  /// What follows in the frame of a return to another stack: its pointer and selector, with the code segment. Intel's
+  /// processors look at the code segment before they read on, AMD's behind (APM vol. 3, RETF and IRET).
+  func returnFrame(
+    _ selector: UInt16, released: UInt64 = 0, width: Int, from stack: inout StackCursor
+  ) throws(Stopped) -> (code: Segment, pointer: UInt64, stack: UInt16) {
+    let first: Segment? = profile.vendor == .amd ? nil : try returnCodeSegment(selector)
+    stack.release(released)
+    let pointer = try popValue(width: width, from: &stack)
+    let stackSelector = UInt16(truncatingIfNeeded: try popValue(width: width, from: &stack))
+    if let first { return (first, pointer, stackSelector) }
+    return (try returnCodeSegment(selector), pointer, stackSelector)
   }
 
   /// The code segment that a far return or IRET names, checked (SDM vol. 2, RET).

@@ -128,8 +128,8 @@ public struct InstructionFamily: Sendable {
       "JMP, Jcc, CALL, RET, LOOP, LOOPE, LOOPNE, JCXZ, JECXZ, JRCXZ, INT, INT1, INT3, INTO, UD0, "
         + "UD1, UD2, NOP",
       [
-        .callRelative, .callIndirect, .jumpIndirect, .ret, .loop, .loope, .loopne, .jcxz, .interrupt, .breakpoint,
-        .overflow, .debugTrap, .undefined,
+        .callRelative, .callIndirect, .jumpRelative, .jumpIndirect, .ret, .loop, .loope, .loopne, .jcxz, .interrupt,
+        .breakpoint, .overflow, .debugTrap, .undefined,
       ], note: "with 66 in 64-bit code near branches follow the profile's vendor; INTO: not in 64-bit code"),
     InstructionFamily(
       "Far transfers", "FarTransfer", "far JMP, CALL, RET, through call gates too; IRET",

@@ -34,6 +34,7 @@ extension Processor {
     // 64-bit code pops SS:RSP always, other code only on a return to an outer privilege.
     let isFrom64BitCode = is64BitMode
     var stack = currentStack()
+    try checkFrame(words: 3, width: width, on: stack)
     let offset = try popValue(width: width, from: &stack)
     let selector = UInt16(truncatingIfNeeded: try popValue(width: width, from: &stack))
     let image = try popValue(width: width, from: &stack)
@@ -44,15 +45,14 @@ extension Processor {
     if image & Flag.virtual8086 != 0 && width == 4 && s.pointee.cpl == 0 && !s.pointee.isLongMode {
       return try returnToVirtual8086(selector, offset, image, stack)
     }
-    let code = try returnCodeSegment(selector)
     let oldCPL = s.pointee.cpl
     if isFrom64BitCode || UInt8(selector & 3) != oldCPL {
-      let pointer = try popValue(width: width, from: &stack)
-      let stackSelector = UInt16(truncatingIfNeeded: try popValue(width: width, from: &stack))
+      let (code, pointer, stackSelector) = try returnFrame(selector, width: width, from: &stack)
       let segment = try returnStackSegment(stackSelector, for: code)
       try checkTarget(offset, in: code)
       returnOutward(to: code, offset, stack: segment, pointer)
     } else {
+      let code = try returnCodeSegment(selector)
       try checkTarget(offset, in: code)
       commit(stack)
       s.pointee[.cs] = code

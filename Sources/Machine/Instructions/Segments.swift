@@ -39,10 +39,8 @@ extension Processor {
   func loadFarPointer(_ op: UnsafePointer<Operation>) throws(Stopped) {
     guard let register = segmentOperand(op), register != .cs else { throw raise(.invalidOpcode) }
     let form = OperandForm(op)
-    let address = effectiveAddress(op)
-    let offset = try load(address, width: form.width, stack: form.usesStack)
-    let selector = try load((address &+ UInt64(form.width)) & addressLimit, width: 2, stack: form.usesStack)
-    try loadSegment(register, UInt16(truncatingIfNeeded: selector))
+    let (selector, offset) = try farPointer(op, form)
+    try loadSegment(register, selector)
     setRegister(op.pointee.dst, width: form.width, offset)
   }
 

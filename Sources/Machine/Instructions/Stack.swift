@@ -36,7 +36,8 @@ extension Processor {
       commit(stack)
       if segment == .ss { holdOffEvents() }
     case .m:
-      try setOperand(op, form, value)
+      let address = try linear(behind: op, form, by: 0, width: form.width, write: true)
+      try store(address, width: form.width, value: value, stack: form.usesStack)
       commit(stack)
     default:
       commit(stack)
@@ -92,12 +93,17 @@ extension Processor {
     commit(stack)
   }
 
-  /// POPA: the image of SP is skipped.
+  /// POPA: the image of SP is skipped. AMD's processors load each register as they have read it, though the next one may
+  /// fault.
   func popAll(_ op: UnsafePointer<Operation>) throws(Stopped) {
     let width = OperandForm(op).width
     var stack = currentStack()
     var values = InlineArray<8, UInt64>(repeating: 0)
-    for place in 0..<8 { values[7 &- place] = try popValue(width: width, from: &stack) }
+    for place in 0..<8 {
+      let slot = 7 &- place
+      values[slot] = try popValue(width: width, from: &stack)
+      if profile.vendor == .amd && slot != Int(Slot.rsp) { setRegister(UInt8(slot), width: width, values[slot]) }
+    }
     commit(stack)
     for slot in Slot.rax...Slot.rdi where slot != Slot.rsp { setRegister(slot, width: width, values[Int(slot)]) }
   }
@@ -112,7 +118,8 @@ extension Processor {
     var display = stack
     display.pointer = s.pointee.slots[Int(Slot.rbp)] & stack.mask
     try pushValue(register(Slot.rbp, width: width), width: width, on: &stack)
-    let frame = stack.pointer
+    // All of the register: a 16-bit stack pointer leaves the upper part of ESP as it is, which goes to EBP.
+    let frame = s.pointee.slots[Int(Slot.rsp)] & ~stack.mask | stack.pointer
     if level > 0 {
       for _ in 1..<level {
         display.pointer = (display.pointer &- UInt64(truncatingIfNeeded: width)) & display.mask
@@ -122,8 +129,9 @@ extension Processor {
       try pushValue(frame.truncated(to: width), width: width, on: &stack)
     }
     stack.pointer = (stack.pointer &- (UInt64(bitPattern: op.pointee.imm) & 0xffff)) & stack.mask
-    // It faults where a store at the new stack pointer would (SDM vol. 2, ENTER).
+    // It faults where a store at the new stack pointer would (SDM vol. 2, ENTER), be it for its alignment.
     let address = try linear(.ss, stack.pointer, width: width, write: true)
+    try checkAlignment(address, Access(.write, stack.privilege), width: width)
     try probeWrite(address, width: width, privilege: stack.privilege)
     setRegister(Slot.rbp, width: width, frame)
     commit(stack)

@@ -31,19 +31,25 @@ extension Processor {
   }
 
   /// Looks at a data access that is about to be made.
-  ///
-  /// - Throws: #AC(0). The manual orders faults of execution by the processor (6.9, table 6-2), and lists page faults
-  ///   first: so they come first here.
   func watch(_ address: UInt64, _ access: Access, width: Int) throws(Stopped) {
     if hasBreakpoints {
       matchedBreakpoints |= breakpoints(
         access.isWrite ? [.write, .readOrWrite] : .readOrWrite, touching: address, width: width)
     }
-    // Operands have the alignment of their width (table 6-7); what the processor reads for itself is not checked.
+    try checkAlignment(address, access, width: width)
+  }
+
+  /// Operands have the alignment of their width (table 6-7), where that is checked; what the processor reads for itself
+  /// is not.
+  ///
+  /// - Throws: #AC(0). How the faults of one access are ordered is the processor's affair (6.9, table 6-2, which lists
+  ///   page faults first): AMD's processors look at the alignment first.
+  func checkAlignment(_ address: UInt64, _ access: Access, width: Int) throws(Stopped) {
     // An address that is not canonical has a fault of its own.
     guard checksAlignment, access.isUser, address & (UInt64(width) &- 1) != 0,
       isCanonical(address), isCanonical(address &+ UInt64(width) &- 1)
     else { return }
+    if profile.vendor == .amd { throw raise(.alignmentCheck) }
     let room = 4096 - Int(address & 0xfff)
     _ = try translate(address, access, width: min(width, room))
     if width > room {

@@ -21,16 +21,7 @@ extension Processor {
   func movFromControl(_ op: UnsafePointer<Operation>) throws(Stopped) {
     try checkControlNumber(OperandForm(rawValue: op.pointee.link).extra)
     let form = OperandForm(rawValue: op.pointee.link)
-    let value: UInt64
-    switch form.extra {
-    case 0: value = s.pointee.cr0
-    case 2: value = s.pointee.cr2
-    case 3: value = s.pointee.cr3
-    case 4: value = s.pointee.cr4
-    case 8: value = UInt64(bus.taskPriority(processor: index))
-    default: throw raise(.invalidOpcode)
-    }
-    setRegister(op.pointee.dst, width: form.width, value)
+    setRegister(op.pointee.dst, width: form.width, controlRegister(Int(form.extra)))
   }
 
   func movToControl(_ op: UnsafePointer<Operation>) throws(Stopped) {
@@ -75,6 +66,11 @@ extension Processor {
       exit.isWrite = true
       throw self.exit(exit)
     }
+    try writeAllowed(number, value)
+  }
+
+  /// Writes a control register, with the four entries of PAE paging that it may bring along (SDM vol. 3, 4.4.1).
+  private func writeAllowed(_ number: Int, _ value: UInt64) throws(Stopped) {
     if let table = directoryPointerTable(afterWriting: number, value) {
       let loaded = try loadDirectoryPointers(table)
       guard canLoad(loaded) else { throw raise(.generalProtection(0)) }
@@ -91,12 +87,7 @@ extension Processor {
       (exit.number, exit.value, exit.isWrite) = (3, value, true)
       throw self.exit(exit)
     }
-    if let table = directoryPointerTable(afterWriting: 3, value) {
-      let loaded = try loadDirectoryPointers(table)
-      guard canLoad(loaded) else { throw raise(.generalProtection(0)) }
-      s.pointee.directoryPointers = loaded
-    }
-    completeControlRegisterWrite(number: 3, value: value)
+    try writeAllowed(3, value)
   }
 
   /// Loads CR3 without an exit, with the shadow root that the hypervisor has named for the value.

@@ -110,7 +110,7 @@ extension Processor {
 
     served = ServedAccess.under(pagingControls)
     hasKeys = pagingControls.keys.areInUse
-    untranslatedBits = s.pointee.isLongMode ? (s.pointee.cr4 & CR4.la57 != 0 ? 7 : 16) : 0
+    untranslatedBits = s.pointee.isLongMode && s.pointee.cr4 & CR4.la57 != 0 ? 7 : 16
 
     var basis = VerdictBasis(tag: tag, controls: pagingControls)
     basis.controls?.alignmentCheckFlag = false
@@ -129,7 +129,7 @@ extension Processor {
     forgetFetchPage()
   }
 
-  /// Whether an address repeats its topmost translated bit. Outside long mode all do.
+  /// Whether an address repeats its topmost translated bit. Outside long mode all of 32 bits do.
   @inline(__always) func isCanonical(_ address: UInt64) -> Bool {
     Int64(bitPattern: address &<< untranslatedBits) &>> Int64(truncatingIfNeeded: untranslatedBits)
       == Int64(bitPattern: address)

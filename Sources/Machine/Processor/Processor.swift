@@ -46,7 +46,7 @@ public final class Processor {
   var hasKeys = false
   /// Bits at the top of a linear address that repeat the one below them: 16 or 7, and 0 outside long mode, where no
   /// address has more than 32.
-  var untranslatedBits: UInt64 = 0
+  var untranslatedBits: UInt64 = 16
   /// What the direct cache's verdicts rest on; when it changes they are dropped.
   var verdictBasis = VerdictBasis()
   /// Time stamp of the instruction in execution: the retired count that includes it.

@@ -57,10 +57,24 @@ extension Processor {
     stack.pointer = pointer
   }
 
+  /// Checks that a value could be pushed, without pushing it.
+  func probePush(width: Int, on stack: StackCursor) throws(Stopped) {
+    let address = try linear(stack, (stack.pointer &- UInt64(width)) & stack.mask, width: width)
+    try checkAlignment(address, Access(.write, stack.privilege), width: width)
+    try probeWrite(address, width: width, privilege: stack.privilege)
+  }
+
   func popValue(width: Int, from stack: inout StackCursor) throws(Stopped) -> UInt64 {
     let value = try load(linear(stack, stack.pointer, width: width), width: width, stack: true)
     stack.pointer = (stack.pointer &+ UInt64(width)) & stack.mask
     return value
+  }
+
+  /// Checks that all words of a frame are within the stack's limit, before any is read (SDM vol. 2, RET and IRET).
+  func checkFrame(words: Int, width: Int, on stack: StackCursor) throws(Stopped) {
+    for word in 0..<words {
+      _ = try linear(stack, (stack.pointer &+ UInt64(word &* width)) & stack.mask, width: width)
+    }
   }
 
   /// Makes the cursor's pointer the stack pointer.

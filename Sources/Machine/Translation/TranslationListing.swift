@@ -92,10 +92,7 @@ extension Processor {
 
   /// The linear address of a page's number, of whose bits the topmost one is repeated.
   private func extended(_ number: UInt64, _ shift: UInt64) -> UInt64 {
-    let address = number << shift
-    let bits = max(untranslatedBits, 0)
-    guard bits != 0 else { return address }
-    return UInt64(bitPattern: Int64(bitPattern: address << bits) >> Int64(bits))
+    UInt64(bitPattern: Int64(bitPattern: number << (shift + untranslatedBits)) >> Int64(untranslatedBits))
   }
 
   /// Whether an entry still says what the tables say that the running context walks. An entry of another context is not

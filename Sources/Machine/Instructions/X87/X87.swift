@@ -136,10 +136,12 @@ extension Processor {
     _ op: UnsafePointer<Operation>, _ form: OperandForm, _ operation: X87Operation
   ) throws(Stopped) {
     let isWide = form.width == 4
-    let address = effectiveAddress(op)
     let size = UInt64(7 &* form.width)
-    let total = operation == .save ? Int(size) &+ 80 : Int(size)
-    if controls.grants.isEmpty { try probeWrite(address, width: total, privilege: privilege, stack: form.usesStack) }
+    let total = operation == .save ? size &+ 80 : size
+    let address = try checkedArea(op, form, total, write: true)
+    if controls.grants.isEmpty {
+      try probeWrite(address, width: Int(total), privilege: privilege, stack: form.usesStack)
+    }
     let environment = X87Environment(savedX87, isWide: isWide, isReal: hasRealEnvironment)
     for index in 0..<7 {
       try store(
@@ -164,7 +166,8 @@ extension Processor {
     _ op: UnsafePointer<Operation>, _ form: OperandForm, _ operation: X87Operation
   ) throws(Stopped) {
     let isWide = form.width == 4
-    let address = effectiveAddress(op)
+    let size = UInt64(7 &* form.width)
+    let address = try checkedArea(op, form, operation == .restore ? size &+ 80 : size)
     var environment = X87Environment()
     for index in 0..<7 {
       environment.words[index] = try load(
@@ -173,7 +176,6 @@ extension Processor {
     var state = s.pointee.vector.x87
     environment.restore(&state, isWide: isWide, isReal: hasRealEnvironment)
     if operation == .restore {
-      let size = UInt64(7 &* form.width)
       for i in 0..<8 {
         let (low, high) = try loadExtended(moved(address, by: size &+ 10 &* UInt64(i)), stack: form.usesStack)
         state.registers[state.number(i)] = ExtendedReal(significand: low, head: high)
@@ -193,6 +195,11 @@ extension X87Operation {
     case .store, .storeTruncated, .storeDecimal, .storeControl, .storeStatus: false
     default: true
     }
+  }
+
+  /// Whether the memory operand is the environment or all of the state.
+  var movesState: Bool {
+    self == .storeEnvironment || self == .loadEnvironment || self == .save || self == .restore
   }
 
   /// Whether a memory operand is where the result goes.

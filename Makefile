@@ -75,6 +75,9 @@ sweep: setup ## compare the decoder with objdump over the opcode space (installs
 	@.ci/install-packages objdump:binutils
 	SWEEP=whole $(TEST) --filter SweepTests
 
+policies: build ## run the built-in guests under every kind of paging; writes the table of Docs/Policies.md
+	Tests/Policies/run
+
 mutations: setup ## plant deliberate faults one by one, and see which check catches each; FAULTS=names
 	MUTATIONS=1 $(BUILD) --scratch-path .build-mutations --product penumbra
 	Tests/Mutations/run $(FAULTS)
@@ -92,4 +95,4 @@ clean: ## remove what was built
 	rm -rf .build .build-tests .build-mutations
 	$(MAKE) -C Sources/Guests clean
 
-.PHONY: help setup build run test check record instructions dialogues guests peers conformance vectors sweep mutations fuzz findings bench clean
+.PHONY: help setup build run test check record instructions dialogues guests peers conformance vectors sweep policies mutations fuzz findings bench clean

@@ -87,7 +87,7 @@ public final class InvariantCheck {
           || hypervisor.guest.map.lookup(GuestPhysical(page.gfn << 12)).map { self.isRecent($0.address.frame) } ?? false
       }
     }
-    return found.first.map { "shadow tables: \($0)" }
+    return (found.first ?? hypervisor.checkOutOfStep()).map { "shadow tables: \($0)" }
   }
 
   private func isRecent(_ frame: UInt64) -> Bool { writtenAt[frame] == checks }

@@ -40,6 +40,7 @@ extension Hypervisor {
         }
       }
     }
+    if let page = checkOutOfStep() { violations.append(page) }
     if shadow.pool.live.reduce(0, { count, _ in count + 1 }) != shadow.pool.count {
       violations.append("the order of use does not hold every shadow page")
     }
@@ -63,6 +64,16 @@ extension Hypervisor {
     var violations: [String] = []
     for page in shadow.pool.live where isWanted(shadow.pool[page]) { check(page, &violations) }
     return violations
+  }
+
+  /// A shadow page that has left step though it may not; nil when there is none.
+  func checkOutOfStep() -> String? {
+    guard let shadow, policy.guardsTables, shadow.pool.staleCount > 0 else { return nil }
+    for page in shadow.pool.live.lazy.map({ shadow.pool[$0] })
+    where page.mayBeStale && (page.role.level > 1 || page.role.isDirect) {
+      return "the shadow page of frame \(page.gfn) is out of step and no leaf table"
+    }
+    return nil
   }
 
   private func check(_ index: Int, _ violations: inout [String]) {
@@ -103,9 +114,6 @@ extension Hypervisor {
     let ways = shadow!.rmap.slots(shadow!.rmap.list(leadingTo: index)).count
     if !policy.sharesPages && ways != (isRoot(index) ? 0 : 1) {
       violations.append("\(ways) entries lead to the shadow page of frame \(page.gfn) in a virtual TLB")
-    }
-    if page.mayBeStale && policy.guardsTables && (level > 1 || page.role.isDirect) {
-      violations.append("the shadow page of frame \(page.gfn) is out of step and no leaf table")
     }
     if present != page.present { violations.append("shadow page of frame \(page.gfn) miscounts its entries") }
     for slot in shadow!.rmap.slots(shadow!.rmap.list(leadingTo: index))

@@ -112,4 +112,16 @@ struct ArchitectureTests {
       }
     }
   }
+  /// `make mutations` plants what stands there.
+  @Test func `the list of deliberate faults has those that the sources know`() throws {
+    let list = try String(contentsOf: Self.root.appending(path: "Tests/Mutations/faults"), encoding: .utf8)
+    let listed = list.split(separator: "\n").filter { !$0.hasPrefix("#") }.map { line in
+      line.prefix { $0 != "|" }.trimmingPrefix(" ").prefix { $0 != " " }
+    }
+    let known = Self.sources.flatMap(\.lines).flatMap { line in
+      line.matches(of: /mutated\("([a-z0-9-]+)"\)/).map(\.1)
+    }
+    #expect(Set(listed).count == listed.count && listed.count >= 25)
+    #expect(Set(listed) == Set(known))
+  }
 }

@@ -91,6 +91,14 @@ import Testing
     #expect(try #require(what).contains("is missing in the reverse map"))
   }
 
+  @Test func `an upper table that has left step is found`() throws {
+    let what = try violation(.unsync) { hypervisor in
+      let page = try #require(hypervisor.shadow).pool.firstPage(of: Place.directory >> 12)
+      hypervisor.shadow!.pool.leaveStep(page)
+    }
+    #expect(try #require(what).contains("is out of step and no leaf table"))
+  }
+
   @Test(arguments: [Kind.nested, .agile])
   func `a nested entry that leads elsewhere is found`(kind: Kind) throws {
     let what = try violation(kind) { hypervisor in

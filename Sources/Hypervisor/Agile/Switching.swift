@@ -105,8 +105,8 @@ extension Hypervisor {
       change(slot, to: .none, for: .agileSwitch)
     }
     for one in virtualProcessors { one.roots.forget(table: gfn) }
-    if mutated("come-back-without-flush") { return }
-    // Paging-structure caches lead to the guest's tables below, which may be guarded from now on.
+    // Paging-structure caches lead to the guest's own tables. They may: those say what the guest has said. But walks would go
+    // on through nested tables that are to be spared.
     flushEveryProcessor()
   }
 }

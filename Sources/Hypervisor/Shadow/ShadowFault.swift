@@ -146,8 +146,7 @@ extension Hypervisor {
           return true
         }
         // A page table of 32-bit paging covers 4 MiB, its shadow half of it.
-        let quadrant =
-          shadow!.pool[page].role.isNarrow && !mutated("quadrant-forgotten") ? Int(address.rawValue >> 21 & 1) : 0
+        let quadrant = shadow!.pool[page].role.isNarrow ? Int(address.rawValue >> 21 & 1) : 0
         role = shadow!.pool[page].role.child(direct: false, access: above, quadrant: quadrant)
       } else {
         // A part of a large page: the first frame of the stretch that the entry covers.

@@ -67,6 +67,7 @@ struct FloatUnit {
   init(_ mxcsr: UInt32) { self.mxcsr = mxcsr }
 
   @inline(__always) var rounding: Rounding { Rounding(rawValue: mxcsr >> MXCSR.roundingShift & 3) ?? .nearest }
+  @inline(__always) var roundsToNearest: Bool { mxcsr & (3 << MXCSR.roundingShift) == 0 }
   @inline(__always) func isMasked(_ flag: UInt32) -> Bool { mxcsr >> MXCSR.maskShift & flag != 0 }
   /// The exceptions raised that are not masked.
   var pending: UInt32 { raised & ~(mxcsr >> MXCSR.maskShift) }

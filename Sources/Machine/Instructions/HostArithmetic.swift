@@ -7,13 +7,21 @@ extension Processor {
   /// masked.
   @inline(__always) private var isPlain: Bool { FloatUnit(s.pointee.vector.mxcsr).isPlain }
 
-  @inline(__always) func hostSum(_ a: Double, _ b: Double) -> Double? { host(a, b, a + b) }
-  @inline(__always) func hostDifference(_ a: Double, _ b: Double) -> Double? { host(a, b, a - b) }
+  @inline(__always) func hostSum(_ a: Double, _ b: Double) -> Double? {
+    let sum = a + b
+    // What rounding took away is itself a double (Knuth, The Art of Computer Programming, vol. 2, 4.2.2, theorem B).
+    let part = sum - a
+    return host(a, b, sum, isExact: (a - (sum - part)) + (b - part) == 0)
+  }
+  @inline(__always) func hostDifference(_ a: Double, _ b: Double) -> Double? { hostSum(a, -b) }
   @inline(__always) func hostProduct(_ a: Double, _ b: Double) -> Double? { host(a, b, a * b) }
   @inline(__always) func hostQuotient(_ a: Double, _ b: Double) -> Double? { host(a, b, a / b) }
 
-  @inline(__always) private func host(_ a: Double, _ b: Double, _ result: Double) -> Double? {
-    isPlain && result.bitPattern.hasLargeExponent && a.bitPattern.isNormal && b.bitPattern.isNormal ? result : nil
+  /// - Parameter isExact: known to be so: then no flag matters, if rounding is to nearest as the host's.
+  @inline(__always)
+  private func host(_ a: Double, _ b: Double, _ result: Double, isExact: @autoclosure () -> Bool = false) -> Double? {
+    guard result.bitPattern.hasLargeExponent && a.bitPattern.isNormal && b.bitPattern.isNormal else { return nil }
+    return isPlain || FloatUnit(s.pointee.vector.mxcsr).roundsToNearest && isExact() ? result : nil
   }
 
   /// The flags of COMISD.

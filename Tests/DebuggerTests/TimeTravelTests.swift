@@ -182,8 +182,8 @@ import Testing
     // Of 333,333 writes.
     #expect(session.pauses - pauses < 5000)
     // More of them than the last stretch has.
-    let more = session.writes(to: place, last: 4000)
-    #expect(more.map(\.new) == (0..<4000).map { 333_333 - UInt64($0) })
+    let more = session.writes(to: place, last: 1400)
+    #expect(more.map(\.new) == (0..<1400).map { 333_333 - UInt64($0) })
   }
 
   @Test(arguments: PagingKind.all)
@@ -290,7 +290,7 @@ import Testing
     _ = session.go(instructions: 20_000)
     for selected in [1, 0] {
       session.selected = selected
-      for _ in 0..<40 {
+      for _ in 0..<12 {
         let (retired, rip) = (session.processor.instructionsRetired, session.programCounter)
         _ = session.reverseStep()
         #expect(session.selected == selected)

@@ -33,6 +33,10 @@ public struct IOAPIC: Equatable, Sendable {
   /// Whether an input's interrupts go nowhere.
   func isMasked(_ input: Int) -> Bool { !entries.indices.contains(input) || entries[input] & Entry.masked != 0 }
 
+  /// All entries, with their delivery status, and the levels of the inputs, a bit each.
+  public var redirections: [UInt64] { entries.indices.map { entries[$0] | (isPending($0) ? Entry.status : 0) } }
+  public var pins: UInt32 { levels }
+
   // MARK: Inputs
 
   /// Drives an input.

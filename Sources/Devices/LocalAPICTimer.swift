@@ -13,7 +13,7 @@ extension LocalAPIC {
   private static let timeStampDeadline: UInt32 = 2 << 17
 
   /// The divider, a power of two (figure 11-10).
-  private var divider: UInt64 {
+  var divider: UInt64 {
     let code = divide & 3 | (divide & 8) >> 1
     return code == 7 ? 1 : 2 << UInt64(code)
   }

@@ -241,6 +241,22 @@ public final class PCDevices: DeviceBus {
   }
 
   /// A tick, as the local APICs' timers see it.
+  /// The state with its counters as they stand at a tick of the machine's clock, for somebody who only looks.
+  public func preview(at tick: UInt64) -> State {
+    var preview = state
+    let now = max(tick, state.time)
+    _ = preview.timer.advance(to: timerOscillator.cycles(at: now))
+    preview.clock.advance(to: clockOscillator.cycles(at: now))
+    preview.interrupts.advance(to: localTime(at: now))
+    return preview
+  }
+
+  /// The local APICs at a tick.
+  public func localAPICs(at tick: UInt64) -> [LocalAPICView] {
+    let now = localTime(at: max(tick, state.time))
+    return preview(at: tick).interrupts.localAPICs.all.map { LocalAPICView($0, now: now) }
+  }
+
   private func localTime(at tick: UInt64) -> LocalAPIC.Time {
     LocalAPIC.Time(cycle: localOscillator.cycles(at: tick), tick: tick)
   }

@@ -49,6 +49,11 @@ public struct PIT8254: Equatable, Sendable {
   /// The level of channel 0's output.
   public var output: Bool { channels[0].output(at: cycle) }
 
+  /// What a channel's counting element holds, and the level of its output.
+  public func reading(of channel: Int) -> (count: UInt16, output: Bool) {
+    (channels[channel].count(at: cycle), channels[channel].output(at: cycle))
+  }
+
   /// The next cycle at which channel 0's output changes to `level`; nil when it never does.
   public func nextEdge(to level: Bool) -> UInt64? { channels[0].nextEdge(to: level, after: cycle) }
 

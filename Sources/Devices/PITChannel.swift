@@ -43,6 +43,9 @@ public struct PITChannel: Equatable, Sendable {
 
   // MARK: Reading
 
+  /// The count that it begins again with, 1 to 65536; nil until one is written.
+  public var reload: UInt64? { countRegister }
+
   /// The level at the OUT output, at a cycle for which the channel is settled.
   public func output(at cycle: UInt64) -> Bool {
     guard isLoaded else { return mode != 0 }

@@ -70,6 +70,11 @@ public struct UART16550: Equatable, Sendable {
 
   // MARK: Registers
 
+  /// The registers that software has set.
+  public var settings: (interruptEnable: UInt8, lineControl: UInt8, modemControl: UInt8, divisor: UInt16) {
+    (interruptEnable, lineControl, modemControl, divisor)
+  }
+
   /// Reads the register at an offset from 0 to 7; input comes from the console.
   public mutating func read(_ offset: Int, from console: some Console) -> UInt8 {
     if offset & 7 != 5 { looks = 0 }

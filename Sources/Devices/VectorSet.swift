@@ -21,6 +21,9 @@ struct VectorSet: Equatable, Sendable {
     return nil
   }
 
+  /// The vectors set, in order.
+  var all: [UInt8] { (0...UInt8.max).filter { self[$0] } }
+
   /// One of the eight registers of 32 vectors.
   func register(_ index: Int) -> UInt32 { UInt32(truncatingIfNeeded: word(index >> 1) >> UInt64((index & 1) * 32)) }
 

@@ -29,49 +29,80 @@ extension Session {
     }
     let chosen = selected
     defer { selected = chosen }
-    let watch = Breakpoint.Watch(access: .write, address: address.rawValue & ~7, length: 8, isPhysical: true)
+    let place = GuestPhysical(address.rawValue & ~7)
+    let watch = Breakpoint.Watch(access: .write, address: place.rawValue, length: 8, isPhysical: true)
     breakpoints = [Breakpoint(number: -1, kind: .watch(watch), text: "")]
-    var records: [WriteRecord] = []
+    let limit = max(limit, 1)
+    var changes: [Change] = []
     var end = now
-    for start in timeline.moments.reversed() where start < end && records.count < limit {
-      guard case .arrived = go(to: start) else { break }
-      var found: [WriteRecord] = []
-      rememberValues()
-      var old = physicalNumber(at: GuestPhysical(address.rawValue & ~7), width: 8)
-      while moment < end {
-        let stop = proceed(until: .init(instructions: max(end.instructions, moment.instructions &+ 1)))
-        guard case .breakpoint = stop, moment <= end else { break }
-        let new = physicalNumber(at: GuestPhysical(address.rawValue & ~7), width: 8)
-        found.append(record(address, old: old, new: new))
-        old = new
-      }
-      // The instructions that wrote: each the last one before its moment.
-      records += found.reversed()
+    var length = Self.firstStretch
+    while changes.count < limit, case .begins(let start) = goToStretch(before: end, length: &length) {
+      guard let found = self.changes(of: place, until: end, last: limit - changes.count) else { break }
+      changes += found.reversed()
       end = start
     }
-    records = Array(records.prefix(limit))
-    for index in records.indices {
-      guard case .arrived = go(to: records[index].moment) else { continue }
-      // A write in the middle of an instruction, by an exit or an element of a string, is of the one that comes next; any
-      // other of the last one.
-      if moment == records[index].moment {
-        guard case .stepped = reverseStep() else { continue }
-      }
-      records[index].pc = programCounter
-      records[index].instruction = instruction(at: programCounter)?.text ?? ""
-    }
-    return records
+    return changes.map { record($0, place) }
   }
 
-  private func record(_ address: GuestPhysical, old: UInt64?, new: UInt64?) -> WriteRecord {
-    let place = hostAddress(of: GuestPhysical(address.rawValue & ~7))
-    let stale = cached().filter { view in
-      guard view.isCurrent == false, !view.entry.holder.isNested else { return false }
-      return guestWalk(view.entry.address).references.contains { $0.address.rawValue & ~7 == place?.rawValue }
+  /// A write as it is found: what it made stale is looked up for those alone that are shown.
+  private struct Change {
+    var moment: Moment
+    var processor: Int
+    var old: UInt64?
+    var new: UInt64?
+  }
+
+  /// The last changes between now and a moment, the oldest first; nil if somebody would not wait for them.
+  private func changes(of place: GuestPhysical, until end: Moment, last limit: Int) -> [Change]? {
+    var found: [Change] = []
+    rememberValues()
+    var old = physicalNumber(at: place, width: 8)
+    while moment < end {
+      let stop = proceed(until: .init(instructions: max(end.instructions, moment.instructions &+ 1)))
+      if case .interrupted = stop { return nil }
+      guard case .breakpoint = stop, moment <= end else { break }
+      let new = physicalNumber(at: place, width: 8)
+      found.append(Change(moment: moment, processor: machine.runningProcessor.index, old: old, new: new))
+      // The stretch may be full of them.
+      if found.count / 2 > limit { found.removeFirst(found.count - limit) }
+      old = new
     }
-    return WriteRecord(
-      moment: moment, pc: programCounter, instruction: "", processor: machine.runningProcessor.index, old: old,
-      new: new,
-      stale: stale)
+    return found.suffix(limit)
+  }
+
+  private func record(_ change: Change, _ place: GuestPhysical) -> WriteRecord {
+    var record = WriteRecord(
+      moment: change.moment, pc: 0, instruction: "", processor: change.processor, old: change.old, new: change.new,
+      stale: [])
+    guard case .arrived = go(to: change.moment) else { return record }
+    selected = change.processor
+    // A write in the middle of an instruction, by an exit or an element of a string, is of the one that comes next; any
+    // other of the last one.
+    let isBetween = moment == change.moment
+    if isBetween {
+      record.stale = stale(place)
+      guard case .stepped = reverseStep() else { return record }
+    }
+    record.pc = programCounter
+    record.instruction = instruction(at: programCounter)?.text ?? ""
+    if !isBetween && stand(at: change.moment) { record.stale = stale(place) }
+    return record
+  }
+
+  /// Runs on to a moment in the middle of an instruction, at which what is watched is written.
+  private func stand(at target: Moment) -> Bool {
+    while moment < target {
+      guard case .breakpoint = proceed(until: .init(instructions: target.instructions &+ 1)) else { return false }
+    }
+    return moment == target
+  }
+
+  /// What is cached that rests on a place in memory and that the tables do not say.
+  private func stale(_ place: GuestPhysical) -> [CachedView] {
+    let host = hostAddress(of: place)
+    return cached().filter { view in
+      guard view.isCurrent == false, !view.entry.holder.isNested else { return false }
+      return guestWalk(view.entry.address).references.contains { $0.address.rawValue & ~7 == host?.rawValue }
+    }
   }
 }

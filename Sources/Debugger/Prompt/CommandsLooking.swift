@@ -193,30 +193,6 @@ extension Prompt {
     return words.joined(separator: ", ")
   }
 
-  // MARK: Devices
-
-  func showAPIC() {
-    let state = session.machine.devices.state
-    let index = session.processor.index
-    let units = state.interrupts.localAPICs.all
-    guard units.indices.contains(index) else { return say("There is no local APIC.") }
-    for line in Dump.lines(of: units[index]) { say(line) }
-  }
-
-  func showDevices() {
-    let devices = session.machine.devices
-    let state = devices.state
-    for (name, value) in [("pic", state.interrupts.pic as Any), ("pit", state.timer), ("serial", state.serial)] {
-      say("\(name): " + Dump.lines(of: value).joined(separator: ", "))
-    }
-    say(
-      "next deadline: \(devices.nextDeadline == .max ? "none" : "tick \(devices.nextDeadline)"), now tick \(state.time)"
-    )
-    for entry in devices.unclaimed {
-      say("unclaimed: \(entry.description), read \(entry.reads), written \(entry.writes) times")
-    }
-  }
-
   // MARK: Memory
 
   /// How `x` shows memory.
@@ -380,30 +356,4 @@ public enum ControlBits {
   public static let efer: [(UInt64, String)] = [
     (EFER.systemCall, "SCE"), (EFER.longModeEnable, "LME"), (EFER.longModeActive, "LMA"), (EFER.noExecute, "NXE"),
   ]
-}
-
-/// The fields of a value in words, for devices whose state is a plain structure.
-enum Dump {
-  static func lines(of value: Any) -> [String] {
-    Mirror(reflecting: value).children.compactMap { child in
-      guard let name = child.label else { return nil }
-      return "\(name) \(text(child.value))"
-    }
-  }
-
-  private static func text(_ value: Any) -> String {
-    switch value {
-    case let number as UInt8: return hex(UInt64(number))
-    case let number as UInt16: return hex(UInt64(number))
-    case let number as UInt32: return hex(UInt64(number))
-    case let number as UInt64: return hex(number)
-    case is Bool, is Int: return "\(value)"
-    default:
-      let mirror = Mirror(reflecting: value)
-      guard mirror.displayStyle == .struct || mirror.displayStyle == .collection else { return "\(value)" }
-      if mirror.displayStyle == .collection && mirror.children.count > 16 { return "(\(mirror.children.count))" }
-      return "(" + mirror.children.map { ($0.label.map { $0 + " " } ?? "") + text($0.value) }.joined(separator: ", ")
-        + ")"
-    }
-  }
 }

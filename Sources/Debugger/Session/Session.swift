@@ -36,6 +36,9 @@ public final class Session {
   var ownPauses: [UInt64] = []
   var ownCondition: () -> Bool = { true }
   private var watchers: [Watcher] = []
+  /// How often the machine has paused so far, and gone back: what looking through the past costs besides running.
+  private(set) var pauses: UInt64 = 0
+  var travels: UInt64 = 0
   /// Host frames of the guest's tables, while stores to them are caught.
   var tableFrames: Set<UInt64> = []
   /// A watched physical page that the host has not populated yet.
@@ -81,6 +84,7 @@ public final class Session {
       let outcome = timeline.run(until: condition)
       switch outcome {
       case .paused:
+        pauses &+= 1
         if awaitsPopulation { arm(armed) }
         let hits = armed ? examine(positions) : []
         if !hits.isEmpty { return .breakpoint(hits) }

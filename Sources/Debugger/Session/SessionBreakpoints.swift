@@ -139,10 +139,12 @@ extension Session {
       let new = value(of: watch)
       breakpoints[index].value = new
       switch watch.access {
-      case .write: return old == new ? nil : "\(number(old)) -> \(number(new))"
-      case .read: return "value \(number(new))"
+      case .write: return old == new ? nil : WatchedBytes.change(old, new, at: watch.address)
+      case .read: return "value \(WatchedBytes.text(new))"
       case .access:
-        return old == new ? "\(hit.isWrite ? "written" : "value") \(number(new))" : "\(number(old)) -> \(number(new))"
+        return old == new
+          ? "\(hit.isWrite ? "written" : "value") \(WatchedBytes.text(new))"
+          : WatchedBytes.change(old, new, at: watch.address)
       }
     case .catching(.tableWrite):
       let place = guestAddress(of: HostPhysical(hit.address & ~7))
@@ -150,13 +152,5 @@ extension Session {
       return "table entry at \(place.map(\.description) ?? "?") is 0x\(String(value, radix: 16)) now"
     default: return nil
     }
-  }
-
-  private func number(_ bytes: [UInt8]?) -> String {
-    guard let bytes else { return "unreadable" }
-    guard bytes.count <= 8 else {
-      return bytes.map { ($0 < 16 ? "0" : "") + String($0, radix: 16) }.joined(separator: " ")
-    }
-    return "0x" + String(bytes.reversed().reduce(0) { $0 << 8 | UInt64($1) }, radix: 16)
   }
 }

@@ -58,7 +58,8 @@ extension Session {
     return stop
   }
 
-  private func restore(where fits: (Moment) -> Bool) {
+  func restore(where fits: (Moment) -> Bool) {
+    travels &+= 1
     let reached = timeline.goBack(where: fits)
     outcome = nil
     machine.processor.stopRequest.clear()
@@ -84,60 +85,146 @@ extension Session {
 
   // MARK: Steps back
 
-  /// Undoes instructions, or the delivery of an event.
+  /// Undoes instructions of the selected processor, or the delivery of an event to it: goes to the last moment at which
+  /// it had done so much less.
   public func reverseStep(_ count: UInt64 = 1) -> Stop {
-    for _ in 0..<count {
-      let now = moment
-      guard let first = timeline.moments.first, first < now else { return .beginning }
-      // Where an event was delivered since the last instruction, that is undone first.
-      let wanted = now.instructions
-      if let before = lastMoment(before: now, from: wanted == 0 ? 0 : wanted - 1) {
-        let stop = go(to: before)
-        guard case .arrived = stop else { return stop }
-      } else {
-        return .beginning
-      }
+    let now = moment
+    guard count > 0 else { return .stepped }
+    guard let first = timeline.moments.first, first < now else { return .beginning }
+    var (wanted, underflow) = progress.subtractingReportingOverflow(count)
+    guard !underflow else { return goToBeginning() }
+    // Alone, a processor has done no less than the instructions on the way; the turns of others may take any number.
+    var low = now.instructions
+    var span = count
+    while true {
+      low = max(now.instructions - min(span, now.instructions), first.instructions)
+      let stop = go(instructions: low)
+      guard case .arrived = stop else { return stop }
+      if progress <= wanted { break }
+      guard low > first.instructions else { return goToBeginning() }
+      span = max(64, span.multipliedReportingOverflow(by: 8).overflow ? .max : span &* 8)
     }
+    // Boundaries follow each other alone.
+    let isAlone = machine.processors.count == 1
+    if isAlone && progress == wanted { return .stepped }
+    var high = isAlone ? min(now.instructions, low &+ (wanted - progress)) : now.instructions
+    // An INT is delivered and retires in one step.
+    for done in softwareInterrupts(until: now).reversed() where done > wanted { wanted -= 1 }
+    // The last boundary at which it had not done more.
+    while low < high {
+      let middle = high - (high - low) / 2
+      let stop = go(instructions: middle)
+      guard case .arrived = stop else { return stop }
+      if progress <= wanted { low = middle } else { high = middle - 1 }
+    }
+    var stop = go(instructions: low)
+    guard case .arrived = stop else { return stop }
+    // Handlers that were entered before the next instruction.
+    stop = go(to: lastDelivery(before: now, where: { [unowned self] in progress <= wanted }))
+    guard case .arrived = stop else { return stop }
     return .stepped
   }
 
-  /// The last stop of a stepping that begins where so many instructions had retired and comes to a moment. The machine is
-  /// left somewhere on the way.
-  private func lastMoment(before end: Moment, from instructions: UInt64) -> Moment? {
-    guard case .arrived = go(instructions: instructions) else { return nil }
-    var last: Moment?
+  /// What the selected processor has done: instructions, and events delivered to it. Every step adds to it.
+  private var progress: UInt64 {
+    let counters = processor.counters
+    return processor.instructionsRetired &+ counters.exceptions &+ counters.interrupts
+  }
+
+  /// What it had done after each of its INTs from here to a moment.
+  private func softwareInterrupts(until end: Moment) -> [UInt64] {
+    var found: [UInt64] = []
     pausesOnDelivery = true
     defer { pausesOnDelivery = false }
-    while moment < end {
-      last = moment
-      // Nothing was delivered on the way: the next boundary is the end.
-      if moment.deliveries == end.deliveries && moment.instructions &+ 1 == end.instructions { break }
-      switch proceed(until: .init(instructions: moment.instructions &+ 1), armed: false) {
-      case .stepped, .delivered: continue
-      default: return last
+    while case .delivered(let event, _) = proceed(until: .init(instructions: end.instructions &+ 1), armed: false) {
+      guard moment <= end else { break }
+      guard machine.runningProcessor === processor else { continue }
+      switch event {
+      case .software, .privilegedSoftware: found.append(progress)
+      case .exception, .interrupt, .nonMaskable: break
       }
+    }
+    return found
+  }
+
+  private func goToBeginning() -> Stop {
+    restore { _ in false }
+    rememberValues()
+    return .beginning
+  }
+
+  /// The last moment that fits before the next instruction retires. The machine is left somewhere on the way.
+  private func lastDelivery(before end: Moment, where fits: () -> Bool) -> Moment {
+    let instructions = moment.instructions
+    var last = moment
+    pausesOnDelivery = true
+    defer { pausesOnDelivery = false }
+    while case .delivered = proceed(until: .init(instructions: instructions &+ 1), armed: false) {
+      guard fits(), moment < end else { break }
+      last = moment
     }
     return last
   }
 
   /// Undoes instructions, a call with all that it did as one.
   public func reverseNext(_ count: UInt64 = 1) -> Stop {
-    for _ in 0..<count {
-      let place = programCounter
-      let stack = processor.state.slots[Int(Slot.rsp)]
-      let stop = reverseStep()
-      guard case .stepped = stop else { return stop }
-      guard let instruction = instruction(at: programCounter), instruction.isReturn else { continue }
-      // What had returned here was called by the instruction before this place.
-      let calls = (2...7).map { place &- UInt64($0) }.filter {
-        guard let call = self.instruction(at: $0) else { return false }
-        return call.isCall && $0 &+ UInt64(call.length) == place
+    var remaining = count
+    var batch: UInt64 = 16
+    while remaining > 0 {
+      if remaining > 1 && machine.processors.count == 1 {
+        let wanted = min(batch, remaining)
+        let undone = undoPlainSteps(wanted)
+        remaining -= undone
+        batch = undone == wanted ? min(batch * 4, 4096) : 16
+        if undone == wanted { continue }
       }
-      guard !calls.isEmpty else { continue }
-      let found = search(
-        places: calls, where: { [unowned self] in processor.state.slots[Int(Slot.rsp)] == stack }, armed: false)
-      guard case .arrived = found else { return found }
+      let stop = reverseNextOnce()
+      guard case .stepped = stop else { return stop }
+      remaining -= 1
     }
+    return .stepped
+  }
+
+  /// Undoes at most so many steps, none of them a return.
+  ///
+  /// - Returns: how many.
+  private func undoPlainSteps(_ limit: UInt64) -> UInt64 {
+    let now = moment
+    guard let first = timeline.moments.first, first < now else { return 0 }
+    let start = max(now.instructions - min(limit, now.instructions), first.instructions)
+    guard case .arrived = go(instructions: start) else { return 0 }
+    var stops: [(moment: Moment, isReturn: Bool)] = []
+    pausesOnDelivery = true
+    stepping: while moment < now {
+      stops.append((moment, instruction(at: programCounter)?.isReturn ?? false))
+      // Nothing was delivered on the way: the next boundary is the end.
+      if moment.deliveries == now.deliveries && moment.instructions &+ 1 == now.instructions { break }
+      switch proceed(until: .init(instructions: moment.instructions &+ 1), armed: false) {
+      case .stepped, .delivered: continue
+      default: break stepping
+      }
+    }
+    pausesOnDelivery = false
+    let plain = stops.suffix(Int(clamping: limit)).reversed().prefix { !$0.isReturn }
+    guard case .arrived = go(to: plain.last?.moment ?? now) else { return 0 }
+    return UInt64(plain.count)
+  }
+
+  private func reverseNextOnce() -> Stop {
+    let place = programCounter
+    let stack = processor.state.slots[Int(Slot.rsp)]
+    let stop = reverseStep()
+    guard case .stepped = stop else { return stop }
+    guard let instruction = instruction(at: programCounter), instruction.isReturn else { return .stepped }
+    // What had returned here was called by the instruction before this place.
+    let calls = (2...7).map { place &- UInt64($0) }.filter {
+      guard let call = self.instruction(at: $0) else { return false }
+      return call.isCall && $0 &+ UInt64(call.length) == place
+    }
+    guard !calls.isEmpty else { return .stepped }
+    let found = search(
+      places: calls, where: { [unowned self] in processor.state.slots[Int(Slot.rsp)] == stack }, armed: false)
+    guard case .arrived = found else { return found }
     return .stepped
   }
 
@@ -206,49 +293,6 @@ extension Session {
       guard $0.isEnabled, case .watch = $0.kind else { return false }
       return true
     }
-  }
-
-  /// Looks for the last moment before now at which a run would stop, one stretch between checkpoints after another.
-  private func search(places: [UInt64], where condition: @escaping () -> Bool, armed: Bool) -> Stop {
-    let now = moment
-    var end = now
-    while let start = timeline.moments.last(where: { $0 < end }) {
-      restore { $0 == start }
-      var found: (moment: Moment, stop: Stop)?
-      // What the search passes is not counted.
-      let saved = breakpoints
-      defer { breakpoints = saved }
-      // A run that begins here passes what it begins at.
-      if armed {
-        let hits = codeHits(at: linear(of: machine.runningProcessor)).compactMap { count($0.number, $0.detail) }
-        if !hits.isEmpty { found = (start, .breakpoint(hits)) }
-      } else if places.contains(programCounter) && condition() {
-        found = (start, .arrived)
-      }
-      while moment < end {
-        ownPauses = places
-        ownCondition = condition
-        let stop = proceed(until: .init(instructions: max(end.instructions, moment.instructions &+ 1)), armed: armed)
-        switch stop {
-        case .breakpoint, .arrived:
-          guard moment < end || moment == end && end < now else { break }
-          found = (moment, stop)
-          continue
-        case .stepped, .delivered, .ended: break
-        default: return stop
-        }
-        break
-      }
-      breakpoints = saved
-      if let found {
-        let stop = go(to: found.moment)
-        guard case .arrived = stop else { return stop }
-        return found.stop
-      }
-      end = start
-    }
-    restore { _ in false }
-    return .beginning
   }
 }
 

@@ -12,7 +12,8 @@ struct Debug: ParsableCommand {
     abstract: "Boot a guest at a debugger prompt.",
     discussion: """
       Commands come from the terminal, or line by line from standard input where that is none; `help` lists them. \
-      Exit status: 0, 6 if an `assert` of a script failed, 64 and 66 as everywhere.
+      Exit status: 0, 6 if an `assert` of a script failed or a file's commands could not all be done, 64 and 66 as \
+      everywhere.
       """)
 
   @Argument(help: "A file, or the name of a built-in guest.", completion: .file())
@@ -53,6 +54,7 @@ struct Debug: ParsableCommand {
       guard configuration.pagings.count == 1 else { throw SetupError.usage("paging: debug takes one kind") }
       let image = try GuestImage.find(guest)
       let file = try StatisticsFile(options.stats)
+      for script in scripts { _ = try InputFile.read(script, what: "script") }
       let console = SessionConsole(source: try source())
       let machine = try VirtualMachine(configuration, guest: image, console: console)
       let session = Session(machine, console: console, history: try historyBytes())
@@ -71,7 +73,9 @@ struct Debug: ParsableCommand {
       }
       status = Interruption.whileWatching(machine) { converse(prompt, served?.service) }
       served?.server.close()
-      try file?.write(try machine.statistics.json())
+      var statistics = machine.statistics
+      statistics.outcome = session.outcome.map(Statistics.Outcome.init)
+      try file?.write(try statistics.json())
     }
     throw ExitCode(status)
   }
@@ -91,7 +95,7 @@ struct Debug: ParsableCommand {
     if !prompt.isDone, reader?.isTerminal != true { gdb?.serveToEnd() }
     reader?.end()
     if prompt.isInterrupted() { return 130 }
-    return prompt.failures > 0 ? 6 : 0
+    return prompt.failures + prompt.brokenScripts > 0 ? 6 : 0
   }
 
   private func source() throws -> any Console {

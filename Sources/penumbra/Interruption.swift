@@ -28,7 +28,7 @@ enum Interruption {
     // A parent may have started this process from a thread that blocks signals, and the mask is inherited.
     var signals = sigset_t()
     sigemptyset(&signals)
-    for number in [SIGINT, SIGTERM, SIGHUP] { sigaddset(&signals, number) }
+    for number in [SIGINT, SIGTERM, SIGHUP, SIGQUIT] { sigaddset(&signals, number) }
     pthread_sigmask(SIG_UNBLOCK, &signals, nil)
     signal(SIGINT) { _ in
       Interruption.count += 1
@@ -40,7 +40,7 @@ enum Interruption {
     }
     // A closed pipe is seen where it is written to.
     signal(SIGPIPE, SIG_IGN)
-    for ending in [SIGTERM, SIGHUP] {
+    for ending in [SIGTERM, SIGHUP, SIGQUIT] {
       signal(ending) { number in
         Terminal.leave()
         signal(number, SIG_DFL)

@@ -245,6 +245,23 @@ extension Data {
     #expect(program.errors == written, "the same run gives the same bytes")
   }
 
+  @Test func `a script that is not there, or that cannot all be done, shows in the exit status`() throws {
+    let missing = try Program(["debug", "hello", "--batch", "-x", "/nonexistent"])
+    #expect(missing.status == 66)
+    #expect(missing.errors.contains("/nonexistent"))
+    let file = FileManager.default.temporaryDirectory.appendingPathComponent(UUID().uuidString).path
+    defer { try? FileManager.default.removeItem(atPath: file) }
+    try "step\nsteq\nprint 6 * 7\n".write(toFile: file, atomically: true, encoding: .utf8)
+    let broken = try Program(["debug", "hello", "--batch", "-x", file])
+    #expect(broken.status == 6)
+    #expect(broken.output.contains("\(file):2: the file's commands end here") && !broken.output.contains("42"))
+  }
+
+  @Test func `the statistics of a debugged run tell how it ended`() throws {
+    let program = try Program(["debug", "hello", "--batch", "--quiet", "-ex", "continue", "--stats", "-"])
+    #expect(program.errors.contains("\"debug-exit\""))
+  }
+
   @Test("a limit ends with 4")
   func limit() throws {
     let program = try Program("run", "hello", "--max-instructions", "100")

@@ -28,6 +28,31 @@ public indirect enum Expression: Sendable {
     self = try parser.whole()
   }
 
+  /// Looks whether all names are known.
+  /// - Throws: which is not.
+  public func checkNames(in session: Session) throws(Failure) {
+    switch self {
+    case .number: break
+    case .name(let name): _ = try session.value(ofName: name)
+    case .unary(_, let operand): try operand.checkNames(in: session)
+    case .binary(_, let left, let right):
+      try left.checkNames(in: session)
+      try right.checkNames(in: session)
+    case .memory(_, _, let address): try address.checkNames(in: session)
+    case .call(let name, let arguments):
+      _ = try Self.function(name)
+      for case .value(let argument) in arguments { try argument.checkNames(in: session) }
+    }
+  }
+
+  private static func function(_ name: String) throws(Failure) -> ExpressionFunction {
+    guard let function = ExpressionFunction.all.first(where: { $0.name == name }) else {
+      throw Failure(
+        description: "no function \(name); there are \(ExpressionFunction.all.map(\.name).joined(separator: ", "))")
+    }
+    return function
+  }
+
   /// The value in a session's present state. Nothing is changed.
   public func value(in session: Session) throws(Failure) -> UInt64 {
     switch self {
@@ -51,11 +76,7 @@ public indirect enum Expression: Sendable {
       }
       return value
     case .call(let name, let arguments):
-      guard let function = ExpressionFunction.all.first(where: { $0.name == name }) else {
-        throw Failure(
-          description: "no function \(name); there are \(ExpressionFunction.all.map(\.name).joined(separator: ", "))")
-      }
-      return try function.value(session, arguments)
+      return try Self.function(name).value(session, arguments)
     }
   }
 

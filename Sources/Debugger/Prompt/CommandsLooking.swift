@@ -74,7 +74,9 @@ extension CommandTable {
     Command("backtrace", ["bt", "where", "info stack"], .looking, "the callers, by frame pointers") {
       prompt, _ throws(PromptError) in
       for (number, frame) in prompt.session.backtrace().enumerated() {
-        prompt.say("#\(number)  \(prompt.place(frame.pc))")
+        let symbols = prompt.session.symbols
+        let name = number == 0 ? symbols.name(of: frame.pc) : symbols.name(ofReturn: frame.pc)
+        prompt.say("#\(number)  \(hex(frame.pc))\(name.map { " <\($0)>" } ?? "")")
       }
     },
   ]
@@ -200,14 +202,17 @@ extension Prompt {
     var size = 8
   }
 
-  /// The format behind a slash, and what follows it.
-  private func format(_ text: String) throws(PromptError) -> (Format, String) {
-    var format = lastFormat
+  /// The format behind a slash, and what follows it; what it does not say is as in another one.
+  private func format(_ text: String, otherwise last: Format = Format()) throws(PromptError) -> (Format, String) {
+    var format = last
     format.count = 1
     guard text.hasPrefix("/") else { return (format, text) }
     let word = text.dropFirst().prefix { !$0.isWhitespace }
     let digits = word.prefix { $0.isNumber }
-    if let count = Int(digits) { format.count = min(max(count, 1), 65536) }
+    if !digits.isEmpty {
+      guard let count = Int(digits), 1...65536 ~= count else { throw PromptError("a count of 1 to 65536 is wanted") }
+      format.count = count
+    }
     for letter in word.dropFirst(digits.count) {
       switch letter {
       case "b": format.size = 1
@@ -223,10 +228,9 @@ extension Prompt {
     return (format, String(text.dropFirst(1 + word.count).drop(while: \.isWhitespace)))
   }
 
-  private var lastFormat: Format { Format() }
-
   func examine(_ text: String, isPhysical: Bool) throws(PromptError) {
-    let (format, rest) = try format(text)
+    let (format, rest) = try format(text, otherwise: lastFormat)
+    lastFormat = format
     var at = rest.isEmpty ? nextAddress : try value(rest)
     func read(_ address: UInt64, _ count: Int) throws(PromptError) -> [UInt8] {
       let bytes =

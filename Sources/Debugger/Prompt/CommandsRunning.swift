@@ -32,8 +32,7 @@ extension CommandTable {
       "run to a place; without one, to an instruction behind this one, out of a loop", completion: .symbol
     ) { prompt, rest throws(PromptError) in
       guard !rest.isEmpty else { return try prompt.report(prompt.session.until()) }
-      let place = try prompt.value(rest.hasPrefix("*") ? String(rest.dropFirst()) : rest)
-      try prompt.report(prompt.session.run(to: [place]))
+      try prompt.report(prompt.session.run(to: [try prompt.address(ofPlace: rest)]))
     },
     Command(
       "run-instructions", ["ri"], "N", .running, "run N instructions on, breakpoints counting", completion: .expression

@@ -66,7 +66,8 @@ extension CommandTable {
       prompt, rest throws(PromptError) in
       let number = rest.prefix { !$0.isWhitespace }
       let text = String(rest.dropFirst(number.count).drop(while: \.isWhitespace))
-      let condition = text.isEmpty ? nil : try prompt.expression(text)
+      guard !number.isEmpty else { throw PromptError("condition NUMBER [CONDITION]") }
+      let condition = text.isEmpty ? nil : try prompt.condition(text)
       let isKnown = prompt.session.change(Int(clamping: try prompt.value(String(number)))) {
         $0.condition = condition
         $0.conditionText = condition == nil ? nil : text
@@ -121,8 +122,19 @@ extension Prompt {
     guard let range = padded.firstRange(of: " if ") else { return (text, nil) }
     let place = String(padded[..<range.lowerBound].drop(while: \.isWhitespace))
     let condition = String(padded[range.upperBound...])
-    _ = try expression(condition)
+    _ = try self.condition(condition)
     return (place, condition)
+  }
+
+  /// A condition, whose names are known. What it reads may be there only later.
+  func condition(_ text: String) throws(PromptError) -> Expression {
+    let parsed = try expression(text)
+    do throws(Expression.Failure) {
+      try parsed.checkNames(in: session)
+    } catch {
+      throw PromptError(error.description)
+    }
+    return parsed
   }
 
   private func finish(_ number: Int, _ condition: String?, isTemporary: Bool = false) throws(PromptError) {
@@ -150,8 +162,9 @@ extension Prompt {
     if isPhysical { rest = String(rest.dropFirst(5)) }
     let parts = rest.split(separator: ",").map(String.init)
     guard let first = parts.first, parts.count <= 2 else { throw PromptError("an address is wanted") }
-    let address = try value(first)
-    let length = parts.count == 2 ? try value(parts[1]) : 8
+    let (addressText, width) = Self.watched(first)
+    let address = try value(addressText)
+    let length = parts.count == 2 ? try value(parts[1]) : width
     guard 1...65536 ~= length else { throw PromptError("a length of 1 to 65536 bytes is wanted") }
     let watch = Breakpoint.Watch(access: access, address: address, length: length, isPhysical: isPhysical)
     let name = isPhysical ? "guest-physical \(hex(address))" : self.place(address)
@@ -161,15 +174,36 @@ extension Prompt {
       "Watchpoint \(number): \(access == .write ? "changes of" : access == .read ? "reads of" : "accesses to") \(name)")
   }
 
+  /// The address of what gdb calls a location: `ADDRESS`, `*ADDRESS` or `*(TYPE *)ADDRESS`, with `-l` before it or not; and
+  /// how many bytes its type has.
+  private static func watched(_ text: String) -> (address: String, width: UInt64) {
+    var rest = Substring(text).drop(while: \.isWhitespace)
+    for option in ["-location ", "-l "] where rest.hasPrefix(option) { rest = rest.dropFirst(option.count) }
+    guard rest.hasPrefix("*") else { return (String(rest), 8) }
+    rest = rest.dropFirst().drop(while: \.isWhitespace)
+    guard rest.hasPrefix("("), let end = rest.firstIndex(of: ")") else { return (String(rest), 8) }
+    let words = rest[..<end].dropFirst().split { $0.isWhitespace || $0 == "*" }.filter { $0 != "unsigned" }
+    let widths: [String: UInt64] = [
+      "char": 1, "uint8_t": 1, "int8_t": 1, "short": 2, "uint16_t": 2, "int16_t": 2, "int": 4, "uint32_t": 4,
+      "int32_t": 4, "long": 8, "uint64_t": 8, "int64_t": 8,
+    ]
+    guard rest[..<end].last == "*", let width = words.first.flatMap({ widths[String($0)] }) else {
+      return (String(rest), 8)
+    }
+    return (String(rest[end...].dropFirst()), width)
+  }
+
   func addCatchpoint(_ text: String) throws(PromptError) {
     let (event, condition) = try split(text)
     var words = event.split(separator: " ").map(String.init)
     guard !words.isEmpty else { throw PromptError("catch what? See help catch") }
     let kind = words.removeFirst()
     let argument = words.isEmpty ? nil : words.joined(separator: " ")
-    func number() throws(PromptError) -> UInt64? {
+    func number(upTo limit: UInt64) throws(PromptError) -> UInt64? {
       guard let argument else { return nil }
-      return try value(argument)
+      let number = try value(argument)
+      guard number <= limit else { throw PromptError("\(kind): a number up to \(hex(limit)) is wanted") }
+      return number
     }
     let point: CatchPoint
     switch kind {
@@ -177,7 +211,7 @@ extension Prompt {
       if let argument, let vector = Self.vectorNamed(argument) {
         point = .exception(vector)
       } else {
-        point = .exception(try number().map { UInt8(truncatingIfNeeded: $0) })
+        point = .exception(try number(upTo: 255).map { UInt8(truncatingIfNeeded: $0) })
       }
     case "interrupt", "irq": point = .interrupt
     case "exit":
@@ -190,13 +224,13 @@ extension Prompt {
           "no exit reason \(argument); there are \(ExitReason.allCases.map(\.name).joined(separator: ", "))")
       }
       point = .exit(reason)
-    case "cr": point = .controlRegister(try number().map { Int(clamping: $0) })
+    case "cr": point = .controlRegister(try number(upTo: 8).map { Int(clamping: $0) })
     case "cr0", "cr3", "cr4", "cr8": point = .controlRegister(kind.last?.wholeNumberValue)
     case "invlpg", "invalidation": point = .invalidation
     case "table-write", "pt-write": point = .tableWrite
     case "mode": point = .mode
-    case "port", "io": point = .port(try number().map { UInt16(truncatingIfNeeded: $0) })
-    case "msr": point = .modelSpecificRegister(try number().map { UInt32(truncatingIfNeeded: $0) })
+    case "port", "io": point = .port(try number(upTo: 0xffff).map { UInt16(truncatingIfNeeded: $0) })
+    case "msr": point = .modelSpecificRegister(try number(upTo: 0xffff_ffff).map { UInt32(truncatingIfNeeded: $0) })
     case "syscall": point = .systemCall
     default: throw PromptError("no event \"\(kind)\"; see help catch")
     }

@@ -29,8 +29,10 @@ public final class Prompt {
   public internal(set) var failures = 0
   /// `quit` was given.
   public internal(set) var isDone = false
-  /// A command could not be done; in a script that ends it.
-  public private(set) var errors = 0
+  /// Commands that could not be done.
+  private var errors = 0
+  /// Files of commands that ended because one could not be done.
+  public private(set) var brokenScripts = 0
 
   var definitions: [String: [String]] = [:]
   var displays: [(number: Int, command: String)] = []
@@ -41,6 +43,8 @@ public final class Prompt {
   private var lastLine = ""
   /// Where `x` and `disassemble` go on.
   var nextAddress: UInt64 = 0
+  /// How `x` has shown memory last.
+  var lastFormat = Format()
   /// Where `list` goes on; nothing after a stop.
   var nextListed: (file: String, line: Int)?
   var sourceFolders = ["."]
@@ -128,8 +132,9 @@ public final class Prompt {
     return line
   }
 
-  /// Does a list of commands, as those of a file; nested no deeper than is sensible.
-  func run(_ lines: [String]) throws(PromptError) {
+  /// Does a list of commands; nested no deeper than is sensible.
+  /// - Parameter file: whose lines they are, if they are a file's. It ends at a command that cannot be done, as gdb's do.
+  func run(_ lines: [String], of file: String? = nil) throws(PromptError) {
     guard depth < Self.deepest else { throw PromptError("commands are nested too deeply") }
     depth += 1
     let outer = nextLine
@@ -145,7 +150,11 @@ public final class Prompt {
     }
     while !isDone, !isInterrupted(), let line = nextLine() {
       if line.allSatisfy(\.isWhitespace) { continue }
+      let before = errors
       execute(line)
+      guard let file, errors != before else { continue }
+      brokenScripts += 1
+      throw PromptError("\(file):\(at): the file's commands end here")
     }
   }
 
@@ -159,7 +168,7 @@ public final class Prompt {
   /// Does the commands of a file.
   public func source(_ path: String) throws(PromptError) {
     guard let text = readFile(path) else { throw PromptError("cannot read \(path)") }
-    try run(text.split(separator: "\n", omittingEmptySubsequences: true).map(String.init))
+    try run(text.split(separator: "\n", omittingEmptySubsequences: false).map(String.init), of: path)
   }
 
   /// The lines up to `end`, for `define` and `commands`.
@@ -197,7 +206,11 @@ public final class Prompt {
   }
 
   /// A number of repetitions, 1 where none is given.
-  func count(_ text: String) throws(PromptError) -> UInt64 { text.isEmpty ? 1 : try value(text) }
+  func count(_ text: String) throws(PromptError) -> UInt64 {
+    let count = text.isEmpty ? 1 : try value(text)
+    guard count < 1 << 63 else { throw PromptError("no number of repetitions: \(text)") }
+    return count
+  }
 
   // MARK: Stops
 
@@ -208,23 +221,26 @@ public final class Prompt {
     ledgerBefore = ledgerAtStop
     ledgerAtStop = session.machine.statistics.causes.ledger
     var commands: [String] = []
+    var isSilent = false
     switch stop {
     case .stepped, .arrived: break
     case .beginning: say("This is where the history begins.")
     case .interrupted: say("Interrupted.")
     case .delivered(let event, let rip): say("\(event.text) at \(place(rip)): its handler is entered.")
     case .breakpoint(let hits):
+      // As in gdb: commands that begin with `silent` tell what is to be told.
+      isSilent = hits.allSatisfy { $0.commands.first == "silent" }
       for hit in hits {
-        say(hit.report)
-        commands += hit.commands
+        if !isSilent { say(hit.report) }
+        commands += hit.commands.first == "silent" ? Array(hit.commands.dropFirst()) : hit.commands
       }
     case .ended(let outcome):
       say("The guest has ended: \(outcome.message) (exit status \(outcome.exitStatus)).")
       return
     }
     // The full-screen view has it.
-    if layout == nil { showPlace() }
-    for display in displays { try perform(Substring(display.command)) }
+    if layout == nil && !isSilent { showPlace() }
+    if !isSilent { for display in displays { try perform(Substring(display.command)) } }
     if !commands.isEmpty { try run(commands) }
   }
 

@@ -108,9 +108,14 @@ extension Session {
   /// Counts a stop at a breakpoint, unless its condition does not hold or it is to be passed over.
   func count(_ number: Int, _ detail: String) -> BreakpointHit? {
     guard let index = breakpoints.firstIndex(where: { $0.number == number }) else { return nil }
+    var detail = detail
     if let condition = breakpoints[index].condition {
-      // A condition that cannot be evaluated stops, so that somebody sees it.
-      if let value = try? condition.value(in: self), value == 0 { return nil }
+      do throws(Expression.Failure) {
+        if try condition.value(in: self) == 0 { return nil }
+      } catch {
+        // It stops, so that somebody sees it.
+        detail += (detail.isEmpty ? "" : "; ") + "its condition has no value: \(error.description)"
+      }
     }
     if let predicate = breakpoints[index].predicate, !predicate(self) { return nil }
     guard breakpoints[index].ignored == 0 else {

@@ -53,6 +53,12 @@ public struct Symbols: Sendable {
 
   private func rank(_ symbol: Symbol) -> Int { symbol.kind == .label ? 1 : 0 }
 
+  /// The same of where a call returns to, which may lie behind the end of the function that has called.
+  public func name(ofReturn address: UInt64) -> String? {
+    guard let (symbol, offset) = symbol(at: address &- 1) else { return nil }
+    return "\(symbol.name)+0x\(String(offset + 1, radix: 16))"
+  }
+
   /// `name`, `name+0x10`, or nothing.
   public func name(of address: UInt64) -> String? {
     symbol(at: address).map { $0.offset == 0 ? $0.symbol.name : "\($0.symbol.name)+0x\(String($0.offset, radix: 16))" }

@@ -5,7 +5,7 @@ extension CommandTable {
     Command("info vector", ["info sse", "info avx"], .looking, "XMM and YMM registers that are not zero, and MXCSR") {
       prompt, _ throws(PromptError) in prompt.showVectors()
     },
-    Command("info float", ["info x87", "info fpu"], .looking, "the x87: its stack, and its control and status words") {
+    Command("info x87", ["info float", "info fpu"], .looking, "the x87: its stack, and its control and status words") {
       prompt, _ throws(PromptError) in prompt.showFloat()
     },
   ]

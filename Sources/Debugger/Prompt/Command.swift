@@ -50,7 +50,7 @@ public struct PromptError: Error, CustomStringConvertible {
 /// All commands.
 public enum CommandTable {
   public static let all: [Command] =
-    running + timeTravel + stops + looking + screen + source + model + changing + scripts
+    running + timeTravel + stops + looking + vector + screen + source + model + changing + scripts
 
   /// The command that a line begins with, and the rest of the line.
   static func find(_ line: Substring) throws(PromptError) -> (command: Command, rest: String) {

@@ -26,7 +26,7 @@ extension CommandTable {
     Command("info shadow", [], .model, "the shadow pages, the one used last first") { prompt, _ throws(PromptError) in
       prompt.showShadow()
     },
-    Command("info nested", ["info ept", "info npt"], .model, "the nested tables") { prompt, _ throws(PromptError) in
+    Command("info nested", ["info ept", "info npt"], .model, "what the nested tables map") { prompt, _ throws(PromptError) in
       prompt.showNested()
     },
     Command("info exits", ["info kvm"], .model, "exits by reason: how many, and what they cost") {
@@ -264,6 +264,14 @@ extension Prompt {
       "\(plan.format == .extended ? "Extended page tables" : "Nested page tables"), \(plan.levels) levels, root \(plan.root)"
     )
     say("\(hypervisor.guestFrames) guest frames populated, \(hypervisor.tableFrames) frames hold tables")
+    let rows = session.nestedMappings(plan).map { range in
+      [
+        hex(range.start, digits: 12), hex(range.end &- 1, digits: 12), "-> " + hex(range.host),
+        "r" + (range.permissions.writable ? "w" : "-") + (range.permissions.executable ? "x" : "-"),
+        Self.size(range.shift),
+      ]
+    }
+    for line in columns(rows) { say(line) }
   }
 
   func showExits() {

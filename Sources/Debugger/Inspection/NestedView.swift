@@ -22,14 +22,14 @@ extension Session {
   }
 
   private func scan(
-    _ plan: NestedPlan, _ table: HostPhysical, level: Int, address: UInt64, _ permissions: PagePermissions, _ limit: Int,
-    _ ranges: inout [NestedRange]
+    _ plan: NestedPlan, _ table: HostPhysical, level: Int, address: UInt64, _ permissions: PagePermissions,
+    _ limit: Int, _ ranges: inout [NestedRange]
   ) {
     let shift = 12 + 9 * UInt64(level - 1)
     for index in 0..<512 as Range<UInt64> where ranges.count < limit {
       let entry = machine.memory.word(at: HostPhysical(table.rawValue + 8 * index))
-      guard entry & (plan.format == .extended ? EPTBit.read | EPTBit.write | EPTBit.execute : EntryBit.present) != 0
-      else { continue }
+      let present = plan.format == .extended ? EPTBit.read | EPTBit.write | EPTBit.execute : EntryBit.present
+      guard entry & present != 0 else { continue }
       let at = address | index << shift
       let inner = permissions & plan.format.permissions(entry)
       let frame = entry & EntryBit.frameMask

@@ -26,8 +26,8 @@ extension CommandTable {
     Command("info shadow", [], .model, "the shadow pages, the one used last first") { prompt, _ throws(PromptError) in
       prompt.showShadow()
     },
-    Command("info nested", ["info ept", "info npt"], .model, "what the nested tables map") { prompt, _ throws(PromptError) in
-      prompt.showNested()
+    Command("info nested", ["info ept", "info npt"], .model, "what the nested tables map") {
+      prompt, _ throws(PromptError) in prompt.showNested()
     },
     Command("info exits", ["info kvm"], .model, "exits by reason: how many, and what they cost") {
       prompt, _ throws(PromptError) in prompt.showExits()

@@ -17,8 +17,9 @@ public final class Hypervisor {
   let guest: GuestMemory
   /// Nil under shadow paging.
   var nested: NestedTables?
-  /// Nil under nested paging.
-  var shadow: ShadowState?
+  /// The shadow tables; under nested paging there are none, and nothing is guarded by them.
+  var shadows = ShadowState()
+  let hasShadows: Bool
   /// Nil but under agile paging, which has both.
   var agile: AgileState?
   /// Nil unless the host is to disturb the guest.
@@ -66,6 +67,7 @@ public final class Hypervisor {
     self.profile = profile
     self.options = options
     costs = WorkCosts(profile)
+    hasShadows = options.kind.policy != nil
     policy = options.kind.policy ?? .trace
     guest = GuestMemory(ranges: options.ramRanges, hostPage: options.hostPage)
     allocator = FrameAllocator(capacity: memory.lowLimit)
@@ -90,7 +92,7 @@ public final class Hypervisor {
     if options.kind.policy != nil {
       let state = ShadowState(
         guestFrames: guest.frames, pageLimit: limit, policy, options, &allocator)
-      shadow = state
+      shadows = state
       controls.intercepts.formUnion([
         .pageFaults, .controlRegister0, .controlRegister3, .controlRegister4, .extendedFeatures, .invalidations,
       ])
@@ -108,7 +110,7 @@ public final class Hypervisor {
     guard let first = virtualProcessors.first else { throw .noProcessor }
     running = first
     for processor in processors {
-      if shadow != nil && policy.mayBeStale { processor.guestFrames = guest.map }
+      if hasShadows && policy.mayBeStale { processor.guestFrames = guest.map }
       processor.enter(controls)
     }
     timeline.take(allocator.tableCounts, at: 0)
@@ -128,7 +130,7 @@ public final class Hypervisor {
     running = virtualProcessors[index]
     noteLoadedRoot()
     // A loader or a debugger may have changed the registers that page.
-    if shadow != nil && selectRoot(isCharged: false) { enter() }
+    if hasShadows && selectRoot(isCharged: false) { enter() }
     while true {
       if !running.isInGuest, let result = wait(clockLimit: clockLimit, retiredLimit: retiredLimit) { return result }
       let result: RunResult
@@ -158,15 +160,14 @@ public final class Hypervisor {
   /// Hands the controls to the hardware, with the flushes that have become due.
   func enter() {
     if agile != nil && roots.selected == nil { _ = selectRoot() }
-    if shadow != nil && policy.mayBeStale { synchroniseCurrentRoot() }
+    if hasShadows && policy.mayBeStale { synchroniseCurrentRoot() }
     flushRemotely()
     unlockTables()
     if running.owesNestedFlush { flushNested() }
-    if shadow != nil { flushCurrentRoot() }
+    if hasShadows { flushCurrentRoot() }
     if agile != nil { nameRootTargets() }
-    if assist != nil { watched.capture(memory) }
-    processor.enter(controls)
-    controls.injection = nil
+    if !running.watched.isEmpty { running.watched.capture(memory) }
+    processor.enter(taking: &running.controls)
     postponeWhatIsDue()
   }
 
@@ -181,7 +182,7 @@ public final class Hypervisor {
     all.tables = allocator.tableCounts
     all.peakTables = allocator.peakTableCounts
     all.timeline = timeline
-    all.mmuUnsync = UInt64(shadow?.pool.staleCount ?? 0)
+    all.mmuUnsync = UInt64(shadows.pool.staleCount)
     all.churned = churn?.counts ?? []
     all.nestedTables = UInt64(agile?.count ?? 0)
     return all
@@ -206,7 +207,7 @@ public final class Hypervisor {
     let allocator: FrameAllocator
     let frames: [(frame: UInt64, entry: UInt64)]
     let nested: NestedTables?
-    let shadow: ShadowState?
+    let shadows: ShadowState
     let agile: AgileState?
     let churn: HostChurn?
     let virtualProcessors: [VirtualProcessor.Snapshot]
@@ -218,7 +219,7 @@ public final class Hypervisor {
   /// Copies the state between two runs.
   public func snapshot() -> Snapshot {
     Snapshot(
-      allocator: allocator, frames: guest.map.image(), nested: nested, shadow: shadow, agile: agile, churn: churn,
+      allocator: allocator, frames: guest.map.image(), nested: nested, shadows: shadows, agile: agile, churn: churn,
       virtualProcessors: virtualProcessors.map { $0.snapshot() }, lock: lock, timeline: timeline, counted: counted)
   }
 
@@ -228,7 +229,7 @@ public final class Hypervisor {
     allocator = snapshot.allocator
     guest.map.restore(snapshot.frames)
     nested = snapshot.nested
-    shadow = snapshot.shadow
+    shadows = snapshot.shadows
     agile = snapshot.agile
     churn = snapshot.churn
     for (one, saved) in zip(virtualProcessors, snapshot.virtualProcessors) { one.restore(saved) }

@@ -284,7 +284,7 @@ import Testing
       }.bytes)
     guard let hypervisor = guest.hypervisor else { return }
     hypervisor.afterExit = { exit in
-      guard let pool = hypervisor.shadow?.pool else { return }
+      let pool = hypervisor.shadows.pool
       if exit.reason == .controlRegister3 { pages.append(pool.count) }
       if exit.reason == .invalidatePage { pages.append(pool.live.reduce(0) { $0 + pool[$1].present }) }
     }
@@ -329,7 +329,7 @@ import Testing
     #expect(guest.run(retiredLimit: .max) == .haltedForEver)
     #expect(hypervisor.checkInvariants() == [])
     #expect(guest.processor.clock - half <= half + half / 50, "\(kind)")
-    let pool = try #require(hypervisor.shadow).pool
+    let pool = hypervisor.shadows.pool
     #expect(pool.count <= pool.limit && hypervisor.statistics.peakTableBytes <= UInt64(pool.limit + 2) << 12)
   }
 

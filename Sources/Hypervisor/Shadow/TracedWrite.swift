@@ -8,7 +8,7 @@ extension Hypervisor {
     guard let mapped = guest.map.lookup(path.physical) else { return .unsupported("no memory at \(path.physical)") }
     counted.pfEmulate &+= 1
     work(.shadowEmulate, .emulate)
-    if shadow!.pool.isGuarded(path.physical.frame) { counted.mmuPteWrite &+= 1 }
+    if shadows.pool.isGuarded(path.physical.frame) { counted.mmuPteWrite &+= 1 }
     // What is no table yet may become one before the instruction is done, by its next access.
     watch(path.physical.frame)
     grant(exit.address, .memory(mapped.address.pageBase))
@@ -18,7 +18,7 @@ extension Hypervisor {
 
   /// Brings the shadow entries of tables up to date with what was written to them since they were captured.
   func apply(_ watched: WatchedTables) {
-    guard shadow != nil else { return }
+    guard hasShadows else { return }
     lockTables()
     for number in watched.tables.indices {
       let gfn = watched.tables[number].gfn
@@ -45,9 +45,9 @@ extension Hypervisor {
   /// - Returns: whether there was a shadow entry that it concerned.
   private func followWrite(_ gfn: UInt64, _ change: WatchedTables.Change) -> Bool {
     var found = false
-    var page = shadow!.pool.firstPage(of: gfn)
+    var page = shadows.pool.firstPage(of: gfn)
     while page >= 0 {
-      let role = shadow!.pool[page].role
+      let role = shadows.pool[page].role
       if role.isDirect {
         // Nothing of it depends on the frame's bytes.
       } else if role.isNarrow {
@@ -62,7 +62,7 @@ extension Hypervisor {
       } else if follow(page << 9 | change.index, role, change.new) {
         found = true
       }
-      page = Int(shadow!.pool[page].nextOfFrame)
+      page = Int(shadows.pool[page].nextOfFrame)
     }
     return found
   }
@@ -93,7 +93,7 @@ extension Hypervisor {
   /// Whether an entry leads to the pieces of a large page of the guest.
   func leadsToSplinters(_ entry: ShadowEntry) -> Bool {
     guard !entry.isSwitching else { return false }
-    return shadow!.pool[Int(allocator.owner(of: entry.frame).number)].role.isDirect
+    return shadows.pool[Int(allocator.owner(of: entry.frame).number)].role.isDirect
   }
 
   /// The shadow entry that a guest's leaf entry gets before anybody faults on it; none where hardware could not have
@@ -109,7 +109,7 @@ extension Hypervisor {
     let physical = GuestPhysical(guestEntry & EntryBit.frameMask)
     guard let mapped = guest.map.lookup(physical) else { return .none }
     var access = role.access & TableFormat.ordinary(noExecute: role.noExecute).leafPermissions(guestEntry)
-    if guestEntry & EntryBit.dirty == 0 && !mutated("eager-without-dirty") || shadow!.pool.isGuarded(physical.frame) {
+    if guestEntry & EntryBit.dirty == 0 && !mutated("eager-without-dirty") || shadows.pool.isGuarded(physical.frame) {
       access.writable = false
     }
     return ShadowEntry(mapping: mapped.address, access, level: 1)
@@ -129,18 +129,18 @@ extension Hypervisor {
   /// policy is about.
   private func noteFlooding(_ gfn: UInt64, foundEntry: Bool) {
     var isFlooded = false
-    var page = shadow!.pool.firstPage(of: gfn)
+    var page = shadows.pool.firstPage(of: gfn)
     while page >= 0 {
-      let role = shadow!.pool[page].role
+      let role = shadows.pool[page].role
       if !role.isDirect {
         if role.level == 1 && foundEntry {
-          shadow!.pool[page].idleWrites = 0
+          shadows.pool[page].idleWrites = 0
         } else {
-          shadow!.pool[page].idleWrites += 1
+          shadows.pool[page].idleWrites += 1
         }
-        if shadow!.pool[page].idleWrites >= WriteFlooding.limit { isFlooded = true }
+        if shadows.pool[page].idleWrites >= WriteFlooding.limit { isFlooded = true }
       }
-      page = Int(shadow!.pool[page].nextOfFrame)
+      page = Int(shadows.pool[page].nextOfFrame)
     }
     guard isFlooded else { return }
     counted.mmuFlooded &+= 1

@@ -384,7 +384,7 @@ extension Processor {
   private func grantedStore(_ address: UInt64, width: Int, value: UInt64) -> Bool {
     guard hasGrantedStore(address, width: width) else { return false }
     grantedStores.append(
-      VMExit.Stored(address: GuestVirtual(address), width: UInt8(truncatingIfNeeded: width), value: value))
+      GrantedStore(address: GuestVirtual(address), width: UInt8(truncatingIfNeeded: width), value: value))
     return true
   }
 }

@@ -84,6 +84,24 @@ public final class HostMemory {
     return (base + Int(address.rawValue & ~7)).assumingMemoryBound(to: UInt64.self).pointee
   }
 
+  /// The first 64-bit word of a frame, from one on, that is not what a copy of the frame says.
+  public func firstDifference(of frame: HostPhysical, from copy: UnsafePointer<UInt64>, at first: Int) -> Int? {
+    guard contains(frame) else { return nil }
+    let words = UnsafeRawPointer(base + Int(frame.rawValue & ~0xfff)).assumingMemoryBound(to: UInt64.self)
+    // A stretch at a time, nearly all of which are the same.
+    let stretch = 64
+    var word = first
+    while word < 512 {
+      if word % stretch == 0 && memcmp(words + word, copy + word, stretch * 8) == 0 {
+        word += stretch
+        continue
+      }
+      if words[word] != copy[word] { return word }
+      word += 1
+    }
+    return nil
+  }
+
   /// Stores a 64-bit word at an 8-byte-aligned address; nothing happens where there is no memory.
   @inline(__always) public func setWord(_ value: UInt64, at address: HostPhysical) {
     guard contains(address) else { return }

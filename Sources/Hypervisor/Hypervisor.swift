@@ -128,9 +128,11 @@ public final class Hypervisor {
   /// Runs one of the guest's processors until something happens that a hypervisor does not handle. Never returns `.exit`.
   public func run(_ index: Int = 0, clockLimit: UInt64 = .max, retiredLimit: UInt64 = .max) -> RunResult {
     running = virtualProcessors[index]
-    noteLoadedRoot()
-    // A loader or a debugger may have changed the registers that page.
-    if hasShadows && selectRoot(isCharged: false) { enter() }
+    defer { noteLoadedRoot() }
+    // A loader or a debugger may have changed the registers that page. But a root that another processor's handler has taken
+    // away is that exit's to replace, which takes time.
+    let isTaken = agile != nil && roots.selected == nil && (running.isKicked || running.isWaiting)
+    if hasShadows && !isTaken && selectRoot(isCharged: false) { enter() }
     while true {
       if !running.isInGuest, let result = wait(clockLimit: clockLimit, retiredLimit: retiredLimit) { return result }
       let result: RunResult

@@ -173,6 +173,8 @@ final class TinyGuest {
 
   let kind: Kind
   let mode: PagingMode
+  /// Bytes of memory; what lies behind them is a device's.
+  let memorySize: UInt64
   let profile: CostProfile
   let bus = RecordingBus()
   let memory: HostMemory
@@ -187,12 +189,14 @@ final class TinyGuest {
   init(
     _ kind: Kind, _ code: [UInt8], handler: [UInt8] = [0xf4], mode: PagingMode = .levels4,
     figures changes: [CostKey: UInt64] = [:], isCoherent: Bool = false, cpus: Int = 1,
+    memorySize: UInt64 = TinyGuest.memorySize,
     options change: (inout HypervisorOptions) -> Void = { _ in }
   ) throws {
     self.kind = kind
     self.mode = mode
+    self.memorySize = memorySize
     profile = testProfile(kind.isAMD ? .amd : .intel, changes)
-    let memory = try HostMemory(low: kind == .native ? TinyGuest.memorySize : 2 * TinyGuest.memorySize)
+    let memory = try HostMemory(low: kind == .native ? memorySize : 2 * TinyGuest.memorySize)
     self.memory = memory
     processors = (0..<cpus).map { [bus, profile] index in
       var options = ProcessorOptions()
@@ -205,7 +209,7 @@ final class TinyGuest {
     if kind == .native {
       hypervisor = nil
     } else {
-      var wishes = kind.options(vendor: profile.vendor, ramRanges: [0..<TinyGuest.memorySize])
+      var wishes = kind.options(vendor: profile.vendor, ramRanges: [0..<memorySize])
       change(&wishes)
       hypervisor = try Hypervisor(
         processors: processors, memory: memory, bus: bus, profile: profile, options: wishes)
@@ -335,7 +339,7 @@ final class TinyGuest {
 
   /// All of the guest's memory, page by page; nil for pages of zeros.
   var allMemory: [[UInt8]?] {
-    (UInt64(0)..<TinyGuest.memorySize >> 12).map { frame in
+    (UInt64(0)..<memorySize >> 12).map { frame in
       let host = hypervisor.map { $0.hostAddress(of: GuestPhysical(frame << 12)) } ?? HostPhysical(frame << 12)
       guard let host, memory.isTouched(frame: host.frame) else { return nil }
       let page = [UInt8](UnsafeRawBufferPointer(start: memory.base + Int(host.rawValue), count: 4096))
@@ -384,7 +388,7 @@ struct Code {
     rax(rights)
     raw(0x0f, 0x30)
   }
-  /// MOV to CR0 and CR4.
+  /// MOV to CR0, CR4 and CR3.
   mutating func cr0(_ value: UInt64) {
     rax(value)
     raw(0x0f, 0x22, 0xc0)
@@ -392,6 +396,17 @@ struct Code {
   mutating func cr4(_ value: UInt64) {
     rax(value)
     raw(0x0f, 0x22, 0xe0)
+  }
+  mutating func cr3(_ value: UInt64) {
+    rax(value)
+    raw(0x0f, 0x22, 0xd8)
+  }
+  /// WRMSR of EFER, in long mode.
+  mutating func efer(_ bits: UInt64) {
+    rcx(0xc000_0080)
+    rdx(0)
+    rax(EFER.longModeEnable | bits)
+    raw(0x0f, 0x30)
   }
   mutating func invalidate(_ address: UInt64) {
     rbx(address)

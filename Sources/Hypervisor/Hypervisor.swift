@@ -127,12 +127,14 @@ public final class Hypervisor {
 
   /// Runs one of the guest's processors until something happens that a hypervisor does not handle. Never returns `.exit`.
   public func run(_ index: Int = 0, clockLimit: UInt64 = .max, retiredLimit: UInt64 = .max) -> RunResult {
-    running = virtualProcessors[index]
-    defer { noteLoadedRoot() }
+    let running = virtualProcessors[index]
+    self.running = running
+    let processor = running.processor
+    defer { if agile != nil { noteLoadedRoot() } }
     // A loader or a debugger may have changed the registers that page. But a root that another processor's handler has taken
     // away is that exit's to replace, which takes time.
-    let isTaken = agile != nil && roots.selected == nil && (running.isKicked || running.isWaiting)
-    if hasShadows && !isTaken && selectRoot(isCharged: false) { enter() }
+    let isTaken = agile != nil && running.roots.selected == nil && (running.isKicked || running.isWaiting)
+    if hasShadows && !isTaken && selectRoot(isCharged: false) { enter(running) }
     while true {
       if !running.isInGuest, let result = wait(clockLimit: clockLimit, retiredLimit: retiredLimit) { return result }
       let result: RunResult
@@ -140,17 +142,17 @@ public final class Hypervisor {
         running.isKicked = false
         result = .exit(processor.forceExit())
       } else {
-        result = runUntilDue(clockLimit: clockLimit, retiredLimit: retiredLimit)
+        result = runUntilDue(running, clockLimit: clockLimit, retiredLimit: retiredLimit)
       }
       guard case .exit(let exit) = result else { return result }
       // The hardware has charged its round trip already; it belongs to the exit.
       let start = processor.clock &- (exit.reason == .assisted ? 0 : costs.exitRoundTrip)
-      noteLoadedRoot()
+      if agile != nil { noteLoadedRoot() }
       if processor.clock >= timeline.due { timeline.take(allocator.tableCounts, at: processor.clock) }
       let end = handle(exit)
-      lookAtNestedTables()
-      churnHost()
-      enter()
+      if agile != nil { lookAtNestedTables() }
+      if churn != nil { churnHost() }
+      enter(running)
       counted.exits[Int(exit.reason.rawValue)].add(processor.clock &- start)
       afterExit?(exit)
       if let violation = check?.violation(after: exit, self) { return .violated(violation) }
@@ -160,17 +162,20 @@ public final class Hypervisor {
   }
 
   /// Hands the controls to the hardware, with the flushes that have become due.
-  func enter() {
-    if agile != nil && roots.selected == nil { _ = selectRoot() }
+  func enter() { enter(running) }
+
+  /// The same: whoever has the running virtual processor in hand spares looking for it, in every exit.
+  func enter(_ running: VirtualProcessor) {
+    if agile != nil && running.roots.selected == nil { _ = selectRoot() }
     if hasShadows && policy.mayBeStale { synchroniseCurrentRoot() }
     flushRemotely()
     unlockTables()
     if running.owesNestedFlush { flushNested() }
-    if hasShadows { flushCurrentRoot() }
+    if hasShadows, running.roots.owesFlush { flushCurrentRoot() }
     if agile != nil { nameRootTargets() }
     if !running.watched.isEmpty { running.watched.capture(memory) }
-    processor.enter(taking: &running.controls)
-    postponeWhatIsDue()
+    running.processor.enter(taking: &running.controls)
+    if agile != nil || churn != nil { postponeWhatIsDue() }
   }
 
   // MARK: Seeing

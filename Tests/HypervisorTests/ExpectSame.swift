@@ -17,12 +17,12 @@ func expectSame(
   _ code: [UInt8], _ handler: [UInt8], _ mode: PagingMode, _ prepare: (TinyGuest) -> Void,
   _ check: (TinyGuest) -> Void, except exceptions: [Kind] = [], memorySize: UInt64 = TinyGuest.memorySize
 ) throws {
-  let native = try TinyGuest(.native, code, handler: handler, mode: mode, memorySize: memorySize)
+  let native = try TinyGuest(.native, code, handler: handler, mode: mode, memory: memorySize)
   prepare(native)
   #expect(native.run() == .haltedForEver)
   check(native)
   for kind in Kind.allCases where kind != .native && !exceptions.contains(kind) {
-    let guest = try TinyGuest(kind, code, handler: handler, mode: mode, memorySize: memorySize)
+    let guest = try TinyGuest(kind, code, handler: handler, mode: mode, memory: memorySize)
     prepare(guest)
     #expect(guest.run() == .haltedForEver, "\(kind), \(mode)")
     check(guest)

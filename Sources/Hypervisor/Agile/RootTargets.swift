@@ -1,15 +1,25 @@
 import Machine
 
+/// What the root targets named to the hardware follow from: the cached roots, and the mode in which the guest would load
+/// CR3.
+struct RootTargetBasis: Equatable {
+  var changes: UInt64
+  var cr0: UInt64
+  var cr4: UInt64
+  var efer: UInt64
+}
+
 /// Agile paging: shadow roots that the hardware loads when the guest loads CR3, without an exit (Agile, section IV).
 extension Hypervisor {
-  /// Names the cached roots to the hardware, where they have changed.
+  /// Names the cached roots to the hardware, where they or the guest's mode have changed.
   ///
   /// All are named, so that invalidations reach the translations of each; but a root of which a flush is due is not
   /// loaded without an exit, unless every load flushes. Nor are those of PAE paging: its PDPTEs have to be read.
   func nameRootTargets() {
-    guard running.targetsMadeFrom != roots.changes else { return }
-    running.targetsMadeFrom = roots.changes
     let registers = processor.pagingRegisters
+    let basis = RootTargetBasis(changes: roots.changes, cr0: registers.cr0, cr4: registers.cr4, efer: registers.efer)
+    guard running.targetsMadeFrom != basis else { return }
+    running.targetsMadeFrom = basis
     let hasContexts = registers.cr4 & CR4.pcid != 0
     let role = ShadowRole(registers)
     var targets: [VMControls.RootTarget] = []

@@ -52,7 +52,7 @@ let package = Package(
 
     .target(name: "Machine", swiftSettings: hot),
     library("Decoding", ["Machine", "CCapstone"], exclude: ["CONVENTIONS.md"]),
-    library("Devices", ["Machine"]),
+    .target(name: "Devices", dependencies: ["Machine"], swiftSettings: unchecked),
     .target(name: "Hypervisor", dependencies: ["Machine"], swiftSettings: unchecked),
     library("Boot", ["Machine"]),
     library(

@@ -3,10 +3,9 @@ import Machine
 /// An instruction that the hardware executes with accesses that the hypervisor has resolved (assisted re-execution),
 /// until the exit `assisted`.
 ///
-/// While accesses remain that need resolving, the hardware exits again and grants are added; values read from devices
-/// are kept, so that each device is read once.
+/// While accesses remain that need resolving, the hardware exits again and grants are added to `VMControls.grants`; values
+/// read from devices are kept there, so that each device is read once.
 struct Assist {
-  var grants: [Grant] = []
   /// The guest-physical address of each granted device access.
   var devices: [Device] = []
 
@@ -23,14 +22,12 @@ extension Hypervisor {
   func grant(
     _ address: GuestVirtual, _ target: Grant.Target, width: UInt8 = 0, device: GuestPhysical? = nil
   ) {
-    var assist = assist ?? Assist()
-    assist.grants.append(Grant(address: address, target: target, width: width))
+    running.controls.grants.append(Grant(address: address, target: target, width: width))
+    if running.assist == nil { running.assist = Assist() }
     if let device {
-      assist.devices.append(
+      running.assist?.devices.append(
         .init(linear: address, physical: device, isWrite: target == .deviceWrite, width: width))
     }
-    controls.grants = assist.grants
-    self.assist = assist
   }
 
   /// Resolves an access to a guest-physical address that is not memory.
@@ -62,32 +59,38 @@ extension Hypervisor {
 
   /// The instruction was completed, or raised an exception.
   func finishAssist(_ exit: VMExit) {
-    guard let finished = assist else { return }
+    let running = running
+    guard running.assist != nil else { return }
+    let stores = running.processor.takeGrantedStores()
+    if !stores.isEmpty { reachDevices(stores) }
+    abandonAssist()
+    if running.controls.injection == nil { running.controls.injection = running.processor.takeDebugTrap() }
+    // Nor does its own NMI wait for another processor's to come.
+    if !stores.isEmpty { _ = offerNonMaskable(exit.reason) }
+  }
+
+  /// Hands the devices what the instruction has stored to them.
+  private func reachDevices(_ stores: [GrantedStore]) {
     // An NMI that came while the instruction was being helped would have been taken by now, and waits in no latch for
     // one that the instruction sends to its own processor (KVM lets two wait for the same reason).
-    if !exit.stored.isEmpty { _ = offerNonMaskable(exit.reason) }
-    for store in exit.stored {
-      let match = finished.devices.first {
-        $0.isWrite && $0.linear == store.address && $0.width == store.width
-      }
+    _ = offerNonMaskable(.assisted)
+    for store in stores {
+      let match = assist?.devices.first { $0.isWrite && $0.linear == store.address && $0.width == store.width }
       guard let device = match else { continue }
       bus.writeRegister(
         device.physical, width: Int(store.width), value: store.value, processor: processor.index,
         now: processor.guestTime)
       processor.yield()
     }
-    abandonAssist()
-    if controls.injection == nil { controls.injection = processor.takeDebugTrap() }
-    // Nor does its own NMI wait for another processor's to come.
-    if !exit.stored.isEmpty { _ = offerNonMaskable(exit.reason) }
   }
 
   /// Drops all grants: the guest goes another way.
   func abandonAssist() {
-    assist = nil
-    controls.grants = []
-    watched.removeAll()
-    controls.intercepts.insert(.ports)
+    let running = running
+    running.assist = nil
+    if !running.controls.grants.isEmpty { running.controls.grants = Grants() }
+    running.watched.removeAll()
+    running.controls.intercepts.insert(.ports)
   }
 }
 
@@ -99,6 +102,8 @@ struct WatchedTables {
   struct Table {
     var gfn: UInt64
     var host: HostPhysical
+    /// Where it is written first, in units of eight bytes.
+    var index: Int
   }
 
   private(set) var tables: [Table] = []
@@ -109,7 +114,7 @@ struct WatchedTables {
 
   mutating func add(_ gfn: UInt64, at host: HostPhysical) {
     guard !tables.contains(where: { $0.gfn == gfn }) else { return }
-    tables.append(Table(gfn: gfn, host: host.pageBase))
+    tables.append(Table(gfn: gfn, host: host.pageBase, index: Int(host.pageOffset >> 3)))
     if copies.count < tables.count * 512 { copies.append(contentsOf: repeatElement(0, count: 512)) }
   }
 
@@ -132,24 +137,12 @@ struct WatchedTables {
 
   /// The first change from `index` on in a table.
   func change(in number: Int, from index: Int, _ memory: HostMemory) -> Change? {
-    let now = UnsafeRawPointer(memory.base + Int(tables[number].host.rawValue)).assumingMemoryBound(to: UInt64.self)
-    return copies.withUnsafeBufferPointer { copies -> Change? in
+    let host = tables[number].host
+    return copies.withUnsafeBufferPointer { copies in
       let before = copies.baseAddress! + number * 512
-      var entry = index
-      while entry < 512 {
-        if entry & 7 == 0 {
-          // Eight at a time, nearly all of which are the same.
-          var difference: UInt64 = 0
-          for next in entry..<entry + 8 { difference |= before[next] ^ now[next] }
-          if difference == 0 {
-            entry += 8
-            continue
-          }
-        }
-        if before[entry] != now[entry] { return Change(index: entry, old: before[entry], new: now[entry]) }
-        entry += 1
+      return memory.firstDifference(of: host, from: before, at: index).map {
+        Change(index: $0, old: before[$0], new: memory.word(at: host.advanced(by: UInt64($0) * 8)))
       }
-      return nil
     }
   }
 
@@ -158,8 +151,10 @@ struct WatchedTables {
 
 extension Hypervisor {
   /// Watches a guarded table of the guest for changes from the next entry on.
-  func watch(_ gfn: UInt64) {
-    guard let host = guest.map.lookup(GuestPhysical(gfn << 12)) else { return }
-    watched.add(gfn, at: host.address)
+  ///
+  /// - Parameter address: what is about to be written of it.
+  func watch(_ address: GuestPhysical) {
+    guard let host = guest.map.lookup(address) else { return }
+    watched.add(address.frame, at: host.address)
   }
 }

@@ -15,11 +15,18 @@ extension Hypervisor {
 
   /// Runs the processor, and interrupts it when something is due that the hypervisor does by itself, as the host's timer
   /// would.
-  func runUntilDue(clockLimit: UInt64, retiredLimit: UInt64) -> RunResult {
-    let due = min(agile?.nextLook ?? .max, churn?.next ?? .max)
-    let isBusy = assist != nil
-    guard due < clockLimit, !isBusy else { return processor.run(clockLimit: clockLimit, retiredLimit: retiredLimit) }
-    let result = processor.run(clockLimit: due, retiredLimit: retiredLimit)
+  func runUntilDue(_ running: VirtualProcessor, clockLimit: UInt64, retiredLimit: UInt64) -> RunResult {
+    let processor = running.processor
+    let due = agile != nil || churn != nil ? min(agile?.nextLook ?? .max, churn?.next ?? .max) : .max
+    guard due < clockLimit, running.assist == nil else {
+      return processor.run(clockLimit: clockLimit, retiredLimit: retiredLimit)
+    }
+    let start = processor.instructionsRetired
+    var result = processor.run(clockLimit: due, retiredLimit: retiredLimit)
+    if processor.instructionsRetired == start && result == .limit && processor.clock < clockLimit {
+      // The entry and a walk may take longer than what is done anew has an interval: the guest gets on all the same.
+      result = processor.run(clockLimit: clockLimit, retiredLimit: min(retiredLimit, start &+ 1))
+    }
     guard result == .limit, processor.clock >= due, processor.clock < clockLimit,
       processor.instructionsRetired < retiredLimit
     else { return result }

@@ -17,8 +17,9 @@ public final class Hypervisor {
   let guest: GuestMemory
   /// Nil under shadow paging.
   var nested: NestedTables?
-  /// Nil under nested paging.
-  var shadow: ShadowState?
+  /// The shadow tables; under nested paging there are none, and nothing is guarded by them.
+  var shadows = ShadowState()
+  let hasShadows: Bool
   /// Nil but under agile paging, which has both.
   var agile: AgileState?
   /// Nil unless the host is to disturb the guest.
@@ -66,6 +67,7 @@ public final class Hypervisor {
     self.profile = profile
     self.options = options
     costs = WorkCosts(profile)
+    hasShadows = options.kind.policy != nil
     policy = options.kind.policy ?? .trace
     guest = GuestMemory(ranges: options.ramRanges, hostPage: options.hostPage)
     allocator = FrameAllocator(capacity: memory.lowLimit)
@@ -90,7 +92,7 @@ public final class Hypervisor {
     if options.kind.policy != nil {
       let state = ShadowState(
         guestFrames: guest.frames, pageLimit: limit, policy, options, &allocator)
-      shadow = state
+      shadows = state
       controls.intercepts.formUnion([
         .pageFaults, .controlRegister0, .controlRegister3, .controlRegister4, .extendedFeatures, .invalidations,
       ])
@@ -108,7 +110,7 @@ public final class Hypervisor {
     guard let first = virtualProcessors.first else { throw .noProcessor }
     running = first
     for processor in processors {
-      if shadow != nil && policy.mayBeStale { processor.guestFrames = guest.map }
+      if hasShadows && policy.mayBeStale { processor.guestFrames = guest.map }
       processor.enter(controls)
     }
     timeline.take(allocator.tableCounts, at: 0)
@@ -125,10 +127,12 @@ public final class Hypervisor {
 
   /// Runs one of the guest's processors until something happens that a hypervisor does not handle. Never returns `.exit`.
   public func run(_ index: Int = 0, clockLimit: UInt64 = .max, retiredLimit: UInt64 = .max) -> RunResult {
-    running = virtualProcessors[index]
+    let running = virtualProcessors[index]
+    self.running = running
+    let processor = running.processor
     noteLoadedRoot()
     // A loader or a debugger may have changed the registers that page.
-    if shadow != nil && selectRoot(isCharged: false) { enter() }
+    if hasShadows && selectRoot(isCharged: false) { enter(running) }
     while true {
       if !running.isInGuest, let result = wait(clockLimit: clockLimit, retiredLimit: retiredLimit) { return result }
       let result: RunResult
@@ -136,17 +140,17 @@ public final class Hypervisor {
         running.isKicked = false
         result = .exit(processor.forceExit())
       } else {
-        result = runUntilDue(clockLimit: clockLimit, retiredLimit: retiredLimit)
+        result = runUntilDue(running, clockLimit: clockLimit, retiredLimit: retiredLimit)
       }
       guard case .exit(let exit) = result else { return result }
       // The hardware has charged its round trip already; it belongs to the exit.
       let start = processor.clock &- (exit.reason == .assisted ? 0 : costs.exitRoundTrip)
-      noteLoadedRoot()
+      if agile != nil { noteLoadedRoot() }
       if processor.clock >= timeline.due { timeline.take(allocator.tableCounts, at: processor.clock) }
       let end = handle(exit)
-      lookAtNestedTables()
-      churnHost()
-      enter()
+      if agile != nil { lookAtNestedTables() }
+      if churn != nil { churnHost() }
+      enter(running)
       counted.exits[Int(exit.reason.rawValue)].add(processor.clock &- start)
       afterExit?(exit)
       if let violation = check?.violation(after: exit, self) { return .violated(violation) }
@@ -156,18 +160,20 @@ public final class Hypervisor {
   }
 
   /// Hands the controls to the hardware, with the flushes that have become due.
-  func enter() {
-    if agile != nil && roots.selected == nil { _ = selectRoot() }
-    if shadow != nil && policy.mayBeStale { synchroniseCurrentRoot() }
+  func enter() { enter(running) }
+
+  /// The same: whoever has the running virtual processor in hand spares looking for it, in every exit.
+  func enter(_ running: VirtualProcessor) {
+    if agile != nil && running.roots.selected == nil { _ = selectRoot() }
+    if hasShadows && policy.mayBeStale { synchroniseCurrentRoot() }
     flushRemotely()
     unlockTables()
     if running.owesNestedFlush { flushNested() }
-    if shadow != nil { flushCurrentRoot() }
+    if hasShadows, running.roots.owesFlush { flushCurrentRoot() }
     if agile != nil { nameRootTargets() }
-    if assist != nil { watched.capture(memory) }
-    processor.enter(controls)
-    controls.injection = nil
-    postponeWhatIsDue()
+    if !running.watched.isEmpty { running.watched.capture(memory) }
+    running.processor.enter(taking: &running.controls)
+    if agile != nil || churn != nil { postponeWhatIsDue() }
   }
 
   // MARK: Seeing
@@ -181,7 +187,7 @@ public final class Hypervisor {
     all.tables = allocator.tableCounts
     all.peakTables = allocator.peakTableCounts
     all.timeline = timeline
-    all.mmuUnsync = UInt64(shadow?.pool.staleCount ?? 0)
+    all.mmuUnsync = UInt64(shadows.pool.staleCount)
     all.churned = churn?.counts ?? []
     all.nestedTables = UInt64(agile?.count ?? 0)
     return all
@@ -206,7 +212,7 @@ public final class Hypervisor {
     let allocator: FrameAllocator
     let frames: [(frame: UInt64, entry: UInt64)]
     let nested: NestedTables?
-    let shadow: ShadowState?
+    let shadows: ShadowState
     let agile: AgileState?
     let churn: HostChurn?
     let virtualProcessors: [VirtualProcessor.Snapshot]
@@ -218,7 +224,7 @@ public final class Hypervisor {
   /// Copies the state between two runs.
   public func snapshot() -> Snapshot {
     Snapshot(
-      allocator: allocator, frames: guest.map.image(), nested: nested, shadow: shadow, agile: agile, churn: churn,
+      allocator: allocator, frames: guest.map.image(), nested: nested, shadows: shadows, agile: agile, churn: churn,
       virtualProcessors: virtualProcessors.map { $0.snapshot() }, lock: lock, timeline: timeline, counted: counted)
   }
 
@@ -228,7 +234,7 @@ public final class Hypervisor {
     allocator = snapshot.allocator
     guest.map.restore(snapshot.frames)
     nested = snapshot.nested
-    shadow = snapshot.shadow
+    shadows = snapshot.shadows
     agile = snapshot.agile
     churn = snapshot.churn
     for (one, saved) in zip(virtualProcessors, snapshot.virtualProcessors) { one.restore(saved) }

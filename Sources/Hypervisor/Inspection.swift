@@ -24,13 +24,13 @@ extension Hypervisor {
 
   /// The live shadow pages, the one used last first; nil under nested paging.
   public var shadowPages: [ShadowPageView]? {
-    guard let shadow else { return nil }
+    guard hasShadows else { return nil }
     let roots = virtualProcessors.compactMap { virtual -> HostPhysical? in
       guard case .shadow(let paging) = virtual.controls.paging else { return nil }
       return paging.root
     }
-    return shadow.pool.live.map { index in
-      let page = shadow.pool[index]
+    return shadows.pool.live.map { index in
+      let page = shadows.pool[index]
       return ShadowPageView(
         gfn: page.gfn, level: page.role.level, isDirect: page.role.isDirect, access: page.role.access,
         table: page.table, present: page.present, isRoot: roots.contains(page.table))
@@ -38,15 +38,15 @@ extension Hypervisor {
   }
 
   /// The most shadow pages that there may be.
-  public var shadowPageLimit: Int? { shadow?.pool.limit }
+  public var shadowPageLimit: Int? { hasShadows ? shadows.pool.limit : nil }
 
   /// The shadow entries that stand for the entry of a guest table; none where the frame is no shadowed table.
   public func shadowEntries(ofGuestEntryAt address: GuestPhysical) -> [ShadowEntryView] {
-    guard let shadow else { return [] }
+    guard hasShadows else { return [] }
     var views: [ShadowEntryView] = []
-    var index = shadow.pool.firstPage(of: address.frame)
+    var index = shadows.pool.firstPage(of: address.frame)
     while index >= 0 {
-      let page = shadow.pool[index]
+      let page = shadows.pool[index]
       if !page.role.isDirect {
         let number = Int(address.pageOffset) / (page.role.isNarrow ? 4 : 8)
         for entry in page.role.entries(of: number) {
@@ -60,7 +60,7 @@ extension Hypervisor {
   }
 
   /// Whether a guest's frame is a table that is kept write-protected.
-  public func isGuarded(_ address: GuestPhysical) -> Bool { shadow?.pool.isGuarded(address.frame) ?? false }
+  public func isGuarded(_ address: GuestPhysical) -> Bool { shadows.pool.isGuarded(address.frame) }
 
   /// The nested tables' root and how many levels they have; nil under shadow paging.
   public var nestedPlan: NestedPlan? { nested?.plan }

@@ -27,7 +27,7 @@ extension Hypervisor {
   /// flush when they are entered.
   func flushEveryProcessor() {
     roots.flushAll()
-    shadow?.lostWrites.flushed()
+    shadows.lostWrites.flushed()
     owesRemoteFlush = true
   }
 

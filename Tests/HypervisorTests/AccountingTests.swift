@@ -53,7 +53,8 @@ private let busyCode = Code {
 
     // What was charged is what happened, as counted where it happens.
     var kinds = TableCounts()
-    if let shadow = hypervisor.shadow {
+    if hypervisor.hasShadows {
+      let shadow = hypervisor.shadows
       #expect(work.total(.fill) == shadow.entriesMade)
       #expect(work.total(.zap) == shadow.entriesRemoved)
       #expect(work.total(.protect) == shadow.entriesProtected + (hypervisor.nested?.changes ?? 0))

@@ -26,14 +26,14 @@ import Testing
 
   /// The leaf entry of a shadow page that stands for the window's first page.
   private func slot(_ hypervisor: Hypervisor) throws -> Int {
-    let list = try #require(hypervisor.shadow).rmap.list(mapping: Place.data >> 12, level: 1)
-    let slot = try #require(hypervisor.shadow).rmap.first(list)
+    let list = hypervisor.shadows.rmap.list(mapping: Place.data >> 12, level: 1)
+    let slot = hypervisor.shadows.rmap.first(list)
     try #require(slot >= 0)
     return slot
   }
 
   private func address(_ slot: Int, _ hypervisor: Hypervisor) throws -> HostPhysical {
-    try #require(hypervisor.shadow).pool[slot >> 9].table.advanced(by: UInt64(slot & 511) * 8)
+    hypervisor.shadows.pool[slot >> 9].table.advanced(by: UInt64(slot & 511) * 8)
   }
 
   @Test(arguments: [Kind.shadow, .unsync, .vtlb, .nested, .agile, .agileStay])
@@ -83,7 +83,7 @@ import Testing
   @Test func `an entry that the reverse map has lost is found`() throws {
     let what = try violation(.shadow) { hypervisor in
       let slot = try slot(hypervisor)
-      hypervisor.shadow!.rmap.remove(slot, from: hypervisor.shadow!.rmap.list(mapping: Place.data >> 12, level: 1))
+      hypervisor.shadows.rmap.remove(slot, from: hypervisor.shadows.rmap.list(mapping: Place.data >> 12, level: 1))
       // Only pages that were written are looked at every time.
       let at = try address(slot, hypervisor)
       hypervisor.memory.setWord(hypervisor.memory.word(at: at), at: at)
@@ -93,8 +93,8 @@ import Testing
 
   @Test func `an upper table that has left step is found`() throws {
     let what = try violation(.unsync) { hypervisor in
-      let page = try #require(hypervisor.shadow).pool.firstPage(of: Place.directory >> 12)
-      hypervisor.shadow!.pool.leaveStep(page)
+      let page = hypervisor.shadows.pool.firstPage(of: Place.directory >> 12)
+      hypervisor.shadows.pool.leaveStep(page)
     }
     #expect(try #require(what).contains("is out of step and no leaf table"))
   }

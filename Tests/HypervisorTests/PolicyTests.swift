@@ -256,6 +256,21 @@ import Testing
     }
   }
 
+  @Test func `clearing what is clear counts as writing, but not a store to an entry in use of what it holds`() throws {
+    let cleared = try statistics(.shadow) {
+      $0.store(Place.data, Place.table | 7)
+      $0.store(Place.pointers + 8, Place.data | 7)
+      $0.load(0x4000_0000 + Place.code)
+      for word in UInt64(0)..<5 { $0.store(Place.data + 8 * (word + 8), 0) }
+    }
+    #expect(cleared.mmuFlooded == 1 && cleared.mmuPteWrite == 4)
+    let rewritten = try statistics(.shadow) {
+      $0.load(Place.data)
+      for _ in 0..<5 { $0.store(Place.entry(of: Place.data), Place.data | 0x63) }
+    }
+    #expect(rewritten.mmuFlooded == 0 && rewritten.mmuPteWrite == 5)
+  }
+
   @Test func `as many tables as the limit says are out of step`() throws {
     // Two tables that map the same pages, written by turns.
     let code: (inout Code) -> Void = {
@@ -284,7 +299,7 @@ import Testing
       }.bytes)
     guard let hypervisor = guest.hypervisor else { return }
     hypervisor.afterExit = { exit in
-      guard let pool = hypervisor.shadow?.pool else { return }
+      let pool = hypervisor.shadows.pool
       if exit.reason == .controlRegister3 { pages.append(pool.count) }
       if exit.reason == .invalidatePage { pages.append(pool.live.reduce(0) { $0 + pool[$1].present }) }
     }
@@ -329,7 +344,7 @@ import Testing
     #expect(guest.run(retiredLimit: .max) == .haltedForEver)
     #expect(hypervisor.checkInvariants() == [])
     #expect(guest.processor.clock - half <= half + half / 50, "\(kind)")
-    let pool = try #require(hypervisor.shadow).pool
+    let pool = hypervisor.shadows.pool
     #expect(pool.count <= pool.limit && hypervisor.statistics.peakTableBytes <= UInt64(pool.limit + 2) << 12)
   }
 
@@ -355,5 +370,38 @@ import Testing
     try expectLinear(kind, loop, times: 100_000, length: 9) { guest in
       for table in UInt64(0)..<128 { guest.set(0x12_0000 + table << 12, Place.data | 3) }
     }
+  }
+
+  @Test(arguments: kinds + [.nested, .agile])
+  func `a hundred thousand page tables at the same time`(kind: Kind) throws {
+    // RAX = 1 << 39 | RCX << 21; MOV RDX, [RAX]; ECX -= 1
+    let loop: [UInt8] = [
+      0x89, 0xc8, 0x48, 0xc1, 0xe0, 0x15, 0x48, 0x0f, 0xba, 0xe8, 0x27, 0x48, 0x8b, 0x10, 0xff, 0xc9, 0x75, 0xee,
+    ]
+    let count: UInt64 = 100_000
+    let size: UInt64 = 512 << 20
+    let (pointers, directories, tables): (UInt64, UInt64, UInt64) = (0xf0_0000, 0x100_0000, 0x200_0000)
+    let guest = try TinyGuest(
+      kind, [0xb9] + (0..<4).map { UInt8(truncatingIfNeeded: count >> (8 * $0)) } + loop + [0xf4], memory: size)
+    let hypervisor = try #require(guest.hypervisor)
+    hypervisor.afterExit = nil
+    guest.set(Place.root + 8, pointers | 7)
+    for directory in 0...count >> 9 { guest.set(pointers + directory * 8, (directories + directory << 12) | 7) }
+    for table in 1...count {
+      guest.set(directories + table * 8, (tables + table << 12) | 7)
+      guest.set(tables + table << 12, Place.data | 3)
+    }
+    // The first half fills whatever is filled; of the second, neither half costs more than the other.
+    var clocks: [UInt64] = []
+    for part in UInt64(2)...4 {
+      let result = guest.run(retiredLimit: part < 4 ? count * 6 * part / 4 : .max)
+      #expect(result == (part < 4 ? .limit : .haltedForEver))
+      clocks.append(guest.processor.clock)
+    }
+    #expect(clocks[2] - clocks[1] <= (clocks[1] - clocks[0]) * 11 / 10, "\(kind)")
+    #expect(hypervisor.checkInvariants() == [])
+    let nested = kind == .nested || kind.isAgile ? size >> 21 + 8 : 0
+    let most = UInt64(hypervisor.shadows.pool.limit) + 2 + nested
+    #expect(hypervisor.statistics.peakTableBytes <= most << 12, "\(kind)")
   }
 }

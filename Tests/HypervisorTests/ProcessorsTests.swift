@@ -105,7 +105,8 @@ import Testing
     machine.hypervisor.afterExit = { [unowned machine] _ in
       let hypervisor = machine.hypervisor
       for one in hypervisor.virtualProcessors {
-        guard let page = one.roots.page(for: GuestVirtual(0)), let pool = hypervisor.shadow?.pool else { continue }
+        guard let page = one.roots.page(for: GuestVirtual(0)) else { continue }
+        let pool = hypervisor.shadows.pool
         roots.insert(page)
         #expect(pool[page].isLive && pool[page].role.level == 4)
       }

@@ -80,9 +80,7 @@ extension Session {
       if case .fault(let fault) = hardware { verdict.errorCode = fault.errorCode }
       return verdict
     }
-    let guest = processor.walkGuest(
-      GuestVirtual(address), access, frames: hypervisor.frameMap, settingBits: false
-    ).result
+    let guest = processor.walkGuest(GuestVirtual(address), access, frames: hypervisor.frameMap).result
     if case .fault(let fault) = guest { verdict.errorCode = fault.errorCode }
     switch hardware {
     case .mapped: break

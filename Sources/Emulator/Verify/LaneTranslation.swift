@@ -7,7 +7,7 @@ extension Lane {
   private func guestWalk(_ address: GuestVirtual, _ access: Access, _ processor: Int) -> RecordedWalk {
     let processor = machine.processors[processor]
     guard let hypervisor = machine.hypervisor else { return processor.peek(address, access) }
-    return processor.walkGuest(address, access, frames: hypervisor.frameMap, settingBits: false)
+    return processor.walkGuest(address, access, frames: hypervisor.frameMap).recorded
   }
 
   /// Where an address is in the guest's memory by its own tables.

@@ -43,10 +43,10 @@ extension Hypervisor {
   private func wasWritten(_ gfn: UInt64) -> Bool {
     if nested!.wasWritten(GuestPhysical(gfn << 12), memory) { return true }
     for level in 1...3 {
-      var slot = shadow!.rmap.first(shadow!.rmap.list(mapping: gfn, level: level))
+      var slot = shadows.rmap.first(shadows.rmap.list(mapping: gfn, level: level))
       while slot >= 0 {
         if entry(slot).isWritable { return true }
-        slot = shadow!.rmap.next(slot)
+        slot = shadows.rmap.next(slot)
       }
     }
     return false
@@ -59,14 +59,14 @@ extension Hypervisor {
     var isChanged = nested!.watchForWrites(GuestPhysical(gfn << 12), memory)
     if isChanged { work(.agileScan, .protect) }
     for level in 1...3 {
-      var slot = shadow!.rmap.first(shadow!.rmap.list(mapping: gfn, level: level))
+      var slot = shadows.rmap.first(shadows.rmap.list(mapping: gfn, level: level))
       while slot >= 0 {
         let present = entry(slot)
         if present.isWritable {
           change(slot, to: present.readOnly, for: .agileScan)
           isChanged = true
         }
-        slot = shadow!.rmap.next(slot)
+        slot = shadows.rmap.next(slot)
       }
     }
     return isChanged
@@ -98,7 +98,7 @@ extension Hypervisor {
       }
       exits += 1
       let gfn = (entry & EntryBit.frameMask) >> 12
-      guard guest.map.lookup(GuestPhysical(gfn << 12)) != nil, !shadow!.pool.isGuarded(gfn) else { continue }
+      guard guest.map.lookup(GuestPhysical(gfn << 12)) != nil, !shadows.pool.isGuarded(gfn) else { continue }
       below.append(.init(gfn: gfn, level: table.level - 1))
     }
     // A table of which nothing has been used yet is not for nothing: it will be.

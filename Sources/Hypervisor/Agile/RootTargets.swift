@@ -44,6 +44,6 @@ extension Hypervisor {
     let position = ShadowRoots.position(loaded.tag)
     guard roots.slots.indices.contains(position), let root = roots.slots[position] else { return }
     roots.use(position, for: root.key)
-    for page in root.pages where page >= 0 { shadow!.pool.use(page) }
+    for page in root.pages where page >= 0 { shadows.pool.use(page) }
   }
 }

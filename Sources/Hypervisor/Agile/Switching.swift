@@ -17,17 +17,17 @@ extension Hypervisor {
   /// Makes a table nested that is new where it is about to be used: in nobody's shadow, nor was it before.
   func startNested(_ gfn: UInt64, _ role: ShadowRole, level: Int) {
     guard agile != nil, options.agile.startsNested, role.mayNest, !agile!.isNested(gfn), !agile!.cameBack(gfn),
-      !shadow!.pool.isGuarded(gfn), guest.map.lookup(GuestPhysical(gfn << 12)) != nil
+      !shadows.pool.isGuarded(gfn), guest.map.lookup(GuestPhysical(gfn << 12)) != nil
     else { return }
     agile!.insert(.init(gfn: gfn, level: level), at: processor.clock)
   }
 
   /// The guest has taken a table out of use that only one entry led to: what it does with the frame is nobody's business.
   func dropUnused(_ page: Int) {
-    guard agile != nil, shadow!.pool[page].isLive, !shadow!.pool[page].role.isDirect,
-      shadow!.rmap.first(shadow!.rmap.list(leadingTo: page)) < 0, !isCachedRoot(page)
+    guard agile != nil, shadows.pool[page].isLive, !shadows.pool[page].role.isDirect,
+      shadows.rmap.first(shadows.rmap.list(leadingTo: page)) < 0, !isCachedRoot(page)
     else { return }
-    agile!.forget(shadow!.pool[page].gfn)
+    agile!.forget(shadows.pool[page].gfn)
     dropTree(page)
   }
 
@@ -36,7 +36,7 @@ extension Hypervisor {
 
   /// Counts an exit that there would not have been if a table were nested, which it becomes after too many.
   func noteExit(_ units: UInt8, of gfn: UInt64) {
-    guard agile != nil, shadow!.pool.isGuarded(gfn), agile!.note(units, gfn, at: processor.clock) else { return }
+    guard agile != nil, shadows.pool.isGuarded(gfn), agile!.note(units, gfn, at: processor.clock) else { return }
     _ = goNested(gfn)
   }
 
@@ -46,11 +46,11 @@ extension Hypervisor {
   func goNested(_ gfn: UInt64) -> Bool {
     guard maySwitch else { return false }
     var level = 0
-    var page = shadow!.pool.firstPage(of: gfn)
+    var page = shadows.pool.firstPage(of: gfn)
     while page >= 0 {
-      let role = shadow!.pool[page].role
+      let role = shadows.pool[page].role
       if !role.isDirect { level = max(level, role.level) }
-      page = Int(shadow!.pool[page].nextOfFrame)
+      page = Int(shadows.pool[page].nextOfFrame)
     }
     guard level > 0, guest.map.lookup(GuestPhysical(gfn << 12)) != nil else { return false }
     counted.wentNested &+= 1
@@ -63,8 +63,8 @@ extension Hypervisor {
   /// Drops every shadow page of a table, roots in use too, and what nothing else leads to below.
   func dropShadows(of gfn: UInt64) {
     while true {
-      var page = shadow!.pool.firstPage(of: gfn)
-      while page >= 0 && shadow!.pool[page].role.isDirect { page = Int(shadow!.pool[page].nextOfFrame) }
+      var page = shadows.pool.firstPage(of: gfn)
+      while page >= 0 && shadows.pool[page].role.isDirect { page = Int(shadows.pool[page].nextOfFrame) }
       guard page >= 0 else { return }
       dropTree(page)
     }
@@ -72,8 +72,8 @@ extension Hypervisor {
 
   private func dropTree(_ page: Int) {
     var children: [Int] = []
-    let level = shadow!.pool[page].role.level
-    var left = shadow!.pool[page].present
+    let level = shadows.pool[page].role.level
+    var left = shadows.pool[page].present
     var slot = page << 9
     while left > 0 {
       let present = entry(slot)
@@ -83,7 +83,7 @@ extension Hypervisor {
     }
     zap(page, for: .agileSwitch)
     for child in children
-    where shadow!.pool[child].isLive && shadow!.rmap.first(shadow!.rmap.list(leadingTo: child)) < 0
+    where shadows.pool[child].isLive && shadows.rmap.first(shadows.rmap.list(leadingTo: child)) < 0
       && !isCachedRoot(child)
     {
       dropTree(child)
@@ -100,7 +100,7 @@ extension Hypervisor {
     counted.cameBack &+= 1
     work(.agileSwitch, .lookup)
     while true {
-      let slot = shadow!.rmap.first(shadow!.rmap.list(switchingTo: gfn))
+      let slot = shadows.rmap.first(shadows.rmap.list(switchingTo: gfn))
       guard slot >= 0 else { break }
       change(slot, to: .none, for: .agileSwitch)
     }

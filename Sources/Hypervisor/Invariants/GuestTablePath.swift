@@ -24,13 +24,13 @@ extension Hypervisor {
     let plan = processor.softwarePlan
     let address = GuestVirtual(entry.address)
     // Permissions are looked at below, so the access is any.
-    let walk = processor.walkGuest(address, Access(.read, .supervisor), frames: guest.map, settingBits: false)
+    let walk = processor.walkGuest(address, Access(.read, .supervisor), frames: guest.map)
     guard plan.levels > 0 else {
       path.physical = GuestPhysical(address.rawValue)
       return path
     }
     let isPAE = plan.levels == 3 && !plan.layout.isNarrow
-    for reference in walk.references where !(isPAE && reference.level == 3) {
+    for reference in walk.recorded.references where !(isPAE && reference.level == 3) {
       let (level, value) = (reference.level, reference.entry)
       path.frames.append(reference.address.frame)
       path.hostTables[level] = reference.address.rawValue & ~0xfff
@@ -68,7 +68,7 @@ extension Hypervisor {
     }
     let (given, most) = (entry.permissions, path.permissions)
     let registers = processor.pagingRegisters
-    let poses = shadow != nil && registers.cr0 & CR0.writeProtect == 0 && !given.user && given.writable
+    let poses = hasShadows && registers.cr0 & CR0.writeProtect == 0 && !given.user && given.writable
     let isAllowed =
       poses
       ? most.executable || !given.executable
@@ -81,16 +81,16 @@ extension Hypervisor {
   }
 
   private func disagreement(_ entry: BufferedTranslation, level: Int, _ path: GuestTablePath) -> String? {
-    if let shadow {
+    if hasShadows {
       let owner = allocator.owner(of: entry.host)
       if agile != nil && owner.use == .guest {
         // A table of the guest's, behind a switching entry: it is cached as under nested paging.
         return disagreementBehindSwitch(entry, level: level, path)
       }
-      guard owner.use == .shadowTable, Int(owner.number) < shadow.pool.pages.count else {
+      guard owner.use == .shadowTable, Int(owner.number) < shadows.pool.pages.count else {
         return "leads to \(entry.host), which is no shadow table"
       }
-      let page = shadow.pool[Int(owner.number)]
+      let page = shadows.pool[Int(owner.number)]
       guard page.isLive, page.table == entry.host, page.role.level == level else {
         return "leads to a shadow table that is gone"
       }
@@ -114,17 +114,17 @@ extension Hypervisor {
   /// Whether an entry follows from a shadow entry of a page that may be behind the guest's table: that page is what is
   /// cached, and the policy sees to it that what the guest invalidates goes from there.
   private func isHeldBehind(_ entry: BufferedTranslation) -> Bool {
-    guard let shadow, policy.mayBeStale, entry.buffer.tableLevel == nil,
+    guard hasShadows, policy.mayBeStale, entry.buffer.tableLevel == nil,
       var page = roots.page(for: GuestVirtual(entry.address))
     else { return false }
     while true {
-      let level = shadow.pool[page].role.level
+      let level = shadows.pool[page].role.level
       let present = self.entry(page << 9 | Int(entry.address >> (3 + 9 * UInt64(level)) & 511))
       guard present.isPresent else { return false }
       if present.isLeaf(level: level) {
         let span = PageSize(level: level)?.offsetMask ?? 0xfff
         let host = present.frame.rawValue & ~span | entry.address & span & ~0xfff
-        return shadow.pool[page].mayBeStale && host == entry.host.rawValue
+        return shadows.pool[page].mayBeStale && host == entry.host.rawValue
           && present.permissions & entry.permissions == entry.permissions
       }
       page = Int(allocator.owner(of: present.frame).number)
@@ -133,7 +133,7 @@ extension Hypervisor {
 
   /// Whether an entry can be used without a flush before.
   func isInForce(_ entry: BufferedTranslation, of one: VirtualProcessor) -> Bool {
-    guard shadow != nil else { return !one.isFlushDue }
+    guard hasShadows else { return !one.isFlushDue }
     let position = Int(entry.context) - 1
     guard !one.owesNestedFlush, one.roots.slots.indices.contains(position), let root = one.roots.slots[position] else {
       return false
@@ -143,10 +143,10 @@ extension Hypervisor {
 
   /// Whether there is a guarded table in what an entry maps, of which a frame is given.
   func holdsGuardedTable(_ gfn: UInt64, _ length: UInt64) -> Bool {
-    guard let shadow, policy.guardsTables, let size = PageSize.allCases.first(where: { $0.bytes == length }) else {
+    guard hasShadows, policy.guardsTables, let size = PageSize.allCases.first(where: { $0.bytes == length }) else {
       return false
     }
-    return shadow.pool.isGuarded(gfn, size)
+    return shadows.pool.isGuarded(gfn, size)
   }
 }
 

@@ -181,7 +181,7 @@ public final class InvariantCheck {
           entry.buffer.tableLevel.map { tables.table(for: address, level: $0, hypervisor.memory) }
           ?? hypervisor.guest.map.lookup(address)?.address
         if entry.buffer == .nested && entry.permissions.writable
-          && hypervisor.shadow?.pool.isGuarded(address.frame) ?? false
+          && hypervisor.shadows.pool.isGuarded(address.frame)
         {
           violation = "protection: \(name(entry, one)) lets the guest write a guarded table in frame \(address.frame)"
           return
@@ -203,7 +203,7 @@ struct InvalidatedByGuest {
   private var isWhole = false
 
   init(_ exit: VMExit, _ hypervisor: Hypervisor) {
-    guard hypervisor.shadow != nil else { return }
+    guard hypervisor.hasShadows else { return }
     let registers = hypervisor.processor.pagingRegisters
     let hasContexts = registers.cr4 & CR4.pcid != 0
     switch exit.reason {

@@ -97,7 +97,7 @@ extension Hypervisor {
       let piece = rest.prefix(4096 - Int(at.pageOffset))
       guard let page = populate(at, isCharged: false) else { return false }
       var watched = WatchedTables()
-      if shadow?.pool.isGuarded(at.frame) ?? false {
+      if shadows.pool.isGuarded(at.frame) {
         watched.add(at.frame, at: page.address)
         watched.capture(memory)
       }
@@ -108,7 +108,7 @@ extension Hypervisor {
         // Nobody will invalidate.
         flushEveryProcessor()
       }
-      if shadow != nil && policy.mayBeStale { followHostWrite(to: at.frame) }
+      if hasShadows && policy.mayBeStale { followHostWrite(to: at.frame) }
       // Nobody knows which frames are tables below those.
       if agile.map({ $0.count > 0 }) ?? false { flushEveryProcessor() }
       at = at.advanced(by: UInt64(piece.count))

@@ -59,12 +59,12 @@ extension Hypervisor {
 
   /// Takes away every translation to a guest frame; what the guest accesses next it gets back by a fault.
   private func dropTranslations(of gfn: UInt64) {
-    if let shadow {
-      var lists = (1...3).map { shadow.rmap.list(mapping: gfn, level: $0) }
-      if agile != nil { lists.append(shadow.rmap.list(switchingTo: gfn)) }
+    if hasShadows {
+      var lists = (1...3).map { shadows.rmap.list(mapping: gfn, level: $0) }
+      if agile != nil { lists.append(shadows.rmap.list(switchingTo: gfn)) }
       for list in lists {
         while true {
-          let slot = self.shadow!.rmap.first(list)
+          let slot = shadows.rmap.first(list)
           guard slot >= 0 else { break }
           change(slot, to: .none, for: .hostChurn)
         }
@@ -98,13 +98,13 @@ extension Hypervisor {
 
   /// Takes away the permission to write a guest frame; the next write gets it back by a fault.
   private func writeProtect(_ gfn: UInt64) {
-    if let shadow {
+    if hasShadows {
       for level in 1...3 {
-        var slot = shadow.rmap.first(shadow.rmap.list(mapping: gfn, level: level))
+        var slot = shadows.rmap.first(shadows.rmap.list(mapping: gfn, level: level))
         while slot >= 0 {
           let present = entry(slot)
           if present.isWritable { change(slot, to: present.readOnly, for: .hostChurn) }
-          slot = self.shadow!.rmap.next(slot)
+          slot = shadows.rmap.next(slot)
         }
       }
     }

@@ -23,7 +23,7 @@ extension Hypervisor {
     let size = nestedPageSize(fault.address, page.size)
     let outcome = tables.map(
       fault.address, to: page, size: size,
-      writable: mutated("nested-writable-over-table") || !(shadow?.pool.isGuarded(fault.address.frame, size) ?? false),
+      writable: mutated("nested-writable-over-table") || !(shadows.pool.isGuarded(fault.address.frame, size)),
       memory, &allocator)
     nested = tables
     switch outcome {
@@ -41,8 +41,7 @@ extension Hypervisor {
 
   /// The page by which nested tables map an address: none that a guarded table is a part of, unless it is one.
   private func nestedPageSize(_ address: GuestPhysical, _ most: PageSize) -> PageSize {
-    guard let pool = shadow?.pool else { return most }
-    return PageSize.allCases.last { $0 <= most && ($0 == .page4K || !pool.isGuarded(address.frame, $0)) } ?? .page4K
+    PageSize.allCases.last { $0 <= most && ($0 == .page4K || !shadows.pool.isGuarded(address.frame, $0)) } ?? .page4K
   }
 
   /// A write to what the nested tables let be read only: a guarded table of the guest's, or a page that was watched for
@@ -52,7 +51,7 @@ extension Hypervisor {
     counted.pfTaken &+= 1
     counted.hiddenFaults &+= 1
     let gfn = fault.address.frame
-    if let shadow, shadow.pool.isGuarded(gfn) {
+    if shadows.pool.isGuarded(gfn) {
       if !fault.duringWalk {
         return emulateWrite(exit, GuestPath(physical: fault.address, access: .all))
       }

@@ -34,17 +34,17 @@ extension Hypervisor {
   /// Lets the shadow entry for an address follow the guest's, where it may be stale: it is brought up to date, or dropped
   /// where shadow tables are a TLB.
   func invalidateEntry(_ address: GuestVirtual, in root: ShadowRoots.Root) {
-    var page = root.pages[root.pages.count == 1 ? 0 : Int(address.rawValue >> 30 & 3)]
+    var page = root.pages.page(for: address)
     // Without paging there is nothing to be stale.
     guard page >= 0, !root.key.role.isDirect else { return }
     lockTables()
     while true {
       work(.shadowResync, .sync)
-      let role = shadow!.pool[page].role
+      let role = shadows.pool[page].role
       let slot = page << 9 | Int((address.rawValue >> (3 + 9 * UInt64(role.level))) & 511)
       let present = entry(slot)
       if role.level == 1 {
-        guard shadow!.pool[page].mayBeStale else { return }
+        guard shadows.pool[page].mayBeStale else { return }
         if mutated("invlpg-without-resync") { return }
         if policy.sharesPages {
           synchroniseEntry(slot, filling: options.eagerFill)
@@ -100,7 +100,7 @@ extension Hypervisor {
   /// Drops a cached root, and with it, where pages are not shared, all that is below.
   func dropRoot(_ position: Int) {
     guard let root = roots.slots[position] else { return }
-    for page in root.pages where page >= 0 && shadow!.pool[page].isLive { zap(page) }
+    for page in root.pages where page >= 0 && shadows.pool[page].isLive { zap(page) }
     roots.forget(position)
   }
 }

@@ -10,21 +10,21 @@ extension Hypervisor {
   /// - Returns: whether the frame may be written now.
   func liftProtection(of gfn: UInt64) -> Bool {
     guard policy.liftsLeafTables else { return false }
-    var page = shadow!.pool.firstPage(of: gfn)
+    var page = shadows.pool.firstPage(of: gfn)
     while page >= 0 {
-      let role = shadow!.pool[page].role
+      let role = shadows.pool[page].role
       if !role.isDirect && role.level > 1 && !mutated("upper-table-out-of-step") { return false }
-      page = Int(shadow!.pool[page].nextOfFrame)
+      page = Int(shadows.pool[page].nextOfFrame)
     }
-    page = shadow!.pool.firstPage(of: gfn)
+    page = shadows.pool.firstPage(of: gfn)
     while page >= 0 {
-      if !shadow!.pool[page].role.isDirect && !shadow!.pool[page].mayBeStale {
+      if !shadows.pool[page].role.isDirect && !shadows.pool[page].mayBeStale {
         work(.shadowResync, .lookup)
         counted.unsynced &+= 1
-        shadow!.pool.leaveStep(page)
+        shadows.pool.leaveStep(page)
         markWays(to: page)
       }
-      page = Int(shadow!.pool[page].nextOfFrame)
+      page = Int(shadows.pool[page].nextOfFrame)
     }
     makeRoomOutOfStep(for: gfn)
     return true
@@ -37,8 +37,8 @@ extension Hypervisor {
     guard let limit = options.outOfSyncLimit else { return }
     running.lifted.insert(gfn, at: processor.instructionsRetired)
     let most = max(limit, 1) * virtualProcessors.count
-    while shadow!.pool.staleCount > most {
-      let first = shadow!.pool.firstOutOfStep { gfn in
+    while shadows.pool.staleCount > most {
+      let first = shadows.pool.firstOutOfStep { gfn in
         !virtualProcessors.contains { $0.lifted.contains(gfn, at: $0.processor.instructionsRetired) }
       }
       guard let first else { return }
@@ -48,21 +48,21 @@ extension Hypervisor {
 
   /// Marks every entry from which a page can be reached.
   private func markWays(to page: Int) {
-    var slot = shadow!.rmap.first(shadow!.rmap.list(leadingTo: page))
+    var slot = shadows.rmap.first(shadows.rmap.list(leadingTo: page))
     while slot >= 0 {
-      if shadow!.unsyncMarks.insert(slot) { markWays(to: slot >> 9) }
-      slot = shadow!.rmap.next(slot)
+      if shadows.unsyncMarks.insert(slot) { markWays(to: slot >> 9) }
+      slot = shadows.rmap.next(slot)
     }
   }
 
   /// Follows the chokepoint: an entry leads to a page from now on, or does so no more.
   func noteLink(_ slot: Int, to page: Int) {
-    guard policy.liftsLeafTables, shadow!.pool[page].mayBeStale || shadow!.unsyncMarks.hasAny(page) else { return }
-    if !mutated("mark-forgotten") && shadow!.unsyncMarks.insert(slot) { markWays(to: slot >> 9) }
+    guard policy.liftsLeafTables, shadows.pool[page].mayBeStale || shadows.unsyncMarks.hasAny(page) else { return }
+    if !mutated("mark-forgotten") && shadows.unsyncMarks.insert(slot) { markWays(to: slot >> 9) }
   }
 
   func noteUnlink(_ slot: Int) {
-    if policy.liftsLeafTables { shadow!.unsyncMarks.remove(slot) }
+    if policy.liftsLeafTables { shadows.unsyncMarks.remove(slot) }
   }
 
   // MARK: Into step
@@ -70,18 +70,18 @@ extension Hypervisor {
   /// Makes a page fit to be linked. What it holds is brought up to date, though it may stay out of step: writes go on
   /// without faults until the guest invalidates.
   func refresh(_ page: Int) {
-    if shadow!.pool[page].mayBeStale { synchronise(page, protecting: false) }
+    if shadows.pool[page].mayBeStale { synchronise(page, protecting: false) }
     synchroniseBelow(page)
   }
 
   /// Brings every page into step that can be reached from a page and is out of it.
   func synchroniseBelow(_ page: Int) {
-    while let slot = shadow!.unsyncMarks.first(of: page) {
-      shadow!.unsyncMarks.remove(slot)
+    while let slot = shadows.unsyncMarks.first(of: page) {
+      shadows.unsyncMarks.remove(slot)
       let present = entry(slot)
-      guard present.isPresent, !present.isLeaf(level: shadow!.pool[page].role.level) else { continue }
+      guard present.isPresent, !present.isLeaf(level: shadows.pool[page].role.level) else { continue }
       let child = Int(allocator.owner(of: present.frame).number)
-      if shadow!.pool[child].mayBeStale { synchronise(child, protecting: true) }
+      if shadows.pool[child].mayBeStale { synchronise(child, protecting: true) }
       synchroniseBelow(child)
     }
   }
@@ -93,8 +93,8 @@ extension Hypervisor {
     lockTables()
     counted.synced &+= 1
     work(.shadowResync, .lookup)
-    if protecting && shadow!.pool.enterStep(page) { protect(shadow!.pool[page].gfn, for: .shadowResync) }
-    let present = shadow!.pool[page].present
+    if protecting && shadows.pool.enterStep(page) { protect(shadows.pool[page].gfn, for: .shadowResync) }
+    let present = shadows.pool[page].present
     work(.shadowResync, .sync, times: UInt64(present))
     var left = present
     var slot = page << 9
@@ -111,7 +111,7 @@ extension Hypervisor {
   func synchroniseEntry(_ slot: Int, filling: Bool = false) {
     let present = entry(slot)
     guard present.isPresent || filling else { return }
-    var wanted = leafEntry(shadow!.pool[slot >> 9].role, guestEntry(slot))
+    var wanted = leafEntry(shadows.pool[slot >> 9].role, guestEntry(slot))
     // The guest's page is another one now.
     if wanted.frame != present.frame && !options.eagerFill { wanted = .none }
     // As for traces (`follow`).
@@ -121,7 +121,7 @@ extension Hypervisor {
 
   /// The guest's entry that a shadow entry stands for; 0 where the table is outside memory.
   func guestEntry(_ slot: Int) -> UInt64 {
-    let page = shadow!.pool[slot >> 9]
+    let page = shadows.pool[slot >> 9]
     let width = page.role.isNarrow ? 4 : 8
     guard let table = guest.map.lookup(GuestPhysical(page.gfn << 12)) else { return 0 }
     return memory.entry(
@@ -133,13 +133,13 @@ extension Hypervisor {
   /// Lets shadow pages that may be stale follow a write that no instruction of the guest's made: nobody will invalidate.
   func followHostWrite(to gfn: UInt64) {
     var stale: [Int] = []
-    var next = shadow!.pool.firstPage(of: gfn)
+    var next = shadows.pool.firstPage(of: gfn)
     while next >= 0 {
-      if shadow!.pool[next].mayBeStale { stale.append(next) }
-      next = Int(shadow!.pool[next].nextOfFrame)
+      if shadows.pool[next].mayBeStale { stale.append(next) }
+      next = Int(shadows.pool[next].nextOfFrame)
     }
     // Pages of a virtual TLB that lie below one another go together.
-    for page in stale where shadow!.pool[page].isLive {
+    for page in stale where shadows.pool[page].isLive {
       if policy.sharesPages { synchronise(page, protecting: false) } else { empty(page) }
       flushEveryProcessor()
     }

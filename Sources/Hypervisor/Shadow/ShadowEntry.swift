@@ -77,7 +77,7 @@ extension Hypervisor {
   func entry(_ slot: Int) -> ShadowEntry { ShadowEntry(rawValue: memory.word(at: entryAddress(slot))) }
 
   private func entryAddress(_ slot: Int) -> HostPhysical {
-    shadow!.pool[slot >> 9].table.advanced(by: UInt64(slot & 511) * 8)
+    shadows.pool[slot >> 9].table.advanced(by: UInt64(slot & 511) * 8)
   }
 
   /// Changes a shadow entry: there is no other place that does. The reverse map follows here, and so does the count of
@@ -91,33 +91,33 @@ extension Hypervisor {
     let at = entryAddress(slot)
     let old = ShadowEntry(rawValue: memory.word(at: at))
     guard old != new else { return }
-    let level = shadow!.pool[slot >> 9].role.level
+    let level = shadows.pool[slot >> 9].role.level
     let before = list(of: old, level: level)
     let after = list(of: new, level: level)
     if before != after {
       if before >= 0 {
-        shadow!.rmap.remove(slot, from: before)
-        shadow!.pool[slot >> 9].present -= 1
+        shadows.rmap.remove(slot, from: before)
+        shadows.pool[slot >> 9].present -= 1
         if old.isLink(level: level) { noteUnlink(slot) }
       }
       if after >= 0 {
-        if !mutated("reverse-map-loses") { shadow!.rmap.insert(slot, into: after) }
-        shadow!.pool[slot >> 9].present += 1
+        if !mutated("reverse-map-loses") { shadows.rmap.insert(slot, into: after) }
+        shadows.pool[slot >> 9].present += 1
         if new.isLink(level: level) { noteLink(slot, to: Int(allocator.owner(of: new.frame).number)) }
       }
     }
     memory.setWord(new.rawValue, at: at)
     if old.isPresent && old.isLeaf(level: level) && old.isWritable && !(before == after && new.isWritable) {
-      shadow!.lostWrites.note(allocator.owner(of: old.frame).number, level: level)
+      shadows.lostWrites.note(allocator.owner(of: old.frame).number, level: level)
     }
     if !new.isPresent {
-      shadow!.entriesRemoved &+= 1
+      shadows.entriesRemoved &+= 1
       work(cause, .zap)
     } else if new == old.readOnly {
-      shadow!.entriesProtected &+= 1
+      shadows.entriesProtected &+= 1
       work(cause, .protect)
     } else {
-      shadow!.entriesMade &+= 1
+      shadows.entriesMade &+= 1
       work(cause, .fill)
     }
     if !policy.sharesPages && before != after && old.isLink(level: level) {
@@ -129,8 +129,8 @@ extension Hypervisor {
   func list(of entry: ShadowEntry, level: Int) -> Int {
     guard entry.isPresent else { return -1 }
     let number = allocator.owner(of: entry.frame).number
-    if entry.isSwitching { return shadow!.rmap.list(switchingTo: number) }
+    if entry.isSwitching { return shadows.rmap.list(switchingTo: number) }
     return entry.isLeaf(level: level)
-      ? shadow!.rmap.list(mapping: number, level: level) : shadow!.rmap.list(leadingTo: Int(number))
+      ? shadows.rmap.list(mapping: number, level: level) : shadows.rmap.list(leadingTo: Int(number))
   }
 }

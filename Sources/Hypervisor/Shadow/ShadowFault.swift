@@ -25,10 +25,10 @@ extension Hypervisor {
     while true {
       let walk = processor.walkGuest(
         exit.address, exit.access, frames: guest.map, settingBits: !mutated("walk-leaves-bits"))
-      work(.shadowWalk, .walkStep, times: UInt64(walk.references.count))
+      work(.shadowWalk, .walkStep, times: UInt64(walk.count))
       switch walk.result {
       case .fault(let fault):
-        if agile != nil, let last = walk.references.last, let table = guestAddress(of: last.address) {
+        if agile != nil, walk.count > 0, let table = guestAddress(of: walk.addresses[walk.lastLevel]) {
           noteExit(AgileState.Exits.fault, of: table.frame)
         }
         injectTrueFault(fault, during: exit)
@@ -43,7 +43,7 @@ extension Hypervisor {
         return accessDevice(exit, at: missing.address)
       case .mapped(let mapping):
         counted.hiddenFaults &+= 1
-        return handleHiddenFault(exit, path(of: walk.references, mapping, exit.access))
+        return handleHiddenFault(exit, path(of: walk, mapping))
       }
     }
   }
@@ -63,12 +63,9 @@ extension Hypervisor {
     inject(.exception(.pageFault(fault)), during: exit)
   }
 
-  private func path(of references: [WalkReference], _ mapping: Mapping, _ access: Access) -> GuestPath {
-    var path = GuestPath(physical: mapping.physical, access: mapping.permissions)
-    for reference in references where reference.level < path.entries.count {
-      path.entries[reference.level] = reference.entry
-      path.leafLevel = reference.level
-    }
+  private func path(of walk: GuestWalk, _ mapping: Mapping) -> GuestPath {
+    var path = GuestPath(entries: walk.entries, physical: mapping.physical, access: mapping.permissions)
+    if walk.count > 0 { path.leafLevel = walk.lastLevel }
     // A clean page must not be written without a fault, which sets D. Without paging there is no D.
     if !mapping.dirty && !mutated("fill-without-dirty") { path.access.writable = false }
     return path
@@ -94,7 +91,7 @@ extension Hypervisor {
     }
     path.isWrite = exit.access.isWrite
     guard fill(exit.address, path) else { return nil }
-    if exit.access.isWrite && (shadow!.pool.isGuarded(path.physical.frame) || isHeldByKey(exit.access, path)) {
+    if exit.access.isWrite && (shadows.pool.isGuarded(path.physical.frame) || isHeldByKey(exit.access, path)) {
       return emulateWrite(exit, path)
     }
     counted.pfFixed &+= 1
@@ -119,14 +116,14 @@ extension Hypervisor {
       failure = "no shadow root for \(address)"
       return false
     }
-    let noExecute = shadow!.pool[page].role.noExecute
+    let noExecute = shadows.pool[page].role.noExecute
     var above = PagePermissions.all
-    var level = shadow!.pool[page].role.level
+    var level = shadows.pool[page].role.level
     while true {
-      shadow!.pool.use(page)
+      shadows.pool.use(page)
       let slot = page << 9 | Int((address.rawValue >> (3 + 9 * UInt64(level))) & 511)
       if level <= path.leafLevel, let size = PageSize(level: level), size <= mapped.size,
-        size == .page4K || !shadow!.pool.isGuarded(path.physical.frame, size) || mutated("large-page-over-table")
+        size == .page4K || !shadows.pool.isGuarded(path.physical.frame, size) || mutated("large-page-over-table")
       {
         return fillLeaf(slot, path, size)
       }
@@ -138,20 +135,20 @@ extension Hypervisor {
         let guestEntry = path.entries[level]
         above = above & TableFormat.ordinary(noExecute: noExecute).permissions(guestEntry)
         gfn = (guestEntry & EntryBit.frameMask) >> 12
-        startNested(gfn, shadow!.pool[page].role, level: level - 1)
-        if shadow!.pool[page].role.mayNest, let table = nestedTable(gfn) {
+        startNested(gfn, shadows.pool[page].role, level: level - 1)
+        if shadows.pool[page].role.mayNest, let table = nestedTable(gfn) {
           counted.switchingEntries &+= 1
           change(
             slot, to: ShadowEntry(switchingTo: table, mutated("switch-permits-all") ? .all : above), for: .agileSwitch)
           return true
         }
         // A page table of 32-bit paging covers 4 MiB, its shadow half of it.
-        let quadrant = shadow!.pool[page].role.isNarrow ? Int(address.rawValue >> 21 & 1) : 0
-        role = shadow!.pool[page].role.child(direct: false, access: above, quadrant: quadrant)
+        let quadrant = shadows.pool[page].role.isNarrow ? Int(address.rawValue >> 21 & 1) : 0
+        role = shadows.pool[page].role.child(direct: false, access: above, quadrant: quadrant)
       } else {
         // A part of a large page: the first frame of the stretch that the entry covers.
         gfn = path.physical.frame & ~(1 << (9 * UInt64(level - 1)) &- 1)
-        role = shadow!.pool[page].role.child(direct: true, access: path.access)
+        role = shadows.pool[page].role.child(direct: true, access: path.access)
       }
       guard let child = descend(slot, level, gfn, role) else { return false }
       page = child
@@ -164,11 +161,11 @@ extension Hypervisor {
     let present = entry(slot)
     if present.isLink(level: level) {
       let child = Int(allocator.owner(of: present.frame).number)
-      if shadow!.pool[child].gfn == gfn && shadow!.pool[child].role == role { return child }
+      if shadows.pool[child].gfn == gfn && shadows.pool[child].role == role { return child }
     }
     guard let child = shadowPage(gfn, role, for: .shadowFill) else { return nil }
     // Making room may have dropped what the slot held, but not the slot's own page, which was used last.
-    change(slot, to: ShadowEntry(leadingTo: shadow!.pool[child].table), for: .shadowFill)
+    change(slot, to: ShadowEntry(leadingTo: shadows.pool[child].table), for: .shadowFill)
     return child
   }
 
@@ -176,13 +173,13 @@ extension Hypervisor {
     guard let mapped = guest.map.lookup(path.physical) else { return false }
     var access = path.access
     // Asked here and not before: a table that maps itself has only just become one.
-    if shadow!.pool.isGuarded(path.physical.frame, size) && !mutated("fill-writable-over-table") {
+    if shadows.pool.isGuarded(path.physical.frame, size) && !mutated("fill-writable-over-table") {
       access.writable = access.writable && path.isWrite && liftProtection(of: path.physical.frame)
     }
     let base = HostPhysical(mapped.address.rawValue & ~size.offsetMask)
     let wanted = ShadowEntry(mapping: base, access, level: size.level)
     change(slot, to: wanted, for: .shadowFill)
-    if options.fillAround > 1 && size == .page4K && !shadow!.pool[slot >> 9].role.isDirect { fillAround(slot) }
+    if options.fillAround > 1 && size == .page4K && !shadows.pool[slot >> 9].role.isDirect { fillAround(slot) }
     return true
   }
 
@@ -190,7 +187,7 @@ extension Hypervisor {
   private func fillAround(_ slot: Int) {
     let count = min(options.fillAround, 512)
     let first = slot & ~(count - 1)
-    let role = shadow!.pool[slot >> 9].role
+    let role = shadows.pool[slot >> 9].role
     work(.shadowFill, .sync, times: UInt64(count - 1))
     for neighbour in first..<first + count where neighbour != slot && !entry(neighbour).isPresent {
       let wanted = leafEntry(role, guestEntry(neighbour))

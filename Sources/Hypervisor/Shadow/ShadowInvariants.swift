@@ -23,16 +23,16 @@ extension Hypervisor {
       }
       checkNested(frame, mapped.address, &violations)
     }
-    for table in agile?.tables ?? [] where shadow?.pool.isGuarded(table.gfn) ?? false {
+    for table in agile?.tables ?? [] where shadows.pool.isGuarded(table.gfn) {
       violations.append("the table in frame \(table.gfn) is nested, and guarded")
     }
-    guard let shadow else { return violations }
-    for page in shadow.pool.live { check(page, &violations) }
+    guard hasShadows else { return violations }
+    for page in shadows.pool.live { check(page, &violations) }
     for one in virtualProcessors {
       for (position, root) in one.roots.slots.enumerated() {
         guard let root else { continue }
         for (number, index) in root.pages.enumerated() where index >= 0 {
-          let page = shadow.pool[index]
+          let page = shadows.pool[index]
           guard page.isLive, let part = root.key.part(number), part == (page.gfn, page.role) else {
             violations.append("part \(number) of cached root \(position) is not what it was made for")
             continue
@@ -41,7 +41,7 @@ extension Hypervisor {
       }
     }
     if let page = checkOutOfStep() { violations.append(page) }
-    if shadow.pool.live.reduce(0, { count, _ in count + 1 }) != shadow.pool.count {
+    if shadows.pool.live.reduce(0, { count, _ in count + 1 }) != shadows.pool.count {
       violations.append("the order of use does not hold every shadow page")
     }
     return violations
@@ -53,23 +53,23 @@ extension Hypervisor {
     if entry & EntryBit.frameMask & ~span | (frame << 12 & span) != host.rawValue {
       violations.append("the nested entry for guest frame \(frame) does not lead to \(host)")
     }
-    if entry & EPTBit.write != 0 && shadow?.pool.isGuarded(frame) ?? false {
+    if entry & EPTBit.write != 0 && shadows.pool.isGuarded(frame) {
       violations.append("the nested entry for guest frame \(frame) is writable over a guarded table")
     }
   }
 
   /// The same for some shadow pages only.
   func checkShadowPages(_ isWanted: (ShadowPage) -> Bool) -> [String] {
-    guard let shadow else { return [] }
+    guard hasShadows else { return [] }
     var violations: [String] = []
-    for page in shadow.pool.live where isWanted(shadow.pool[page]) { check(page, &violations) }
+    for page in shadows.pool.live where isWanted(shadows.pool[page]) { check(page, &violations) }
     return violations
   }
 
   /// A shadow page that has left step though it may not; nil when there is none.
   func checkOutOfStep() -> String? {
-    guard let shadow, policy.guardsTables, shadow.pool.staleCount > 0 else { return nil }
-    for page in shadow.pool.live.lazy.map({ shadow.pool[$0] })
+    guard hasShadows, policy.guardsTables, shadows.pool.staleCount > 0 else { return nil }
+    for page in shadows.pool.live.lazy.map({ self.shadows.pool[$0] })
     where page.mayBeStale && (page.role.level > 1 || page.role.isDirect) {
       return "the shadow page of frame \(page.gfn) is out of step and no leaf table"
     }
@@ -77,7 +77,7 @@ extension Hypervisor {
   }
 
   private func check(_ index: Int, _ violations: inout [String]) {
-    let page = shadow!.pool[index]
+    let page = shadows.pool[index]
     let level = page.role.level
     var present = 0
     let owner = allocator.owner(of: page.table)
@@ -91,32 +91,32 @@ extension Hypervisor {
       present += 1
       let name = "level \(level) entry \(offset) of the shadow page of frame \(page.gfn)"
       let list = list(of: entry, level: level)
-      if !shadow!.rmap.slots(list).contains(slot) { violations.append("\(name) is missing in the reverse map") }
+      if !shadows.rmap.slots(list).contains(slot) { violations.append("\(name) is missing in the reverse map") }
       if entry.isLeaf(level: level) {
         guard let size = PageSize(level: level), allocator.owner(of: entry.frame).use == .guest else {
           violations.append("\(name) maps a frame that is not the guest's")
           continue
         }
-        if entry.isWritable && shadow!.pool.isGuarded(allocator.owner(of: entry.frame).number, size) {
+        if entry.isWritable && shadows.pool.isGuarded(allocator.owner(of: entry.frame).number, size) {
           violations.append("\(name) is writable over a guarded table")
         }
       }
       if !page.mayBeStale, let why = underivable(page, offset, entry) { violations.append("\(name) \(why)") }
       if entry.isLink(level: level) {
         let child = Int(allocator.owner(of: entry.frame).number)
-        if policy.liftsLeafTables && !shadow!.unsyncMarks.contains(slot)
-          && (shadow!.pool[child].mayBeStale || shadow!.unsyncMarks.hasAny(child))
+        if policy.liftsLeafTables && !shadows.unsyncMarks.contains(slot)
+          && (shadows.pool[child].mayBeStale || shadows.unsyncMarks.hasAny(child))
         {
           violations.append("\(name) leads to a page out of step and is not marked")
         }
       }
     }
-    let ways = shadow!.rmap.slots(shadow!.rmap.list(leadingTo: index)).count
+    let ways = shadows.rmap.slots(shadows.rmap.list(leadingTo: index)).count
     if !policy.sharesPages && ways != (isRoot(index) ? 0 : 1) {
       violations.append("\(ways) entries lead to the shadow page of frame \(page.gfn) in a virtual TLB")
     }
     if present != page.present { violations.append("shadow page of frame \(page.gfn) miscounts its entries") }
-    for slot in shadow!.rmap.slots(shadow!.rmap.list(leadingTo: index))
+    for slot in shadows.rmap.slots(shadows.rmap.list(leadingTo: index))
     where entry(slot).frame != page.table || !entry(slot).isPresent {
       violations.append("the reverse map names an entry that does not lead to the shadow page of frame \(page.gfn)")
     }
@@ -138,7 +138,7 @@ extension Hypervisor {
         if target != gfn { return "maps frame \(target) instead of \(gfn)" }
         return allows(page.role.access, entry.permissions) ? nil : "permits too much"
       }
-      let child = shadow!.pool[Int(target)]
+      let child = shadows.pool[Int(target)]
       return child.role.isDirect && child.gfn == gfn ? nil : "leads to the wrong part of a large page"
     }
 
@@ -172,7 +172,7 @@ extension Hypervisor {
       if entry.isWritable && guestEntry & EntryBit.dirty == 0 { return "is writable without the guest's D" }
       return allows(access, entry.permissions) || poses(page.role, access, entry.permissions) ? nil : "permits too much"
     }
-    let child = shadow!.pool[Int(target)]
+    let child = shadows.pool[Int(target)]
     if child.role.level != level - 1 || child.role.isDirect != isGuestLeaf || child.gfn != gfn {
       return "leads to the wrong shadow page"
     }

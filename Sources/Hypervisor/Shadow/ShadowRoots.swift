@@ -25,6 +25,29 @@ struct RootKey: Equatable {
   }
 }
 
+/// The shadow pages that make a root, by index, as many as its key has parts; -1 where the guest has no table.
+///
+/// It is a plain value: roots are looked at in every exit.
+struct RootPages: RandomAccessCollection, ExpressibleByArrayLiteral {
+  private var pages = InlineArray<4, Int32>(repeating: -1)
+  private(set) var endIndex = 0
+  var startIndex: Int { 0 }
+
+  init(arrayLiteral pages: Int...) {
+    for page in pages { append(page) }
+  }
+
+  subscript(part: Int) -> Int { Int(pages[part]) }
+
+  mutating func append(_ page: Int) {
+    pages[endIndex] = Int32(page)
+    endIndex += 1
+  }
+
+  /// The one that an address is translated through; -1 for none.
+  func page(for address: GuestVirtual) -> Int { self[count == 1 ? 0 : Int(address.rawValue >> 30 & 3)] }
+}
+
 /// The roots that are kept beside one another, so that a guest that goes back to an address space finds its shadow
 /// tables, and with PCIDs its TLB entries too.
 ///
@@ -35,8 +58,7 @@ struct RootKey: Equatable {
 struct ShadowRoots {
   struct Root {
     var key: RootKey
-    /// The shadow pages' indices, as many as the key has parts; -1 where the guest has no table.
-    var pages: [Int]
+    var pages: RootPages
     var lastUse: UInt64
     var needsFlush: Bool
     /// Whether pages below that are out of step have to be brought into it.
@@ -56,9 +78,8 @@ struct ShadowRoots {
 
   /// The page of the root in use that an address is translated through.
   func page(for address: GuestVirtual) -> Int? {
-    guard let current, let pages = slots[current]?.pages else { return nil }
-    let page = pages[pages.count == 1 ? 0 : Int(address.rawValue >> 30 & 3)]
-    return page >= 0 ? page : nil
+    guard let current, let page = slots[current]?.pages.page(for: address), page >= 0 else { return nil }
+    return page
   }
 
   /// Whether a shadow page belongs to the root in use.
@@ -94,7 +115,7 @@ struct ShadowRoots {
   }
 
   /// Caches a root in the place of the one used longest ago, whose TLB entries must go before its tag is used.
-  mutating func insert(_ key: RootKey, pages: [Int]) -> Int {
+  mutating func insert(_ key: RootKey, pages: RootPages) -> Int {
     let position = place
     slots[position] = Root(key: key, pages: pages, lastUse: time, needsFlush: true)
     changes += 1
@@ -142,7 +163,13 @@ struct ShadowRoots {
 
   mutating func demandSync(_ position: Int) { slots[position]?.needsSync = true }
 
-  /// Whether the root in use has to be flushed; asked once.
+  /// Whether the root in use has to be flushed.
+  var owesFlush: Bool {
+    guard let current else { return false }
+    return slots[current]?.needsFlush == true
+  }
+
+  /// The same; asked once.
   mutating func takeFlush() -> Bool {
     guard let current, slots[current]?.needsFlush == true else { return false }
     slots[current]?.needsFlush = false
@@ -179,7 +206,7 @@ extension Hypervisor {
     // A table outside memory reads as ones: every access faults, which the software walk finds out.
     guard key.role.isDirect || key.role.isPAE || guest.isMemory(GuestPhysical(key.gfn << 12)) else {
       roots.useNone(for: key)
-      controls.paging = .shadow(.init(root: shadow!.emptyTable, levels: key.role.hardwareLevels, tag: 0))
+      controls.paging = .shadow(.init(root: shadows.emptyTable, levels: key.role.hardwareLevels, tag: 0))
       return true
     }
     var position = roots.find(key)
@@ -194,14 +221,14 @@ extension Hypervisor {
     }
     guard let position, let root = roots.slots[position] else { return true }
     roots.use(position, for: key)
-    for page in root.pages where page >= 0 { shadow!.pool.use(page) }
+    for page in root.pages where page >= 0 { shadows.pool.use(page) }
     controls.paging = .shadow(hardwareRoot(root, tag: ShadowRoots.tag(position)))
     return true
   }
 
   /// The shadow pages that make a root, made if need be; nil when that was impossible.
-  private func rootPages(_ key: RootKey) -> [Int]? {
-    var pages: [Int] = []
+  private func rootPages(_ key: RootKey) -> RootPages? {
+    var pages: RootPages = []
     for number in 0..<key.parts {
       // A page directory outside memory reads as ones, which the software walk finds out.
       guard let (gfn, role) = key.part(number), role.isDirect || guest.isMemory(GuestPhysical(gfn << 12)) else {
@@ -216,15 +243,15 @@ extension Hypervisor {
       }
       guard let page = shadowPage(gfn, role, for: .shadowRoot) else { return nil }
       // The next part must not make room by it.
-      shadow!.pool.use(page)
+      shadows.pool.use(page)
       pages.append(page)
     }
     return pages
   }
 
   func hardwareRoot(_ root: ShadowRoots.Root, tag: UInt16) -> VMControls.ShadowPaging {
-    func table(_ page: Int) -> HostPhysical { shadow!.pool[page].table }
-    var paging = VMControls.ShadowPaging(root: shadow!.emptyTable, levels: root.key.role.hardwareLevels, tag: tag)
+    func table(_ page: Int) -> HostPhysical { shadows.pool[page].table }
+    var paging = VMControls.ShadowPaging(root: shadows.emptyTable, levels: root.key.role.hardwareLevels, tag: tag)
     if agile != nil && root.key.role.mayNest { paging.nested = nested?.plan }
     guard root.pages.count == 4 else {
       if root.pages[0] >= 0 {

@@ -14,6 +14,14 @@ struct ShadowState {
   var entriesRemoved: UInt64 = 0
   var entriesProtected: UInt64 = 0
 
+  /// No shadow tables.
+  init() {
+    pool = ShadowPool(guestFrames: 0, limit: 0)
+    rmap = ReverseMap(guestFrames: 0, shadowPages: 0)
+    lostWrites = LostWrites(guestFrames: 0)
+    emptyTable = HostPhysical(0)
+  }
+
   init(
     guestFrames: UInt64, pageLimit: Int, _ policy: CoherencePolicy, _ options: HypervisorOptions,
     _ allocator: inout FrameAllocator
@@ -37,20 +45,20 @@ extension Hypervisor {
   func shadowPage(_ gfn: UInt64, _ role: ShadowRole, for cause: Cause) -> Int? {
     if policy.sharesPages {
       work(cause, .lookup)
-      if let known = shadow!.pool.find(gfn, role) {
+      if let known = shadows.pool.find(gfn, role) {
         refresh(known)
         return known
       }
     }
     // The guest has other tables' modes: its writes have to be seen again.
     if !role.isDirect && nestedTable(gfn) != nil { comeBack(gfn) }
-    while shadow!.pool.isFull {
+    while shadows.pool.isFull {
       guard recycleOldest() else {
         failure = "no shadow page can be given up"
         return nil
       }
     }
-    let index = shadow!.pool.nextIndex
+    let index = shadows.pool.nextIndex
     let kind = role.isDirect ? TableKind.direct : .shadow(level: role.level)
     guard let (table, isRecycled) = allocator.allocate(kind, number: UInt64(index)) else {
       failure = "host memory is exhausted"
@@ -59,19 +67,19 @@ extension Hypervisor {
     if isRecycled { memory.zeroFrame(at: table) }
     work(cause, .allocate)
     counted.mmuCacheMiss &+= 1
-    shadow!.rmap.reserve(page: index)
-    shadow!.unsyncMarks.reserve(page: index)
+    shadows.rmap.reserve(page: index)
+    shadows.unsyncMarks.reserve(page: index)
     var page = ShadowPage(gfn: gfn, role: role, table: table)
     page.owner = processor.index
     page.mayBeStale = !policy.guardsTables && !role.isDirect
-    let isNewlyGuarded = shadow!.pool.insert(page)
+    let isNewlyGuarded = shadows.pool.insert(page)
     if isNewlyGuarded && !mutated("protect-skipped") { protect(gfn, for: cause) }
     return index
   }
 
   private func recycleOldest() -> Bool {
-    var candidate = Int(shadow!.pool.oldest)
-    while candidate >= 0, isRootInUse(candidate) { candidate = Int(shadow!.pool[candidate].newer) }
+    var candidate = Int(shadows.pool.oldest)
+    while candidate >= 0, isRootInUse(candidate) { candidate = Int(shadows.pool[candidate].newer) }
     guard candidate >= 0 else { return false }
     counted.mmuRecycled &+= 1
     zap(candidate)
@@ -84,19 +92,19 @@ extension Hypervisor {
   /// Takes write permission to a guest table away from every shadow entry that maps it. Entries for large pages around
   /// it go altogether: the next fault there makes small ones.
   func protect(_ gfn: UInt64, for cause: Cause) {
-    var hasLost = shadow!.lostWrites.contains(gfn)
-    var slot = shadow!.rmap.first(shadow!.rmap.list(mapping: gfn, level: 1))
+    var hasLost = shadows.lostWrites.contains(gfn)
+    var slot = shadows.rmap.first(shadows.rmap.list(mapping: gfn, level: 1))
     while slot >= 0 {
       let present = entry(slot)
       if present.isWritable {
         change(slot, to: present.readOnly, for: cause)
         hasLost = true
       }
-      slot = shadow!.rmap.next(slot)
+      slot = shadows.rmap.next(slot)
     }
     for level in 2...3 {
       while true {
-        let slot = shadow!.rmap.first(shadow!.rmap.list(mapping: gfn, level: level))
+        let slot = shadows.rmap.first(shadows.rmap.list(mapping: gfn, level: level))
         guard slot >= 0 else { break }
         change(slot, to: .none, for: cause)
         hasLost = true
@@ -115,18 +123,18 @@ extension Hypervisor {
   /// found again, unless pages are not shared.
   func zap(_ index: Int, for cause: Cause = .shadowReclaim) {
     while true {
-      let slot = shadow!.rmap.first(shadow!.rmap.list(leadingTo: index))
+      let slot = shadows.rmap.first(shadows.rmap.list(leadingTo: index))
       guard slot >= 0 else { break }
       change(slot, to: .none, for: cause)
     }
     // A page goes with the last entry that leads to it, where pages are not shared.
-    guard shadow!.pool[index].isLive else { return }
+    guard shadows.pool[index].isLive else { return }
     counted.mmuShadowZapped &+= 1
     empty(index, for: cause)
     for each in virtualProcessors where !mutated("root-kept") { each.roots.forget(page: index) }
-    allocator.release(shadow!.pool[index].table)
-    let owner = shadow!.pool[index].owner
-    shadow!.pool.remove(index)
+    allocator.release(shadows.pool[index].table)
+    let owner = shadows.pool[index].owner
+    shadows.pool.remove(index)
     // Paging-structure caches may still lead to the table, whose frame will be something else.
     if mutated("zap-without-flush") { return }
     if policy.sharesPages || owner != processor.index { flushEveryProcessor() } else { roots.flushAll() }
@@ -135,7 +143,7 @@ extension Hypervisor {
   /// Removes every entry of a shadow page.
   func empty(_ index: Int, for cause: Cause = .shadowReclaim) {
     var slot = index << 9
-    while shadow!.pool[index].present > 0 {
+    while shadows.pool[index].present > 0 {
       change(slot, to: .none, for: cause)
       slot += 1
     }
@@ -144,11 +152,11 @@ extension Hypervisor {
   /// Drops every shadow page of a guest frame, after which the guest may write it freely. Roots in use stay, and
   /// with them the protection.
   func unshadow(_ gfn: UInt64) {
-    var next = shadow!.pool.firstPage(of: gfn)
+    var next = shadows.pool.firstPage(of: gfn)
     while next >= 0 {
       let page = next
-      next = Int(shadow!.pool[page].nextOfFrame)
-      if !shadow!.pool[page].role.isDirect && !isRootInUse(page) { zap(page) }
+      next = Int(shadows.pool[page].nextOfFrame)
+      if !shadows.pool[page].role.isDirect && !isRootInUse(page) { zap(page) }
     }
   }
 }

@@ -8,17 +8,20 @@ extension Hypervisor {
     guard let mapped = guest.map.lookup(path.physical) else { return .unsupported("no memory at \(path.physical)") }
     counted.pfEmulate &+= 1
     work(.shadowEmulate, .emulate)
-    if shadow!.pool.isGuarded(path.physical.frame) { counted.mmuPteWrite &+= 1 }
+    if shadows.pool.isGuarded(path.physical.frame) { counted.mmuPteWrite &+= 1 }
     // What is no table yet may become one before the instruction is done, by its next access.
-    watch(path.physical.frame)
+    watch(path.physical)
     grant(exit.address, .memory(mapped.address.pageBase))
     resume(exit)
     return nil
   }
 
   /// Brings the shadow entries of tables up to date with what was written to them since they were captured.
-  func apply(_ watched: WatchedTables) {
-    guard shadow != nil else { return }
+  ///
+  /// - Parameter hasStored: whether an instruction that was helped is done: then it has written where it was let, be it what
+  ///   was there before. That counts too: who reuses a frame clears it first, and it is mostly clear.
+  func apply(_ watched: WatchedTables, hasStored: Bool = false) {
+    guard hasShadows else { return }
     lockTables()
     for number in watched.tables.indices {
       let gfn = watched.tables[number].gfn
@@ -31,13 +34,31 @@ extension Hypervisor {
         if followWrite(gfn, change) { foundEntry = true }
         index = change.index + 1
       }
-      guard wasChanged else { continue }
+      guard wasChanged || hasStored else { continue }
       if maySwitch {
         noteExit(AgileState.Exits.write, of: gfn)
       } else if options.zapOnReuse {
-        noteFlooding(gfn, foundEntry: foundEntry)
+        noteFlooding(gfn, foundEntry: foundEntry || !wasChanged && isUsed(gfn, at: watched.tables[number].index))
       }
     }
+  }
+
+  /// Whether there is a shadow entry for eight bytes of a guest table, which are one entry or two.
+  private func isUsed(_ gfn: UInt64, at index: Int) -> Bool {
+    var page = shadows.pool.firstPage(of: gfn)
+    while page >= 0 {
+      let role = shadows.pool[page].role
+      if role.isNarrow {
+        for half in 0..<2 where role.entries(of: 2 * index + half).contains(where: { entry(page << 9 | $0).isPresent })
+        {
+          return true
+        }
+      } else if !role.isDirect && entry(page << 9 | index).isPresent {
+        return true
+      }
+      page = Int(shadows.pool[page].nextOfFrame)
+    }
+    return false
   }
 
   /// Follows the change of eight bytes of a guest table, which are one entry or two, in every shadow page of it.
@@ -45,9 +66,9 @@ extension Hypervisor {
   /// - Returns: whether there was a shadow entry that it concerned.
   private func followWrite(_ gfn: UInt64, _ change: WatchedTables.Change) -> Bool {
     var found = false
-    var page = shadow!.pool.firstPage(of: gfn)
+    var page = shadows.pool.firstPage(of: gfn)
     while page >= 0 {
-      let role = shadow!.pool[page].role
+      let role = shadows.pool[page].role
       if role.isDirect {
         // Nothing of it depends on the frame's bytes.
       } else if role.isNarrow {
@@ -62,7 +83,7 @@ extension Hypervisor {
       } else if follow(page << 9 | change.index, role, change.new) {
         found = true
       }
-      page = Int(shadow!.pool[page].nextOfFrame)
+      page = Int(shadows.pool[page].nextOfFrame)
     }
     return found
   }
@@ -93,7 +114,7 @@ extension Hypervisor {
   /// Whether an entry leads to the pieces of a large page of the guest.
   func leadsToSplinters(_ entry: ShadowEntry) -> Bool {
     guard !entry.isSwitching else { return false }
-    return shadow!.pool[Int(allocator.owner(of: entry.frame).number)].role.isDirect
+    return shadows.pool[Int(allocator.owner(of: entry.frame).number)].role.isDirect
   }
 
   /// The shadow entry that a guest's leaf entry gets before anybody faults on it; none where hardware could not have
@@ -109,7 +130,7 @@ extension Hypervisor {
     let physical = GuestPhysical(guestEntry & EntryBit.frameMask)
     guard let mapped = guest.map.lookup(physical) else { return .none }
     var access = role.access & TableFormat.ordinary(noExecute: role.noExecute).leafPermissions(guestEntry)
-    if guestEntry & EntryBit.dirty == 0 && !mutated("eager-without-dirty") || shadow!.pool.isGuarded(physical.frame) {
+    if guestEntry & EntryBit.dirty == 0 && !mutated("eager-without-dirty") || shadows.pool.isGuarded(physical.frame) {
       access.writable = false
     }
     return ShadowEntry(mapping: mapped.address, access, level: 1)
@@ -129,18 +150,18 @@ extension Hypervisor {
   /// policy is about.
   private func noteFlooding(_ gfn: UInt64, foundEntry: Bool) {
     var isFlooded = false
-    var page = shadow!.pool.firstPage(of: gfn)
+    var page = shadows.pool.firstPage(of: gfn)
     while page >= 0 {
-      let role = shadow!.pool[page].role
+      let role = shadows.pool[page].role
       if !role.isDirect {
         if role.level == 1 && foundEntry {
-          shadow!.pool[page].idleWrites = 0
+          shadows.pool[page].idleWrites = 0
         } else {
-          shadow!.pool[page].idleWrites += 1
+          shadows.pool[page].idleWrites += 1
         }
-        if shadow!.pool[page].idleWrites >= WriteFlooding.limit { isFlooded = true }
+        if shadows.pool[page].idleWrites >= WriteFlooding.limit { isFlooded = true }
       }
-      page = Int(shadow!.pool[page].nextOfFrame)
+      page = Int(shadows.pool[page].nextOfFrame)
     }
     guard isFlooded else { return }
     counted.mmuFlooded &+= 1

@@ -43,7 +43,25 @@ extension Processor {
   /// Instructions between looks at the stop request.
   private static let slice: UInt64 = 1 << 19
 
-  /// Makes the controls the ones in force: the hypervisor's entry.
+  /// Makes the controls the ones in force: the hypervisor's entry, which takes the event that is to be injected.
+  ///
+  /// Entries are frequent and change little: what rests on the tables is made anew only where they are others.
+  public func enter(taking wanted: inout VMControls) {
+    if !controls.rootTargets.isEmpty || !wanted.rootTargets.isEmpty { controls.rootTargets = wanted.rootTargets }
+    if !controls.grants.isEmpty || !wanted.grants.isEmpty { controls.grants = wanted.grants }
+    controls.intercepts = wanted.intercepts
+    controls.interruptWindow = wanted.interruptWindow
+    controls.injection = wanted.injection
+    if wanted.hasNewPaging {
+      (controls.paging, controls.vpid) = (wanted.paging, wanted.vpid)
+      updatePaging()
+    } else {
+      updateVerdicts()
+    }
+    wanted.taken()
+  }
+
+  /// Makes the controls the ones in force, whatever was in force before.
   public func enter(_ controls: VMControls) {
     self.controls = controls
     updatePaging()
@@ -320,12 +338,9 @@ extension Processor {
 
   /// The instruction that was executed again for the hypervisor is done.
   private func finishAssisted() -> RunResult? {
-    var exit = VMExit(.assisted)
-    exit.stored = grantedStores
-    grantedStores = []
-    controls.grants = []
-    updatePaging()
-    return .exit(exit)
+    controls.grants = Grants()
+    updateVerdicts()
+    return .exit(VMExit(.assisted))
   }
 
   /// The exit that another processor's hypervisor forces by an interrupt (KVM: a kick). An event that the last entry was
@@ -340,9 +355,7 @@ extension Processor {
 
   /// Hands an exit over, and charges the hardware's round trip.
   private func leave(_ exit: VMExit) -> RunResult {
-    if !controls.grants.isEmpty {
-      grantedStores = []
-    }
+    if !controls.grants.isEmpty && !grantedStores.isEmpty { grantedStores = [] }
     counters.exits[Int(exit.reason.rawValue)] &+= 1
     charge(.exitHardware(exit.reason), costs.exitRoundTrip)
     if !costs.taggedTLB { flushLinear() }

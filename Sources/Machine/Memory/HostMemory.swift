@@ -84,6 +84,26 @@ public final class HostMemory {
     return (base + Int(address.rawValue & ~7)).assumingMemoryBound(to: UInt64.self).pointee
   }
 
+  /// The first 64-bit word of a frame, from one on, that is not what a copy of the frame says.
+  public func firstDifference(of frame: HostPhysical, from copy: UnsafePointer<UInt64>, at first: Int) -> Int? {
+    guard contains(frame) else { return nil }
+    let words = UnsafeRawPointer(base + Int(frame.rawValue & ~0xfff)).assumingMemoryBound(to: UInt64.self)
+    func differs(_ start: Int, _ count: Int) -> Bool { memcmp(words + start, copy + start, count * 8) != 0 }
+    var (start, count) = (first, 512 - first)
+    guard count > 0, differs(start, count) else { return nil }
+    // By halves: nearly always there is one change, or none.
+    while count > 1 {
+      let half = count / 2
+      if differs(start, half) {
+        count = half
+      } else {
+        start += half
+        count -= half
+      }
+    }
+    return start
+  }
+
   /// Stores a 64-bit word at an 8-byte-aligned address; nothing happens where there is no memory.
   @inline(__always) public func setWord(_ value: UInt64, at address: HostPhysical) {
     guard contains(address) else { return }

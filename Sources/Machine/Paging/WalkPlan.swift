@@ -165,6 +165,14 @@ public protocol WalkPort {
   mutating func hostFrame(of address: GuestPhysical) -> HostMapping?
 }
 
+/// What a port does that has no caches and no frames of its own.
 extension WalkPort {
   public func crossed() {}
+  public func cachedTable(for address: GuestVirtual) -> CachedTable? { nil }
+  public func remember(_ table: CachedTable, for address: GuestVirtual) {}
+  public func cachedFrame(for address: GuestPhysical) -> HostMapping? { nil }
+  public func remember(_ mapping: HostMapping, for address: GuestPhysical) {}
+  public func cachedNestedTable(for address: GuestPhysical) -> CachedTable? { nil }
+  public func rememberNested(_ table: CachedTable, for address: GuestPhysical) {}
+  public func hostFrame(of address: GuestPhysical) -> HostMapping? { nil }
 }

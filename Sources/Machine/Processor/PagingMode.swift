@@ -47,7 +47,17 @@ extension Processor {
   }
 
   /// The plan of the guest's tables as a hypervisor walks them in software.
-  public var softwarePlan: WalkPlan { guestPlan(second: .software) }
+  public var softwarePlan: WalkPlan { softwarePlanned.pointee }
+
+  /// Where it is, made anew when the registers are others.
+  var softwarePlanned: UnsafePointer<WalkPlan> {
+    let registers = pagingRegisters
+    if softwarePlannedFor != registers {
+      softwarePlannedFor = registers
+      planned[2] = guestPlan(second: .software)
+    }
+    return UnsafePointer(planned + 2)
+  }
 
   /// The control bits of the guest that decide permissions. Without paging everything is allowed, which the walker's
   /// permissions say.
@@ -119,6 +129,11 @@ extension Processor {
       verdictBasis = basis
       translation.forgetVerdicts()
     }
+    updateVerdicts()
+  }
+
+  /// Follows the beginning and the end of an instruction that the hypervisor helps with, for which no verdict counts.
+  func updateVerdicts() {
     hasVerdicts = options.dataCache == .off && controls.grants.isEmpty && !watchesAccesses
     refills = hasVerdicts && !options.coherentTLB
     directContext = s.pointee.cpl == 3 ? 2 : pagingControls.smap && !pagingControls.alignmentCheckFlag ? 0 : 1

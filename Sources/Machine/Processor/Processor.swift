@@ -108,6 +108,8 @@ public final class Processor {
   }
   /// Where it is: it is too large to be copied for every walk.
   let planned: UnsafeMutablePointer<WalkPlan>
+  /// Which registers the third of the plans was made from, the one for walks in software.
+  var softwarePlannedFor: PagingRegisters?
   /// Under agile paging the plan of the guest's own tables, to which switching entries lead. It is beside the other.
   var beyond: UnsafePointer<WalkPlan>?
   var pagingControls: PagingControls
@@ -130,8 +132,8 @@ public final class Processor {
   let loaded: UnsafeMutablePointer<UInt64>
   /// The event in delivery, so that a fault in the middle of it is told with it.
   var delivering: Event?
-  /// Stores to granted device registers, for the exit.
-  var grantedStores: [VMExit.Stored] = []
+  /// Stores to granted device registers, for the hypervisor.
+  var grantedStores: [GrantedStore] = []
   /// The last events delivered, newest last, for messages.
   var recentEvents: [(event: Event, rip: UInt64)] = []
   /// The last exceptions raised, newest last, whatever became of their delivery.
@@ -170,13 +172,13 @@ public final class Processor {
     tableFrames = options.coherentTLB ? FrameSet(frames: memory.capacity >> 12) : nil
     blocks = BlockCache(
       memory: memory, decoder: decoder, costs: costs, features: features, greatestLength: options.blockLength)
-    planned = .allocate(capacity: 2)
+    planned = .allocate(capacity: 3)
     planned.initialize(
       repeating: WalkPlan(
         root: GuestPhysical(0), levels: 0, format: .ordinary(noExecute: false),
         reserved: ReservedBits(
           .ordinary(noExecute: false), physicalBits: costs.physicalBits, gigabytePages: true, vendor: profile.vendor),
-        reportsFetch: false, globalPages: false, second: .identity), count: 2)
+        reportsFetch: false, globalPages: false, second: .identity), count: 3)
     pagingControls = PagingControls(writeProtect: false, smep: false, smap: false, alignmentCheckFlag: false)
     regions = RegionAccounts()
     memory.add(self)

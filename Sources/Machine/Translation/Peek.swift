@@ -7,19 +7,11 @@ public struct WalkReference: Equatable, Sendable {
   public var entry: UInt64
 }
 
-/// A port that changes nothing and charges nothing: the debugger's, and the hypervisor's when it only looks.
+/// A port that changes nothing and charges nothing: the debugger's.
 struct PeekPort: WalkPort {
   let memory: HostMemory
-  /// Guest-physical to host-physical where the plan's second dimension is software.
-  let frames: FrameMap?
   let directoryPointers: DirectoryPointers
-  /// Whether a table that `frames` does not have is walked as it reads where there is no memory: as ones.
-  var readsOnes = false
   var references: [WalkReference] = []
-  /// Whether A and D bits are to be set: the hypervisor's walk on behalf of the guest.
-  let setsBits: Bool
-  /// Called with every write, so that decoded code in the frame is dropped.
-  let wrote: (HostPhysical) -> Void
 
   mutating func read(_ address: HostPhysical, width: Int, dimension: Dimension, level: Int) -> UInt64 {
     let entry = memory.entry(at: address, width: width)
@@ -27,27 +19,8 @@ struct PeekPort: WalkPort {
     return entry
   }
 
-  mutating func set(
-    _ bits: UInt64, in entry: UInt64, at address: HostPhysical, width: Int, dimension: Dimension
-  ) {
-    guard setsBits else { return }
-    wrote(address)
-    memory.setEntry(entry | bits, at: address, width: width)
-  }
-
+  func set(_ bits: UInt64, in entry: UInt64, at address: HostPhysical, width: Int, dimension: Dimension) {}
   func directoryPointer(for address: GuestVirtual) -> UInt64 { directoryPointers[address] }
-
-  func cachedTable(for address: GuestVirtual) -> CachedTable? { nil }
-  func remember(_ table: CachedTable, for address: GuestVirtual) {}
-  func cachedFrame(for address: GuestPhysical) -> HostMapping? { nil }
-  func remember(_ mapping: HostMapping, for address: GuestPhysical) {}
-  func cachedNestedTable(for address: GuestPhysical) -> CachedTable? { nil }
-  func rememberNested(_ table: CachedTable, for address: GuestPhysical) {}
-  func hostFrame(of address: GuestPhysical) -> HostMapping? {
-    if let found = frames?.lookup(address) { return found }
-    return readsOnes
-      ? HostMapping(address: HostPhysical(.max), writable: true, executable: true, size: .page4K) : nil
-  }
 }
 
 /// A walk with every reference that it made.
@@ -66,8 +39,7 @@ extension Processor {
   func peek(_ address: GuestVirtual, _ access: Access, controls: PagingControls) -> RecordedWalk {
     var walk = PageWalk(
       plan: planned, beyond: beyond, controls: controls,
-      port: PeekPort(
-        memory: memory, frames: nil, directoryPointers: directoryPointers, setsBits: false, wrote: { _ in }))
+      port: PeekPort(memory: memory, directoryPointers: directoryPointers))
     let result = walk.translate(address, for: access)
     return RecordedWalk(result: result, references: walk.port.references)
   }
@@ -78,32 +50,9 @@ extension Processor {
   ) -> (result: PageWalk<PeekPort>.Located, references: [WalkReference]) {
     var walk = PageWalk(
       plan: planned, beyond: beyond, controls: pagingControls,
-      port: PeekPort(
-        memory: memory, frames: nil, directoryPointers: directoryPointers, setsBits: false, wrote: { _ in }))
+      port: PeekPort(memory: memory, directoryPointers: directoryPointers))
     let result = walk.locate(address, for: kind, duringWalk: false)
     return (result, walk.port.references)
-  }
-
-  /// Walks the guest's own tables in software, as a hypervisor does: guest-physical addresses are found in its frame
-  /// map.
-  ///
-  /// - Parameter settingBits: whether A and D are set as the hardware's walk would have set them. Nothing is charged;
-  ///   the hypervisor charges its work by `RecordedWalk.references`.
-  /// - Parameter readingOnes: whether tables that are not in the map are outside memory, and read as ones.
-  public func walkGuest(
-    _ address: GuestVirtual, _ access: Access, frames: FrameMap, settingBits: Bool, readingOnes: Bool = false
-  ) -> RecordedWalk {
-    withUnsafePointer(to: softwarePlan) { plan in
-      var walk = PageWalk(
-        plan: plan, controls: guestControls,
-        port: PeekPort(
-          memory: memory, frames: frames, directoryPointers: s.pointee.directoryPointers, readsOnes: readingOnes,
-          setsBits: settingBits,
-          wrote: { [unowned self] in self.noteWrite(to: $0, width: 8) }))
-      walk.port.references.reserveCapacity(5)
-      let result = walk.translate(address, for: access)
-      return RecordedWalk(result: result, references: walk.port.references)
-    }
   }
 }
 
@@ -115,15 +64,7 @@ extension Processor {
 
   /// The same by the guest's own tables, as a hypervisor finds them.
   public func lookInGuest(_ address: GuestVirtual, frames: FrameMap) -> RecordedWalk {
-    withUnsafePointer(to: softwarePlan) { plan in
-      var walk = PageWalk(
-        plan: plan, controls: .permissive,
-        port: PeekPort(
-          memory: memory, frames: frames, directoryPointers: s.pointee.directoryPointers, setsBits: false,
-          wrote: { _ in }))
-      let result = walk.translate(address, for: Access(.read, .supervisor))
-      return RecordedWalk(result: result, references: walk.port.references)
-    }
+    walkGuest(address, Access(.read, .supervisor), frames: frames, controls: .permissive).recorded
   }
 
   /// Which cache a walk's reference to a line would hit now, and its price. Looking changes nothing.

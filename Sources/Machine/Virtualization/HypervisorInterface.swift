@@ -61,6 +61,14 @@ extension Processor {
 
   var isTrapDue: Bool { s.pointee.pendingDebug != 0 && s.pointee.stackShadow != s.pointee.retired }
 
+  /// The stores to device registers that were granted to the instruction of which `assisted` is the end. They are handed
+  /// over once.
+  public func takeGrantedStores() -> [GrantedStore] {
+    guard !grantedStores.isEmpty else { return [] }
+    defer { grantedStores = [] }
+    return grantedStores
+  }
+
   /// Writes AL, AX or EAX, as IN does.
   public func setAccumulator(_ value: UInt32, width: Int) { setRegister(Slot.rax, width: width, UInt64(value)) }
 

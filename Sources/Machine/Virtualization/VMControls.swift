@@ -68,7 +68,10 @@ public struct VMControls: Sendable {
     }
   }
 
-  public var paging: Paging
+  public var paging: Paging { didSet { hasNewPaging = true } }
+  /// Whether `paging` was set since the last entry: entries are frequent, and seldom change tables (AMD: VMCB clean bits,
+  /// APM vol. 2, 15.15.3).
+  public private(set) var hasNewPaging = true
   public var rootTargets: [RootTarget] = []
   public var intercepts: Intercepts
   /// Tags every TLB entry of this machine (VPID, ASID), 0 for native, at most 7.
@@ -78,12 +81,18 @@ public struct VMControls: Sendable {
   /// An event that the next entry delivers to the guest before its first instruction.
   public var injection: Event?
   /// While not empty, exactly one instruction is executed with these accesses resolved, and the exit is `assisted`.
-  public var grants: [Grant] = []
+  public var grants = Grants()
 
   public init(paging: Paging, intercepts: Intercepts, vpid: UInt16) {
     self.paging = paging
     self.intercepts = intercepts
     self.vpid = vpid
+  }
+
+  /// What an entry takes with it: the event, which is injected once, and the news.
+  mutating func taken() {
+    injection = nil
+    hasNewPaging = false
   }
 
   /// No hypervisor.
@@ -111,7 +120,7 @@ public struct Grant: Equatable, Sendable {
     case memory(HostPhysical)
     /// A device register that is read: the value.
     case deviceRead(UInt64)
-    /// A device register that is written: the hardware notes the value in the exit (`VMExit.stored`).
+    /// A device register that is written: the hardware notes the value (`Processor.takeGrantedStores`).
     case deviceWrite
   }
 
@@ -126,4 +135,40 @@ public struct Grant: Equatable, Sendable {
     self.target = target
     self.width = width
   }
+}
+
+/// The grants of one instruction: one or two nearly always, for which nothing is allocated.
+public struct Grants: RandomAccessCollection, Sendable {
+  private var first: Grant?
+  private var second: Grant?
+  private var more: [Grant] = []
+  public private(set) var endIndex = 0
+  public var startIndex: Int { 0 }
+  public var isEmpty: Bool { endIndex == 0 }
+
+  public init() {}
+
+  public subscript(number: Int) -> Grant {
+    switch number {
+    case 0: first!
+    case 1: second!
+    default: more[number - 2]
+    }
+  }
+
+  public mutating func append(_ grant: Grant) {
+    switch endIndex {
+    case 0: first = grant
+    case 1: second = grant
+    default: more.append(grant)
+    }
+    endIndex += 1
+  }
+}
+
+/// A store to a granted device register.
+public struct GrantedStore: Equatable, Sendable {
+  public var address: GuestVirtual
+  public var width: UInt8
+  public var value: UInt64
 }

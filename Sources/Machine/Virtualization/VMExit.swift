@@ -1,6 +1,8 @@
 /// What the hardware hands to the hypervisor: why it stopped, and what the handler needs to know (the VMCS's
 /// exit-information fields). The guest's own registers are in `Processor.state`, as after the last completed
 /// instruction.
+///
+/// It is a plain value, without anything that is counted: it is handed through several hands in every exit.
 public struct VMExit: Equatable, Sendable {
   public var reason: ExitReason
   /// Length of the instruction that exited, for `Processor.skipInstruction`; 0 where no instruction did.
@@ -31,16 +33,6 @@ public struct VMExit: Equatable, Sendable {
   public var delivering: Event?
   /// The instruction is an IRET that would let NMIs come again: if the fault is the guest's own, it has.
   public var unblocksNonMaskable = false
-  /// After `assisted`: the device stores that were granted.
-  public var stored: [Stored] = []
-
-  /// A store to a granted device register.
-  public struct Stored: Equatable, Sendable {
-    public var address: GuestVirtual
-    public var width: UInt8
-    public var value: UInt64
-  }
-
   public init(_ reason: ExitReason) { self.reason = reason }
 
   /// An access that tables do not serve.

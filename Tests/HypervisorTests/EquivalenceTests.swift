@@ -379,6 +379,7 @@ import Testing
       #expect(isEqual || hypervisor.isInBetween(0), "after \(instructions)")
       if hypervisor.isInBetween(0) { halves += 1 }
     }
-    #expect(halves > 0)
+    // One large page of the host's is populated with the first fetch, and nothing is left to fault.
+    #expect(halves > 0 || kind == .nested2M)
   }
 }

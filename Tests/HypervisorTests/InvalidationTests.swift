@@ -85,7 +85,7 @@ import Testing
         $0.load(0x40_0000)
         for page in UInt64(0)..<4 { $0.store(Large.near + page << 12, 1 + page) }
         $0.store(Place.directory + 16, 0)
-        for word in UInt64(0)..<4 { $0.store(Large.near + 0x8100 + 8 * word, 0x4141_4141) }
+        for word in UInt64(0)..<3 { $0.store(Large.near + 0x8100 + 8 * word, 0x4141_4141) }
         for page in UInt64(0)..<4 { $0.load(Large.near + page << 12) }
         // Here it becomes whole, where the host's page is.
         $0.load(Large.near + 0x9000)

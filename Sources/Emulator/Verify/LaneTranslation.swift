@@ -16,11 +16,10 @@ extension Lane {
     return mapping.physical
   }
 
-  /// Where the guest's entry is that the walk of an address ends with.
-  func leaf(_ address: GuestVirtual, _ access: Access, _ processor: Int) -> GuestPhysical? {
-    guestWalk(address, access, processor).references.last { $0.dimension == .first }.flatMap {
-      guestAddress($0.address)
-    }
+  /// Where the guest's entries are that the walk of an address reads, from the root on.
+  func entries(_ address: GuestVirtual, _ access: Access, _ processor: Int) -> [GuestPhysical] {
+    guestWalk(address, access, processor).references.filter { $0.dimension == .first }
+      .compactMap { guestAddress($0.address) }
   }
 
   private func guestAddress(_ host: HostPhysical) -> GuestPhysical? {

@@ -18,8 +18,8 @@ final class VirtualProcessor {
   var isKicked = false
   /// What is cached of nested tables, and of anything through them, is to be flushed before the next entry.
   var owesNestedFlush = false
-  /// Agile paging: the state of `roots` that the hardware's root targets were made from.
-  var targetsMadeFrom: UInt64?
+  /// Agile paging: what the hardware's root targets were made from.
+  var targetsMadeFrom: RootTargetBasis?
   /// Shadow paging: the roots that are kept beside one another.
   var roots: ShadowRoots
   /// Tables whose protection was lifted for the instruction in progress.

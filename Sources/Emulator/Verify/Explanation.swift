@@ -98,78 +98,43 @@ struct Explanation {
     let stale = lane.stale(address, access, processor)
     guard !stale.isEmpty else { return [] }
     var lines = stale.map { "\(lane.kind.name): \($0)" }
-    if let change = lastChange(of: lane.entries(address, access, processor), in: lane) {
-      lines.append("the entry at \(change.entry) was written by \(change.writer)")
-    }
-    lines.append("since then nothing has invalidated \(address) (INVLPG, INVPCID, a load of CR3 or CR4)")
+    guard let position = lanes.firstIndex(where: { $0 === lane }) else { return lines }
+    defer { lane.restore(low.snapshots[position]) }
+    let now = lane.page(address, processor)
+    let registers = lane.machine.processors[processor].pagingRegisters
+    lines += lastWrite(to: lane.entries(address, access, processor), in: lane)
+    // Here the lane is where the tables said something else.
+    let then = lane.page(address, processor)
+    let log = InvalidationLog(
+      of: address, offsetMask: now.offsetMask | then.offsetMask, isGlobal: now.isGlobal || then.isGlobal,
+      cr3: registers.cr3, cr4: registers.cr4)
+    lines.append(lane.noting(log, on: processor, to: low.instructions).description)
     return lines
   }
 
-  /// The instruction that changed one of the entries last which a walk of the guest's tables reads, as far back as there is
-  /// a snapshot; that it set A or D is no change.
-  private func lastChange(of entries: [GuestPhysical], in lane: Lane) -> (entry: GuestPhysical, writer: String)? {
-    guard let position = lanes.firstIndex(where: { $0 === lane }), let origin = lane.origin, let last = entries.last
-    else {
-      return nil
+  /// The instruction that changed one of the guest's entries last, as far back as there is a snapshot; that A and D were
+  /// set, as walks do, counts only where nothing else has changed. The lane is left before that instruction.
+  private func lastWrite(to entries: [GuestPhysical], in lane: Lane) -> [String] {
+    guard let origin = lane.origin, !entries.isEmpty else { return [] }
+    for ignoring in [EntryBit.accessed | EntryBit.dirty, 0] {
+      var search = ChangeSearch(lane, entries, ignoring: ignoring)
+      switch search.find(from: origin.instructions, origin.snapshot, to: low.instructions) {
+      case .found(let entry, let snapshot, let instruction):
+        lane.restore(snapshot)
+        let processors = lane.machine.processors
+        let counts = processors.map(\.instructionsRetired)
+        let texts = processors.map { $0.describeInstruction() }
+        _ = lane.run(to: instruction)
+        let executed = processors.indices.first { processors[$0].instructionsRetired != counts[$0] } ?? 0
+        lane.restore(snapshot)
+        return ["the entry at \(entry) was written by instruction \(instruction), \(texts[executed])"]
+      case .never: continue
+      case .unknown:
+        lane.restore(origin.snapshot)
+        return []
+      }
     }
-    defer { lane.restore(low.snapshots[position]) }
-    var search = ChangeSearch(lane, entries)
-    switch search.find(from: origin.instructions, origin.snapshot, to: low.instructions) {
-    case .found(let entry, let snapshot, let instruction):
-      lane.restore(snapshot)
-      let processors = lane.machine.processors
-      let counts = processors.map(\.instructionsRetired)
-      let texts = processors.map { $0.describeInstruction() }
-      _ = lane.run(to: instruction)
-      let executed = processors.indices.first { processors[$0].instructionsRetired != counts[$0] } ?? 0
-      return (entry, "instruction \(instruction), \(texts[executed])")
-    case .never: return (last, "whoever loaded the guest, or before instruction \(origin.instructions)")
-    case .unknown: return nil
-    }
-  }
-}
-
-/// Finds the last change of some words of a guest's memory, from the end backwards: a stretch in which nobody has written to
-/// their frames is passed over whole.
-private struct ChangeSearch {
-  enum Result {
-    /// The word, what was before the instruction that changed it, and the number of that.
-    case found(GuestPhysical, Lane.Snapshot, UInt64)
-    case never, unknown
-  }
-
-  private let lane: Lane
-  private let words: [GuestPhysical]
-  private let frames: Set<UInt64>
-  /// Stretches that may still be run.
-  private var patience = 2000
-
-  init(_ lane: Lane, _ words: [GuestPhysical]) {
-    self.lane = lane
-    self.words = words
-    frames = Set(words.map(\.frame))
-  }
-
-  private func values() -> [UInt64] { words.map { lane.word($0) & ~(EntryBit.accessed | EntryBit.dirty) } }
-
-  mutating func find(from start: UInt64, _ snapshot: Lane.Snapshot, to end: UInt64) -> Result {
-    guard start < end else { return .never }
-    patience -= 1
-    guard patience > 0 else { return .unknown }
-    lane.restore(snapshot)
-    _ = lane.writtenFrames()
-    let before = values()
-    guard lane.run(to: end) == .limit(.instructions(end)) else { return .unknown }
-    guard lane.writtenFrames().contains(where: frames.contains) else { return .never }
-    guard end - start > 1 else {
-      let changed = zip(before, values()).enumerated().first { $0.element.0 != $0.element.1 }
-      return changed.map { .found(words[$0.offset], snapshot, end) } ?? .never
-    }
-    let middle = start + (end - start) / 2
-    lane.restore(snapshot)
-    guard lane.run(to: middle) == .limit(.instructions(middle)) else { return .unknown }
-    let later = find(from: middle, lane.snapshot(), to: end)
-    if case .never = later { return find(from: start, snapshot, to: middle) }
-    return later
+    lane.restore(origin.snapshot)
+    return ["its entries were written by whoever loaded the guest, or before instruction \(origin.instructions)"]
   }
 }

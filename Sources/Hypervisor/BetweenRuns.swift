@@ -16,7 +16,7 @@ extension Hypervisor {
   /// Runs the processor, and interrupts it when something is due that the hypervisor does by itself, as the host's timer
   /// would.
   func runUntilDue(clockLimit: UInt64, retiredLimit: UInt64) -> RunResult {
-    let due = min(agile?.nextLook ?? .max, churn?.next ?? .max)
+    let due = min(agile?.nextLook ?? .max, churn?.next ?? .max, dirtyLog?.next ?? .max)
     let isBusy = assist != nil
     guard due < clockLimit, !isBusy else { return processor.run(clockLimit: clockLimit, retiredLimit: retiredLimit) }
     let result = processor.run(clockLimit: due, retiredLimit: retiredLimit)
@@ -31,6 +31,7 @@ extension Hypervisor {
     let clock = processor.clock
     if let agile, agile.nextLook <= clock { self.agile!.postponeLook(after: clock) }
     if let churn, churn.next <= clock { self.churn!.schedule(after: clock) }
+    if let dirtyLog, dirtyLog.next <= clock { self.dirtyLog!.schedule(after: clock) }
   }
 
   /// Whether one of the guest's processors is in HLT.

@@ -59,31 +59,36 @@ extension Hypervisor {
 
   /// The instruction was completed, or raised an exception.
   func finishAssist(_ exit: VMExit) {
-    guard let finished = assist else { return }
-    let stores = processor.takeGrantedStores()
+    let running = running
+    guard running.assist != nil else { return }
+    let stores = running.processor.takeGrantedStores()
+    if !stores.isEmpty { reachDevices(stores) }
+    abandonAssist()
+    if running.controls.injection == nil { running.controls.injection = running.processor.takeDebugTrap() }
+    // Nor does its own NMI wait for another processor's to come.
+    if !stores.isEmpty { _ = offerNonMaskable(exit.reason) }
+  }
+
+  /// Hands the devices what the instruction has stored to them.
+  private func reachDevices(_ stores: [GrantedStore]) {
     // An NMI that came while the instruction was being helped would have been taken by now, and waits in no latch for
     // one that the instruction sends to its own processor (KVM lets two wait for the same reason).
-    if !stores.isEmpty { _ = offerNonMaskable(exit.reason) }
+    _ = offerNonMaskable(.assisted)
     for store in stores {
-      let match = finished.devices.first {
-        $0.isWrite && $0.linear == store.address && $0.width == store.width
-      }
+      let match = assist?.devices.first { $0.isWrite && $0.linear == store.address && $0.width == store.width }
       guard let device = match else { continue }
       bus.writeRegister(
         device.physical, width: Int(store.width), value: store.value, processor: processor.index,
         now: processor.guestTime)
       processor.yield()
     }
-    abandonAssist()
-    if controls.injection == nil { controls.injection = processor.takeDebugTrap() }
-    // Nor does its own NMI wait for another processor's to come.
-    if !stores.isEmpty { _ = offerNonMaskable(exit.reason) }
   }
 
   /// Drops all grants: the guest goes another way.
   func abandonAssist() {
+    let running = running
     running.assist = nil
-    running.controls.grants = Grants()
+    if !running.controls.grants.isEmpty { running.controls.grants = Grants() }
     running.watched.removeAll()
     running.controls.intercepts.insert(.ports)
   }
@@ -97,6 +102,8 @@ struct WatchedTables {
   struct Table {
     var gfn: UInt64
     var host: HostPhysical
+    /// Where it is written first, in units of eight bytes.
+    var index: Int
   }
 
   private(set) var tables: [Table] = []
@@ -107,7 +114,7 @@ struct WatchedTables {
 
   mutating func add(_ gfn: UInt64, at host: HostPhysical) {
     guard !tables.contains(where: { $0.gfn == gfn }) else { return }
-    tables.append(Table(gfn: gfn, host: host.pageBase))
+    tables.append(Table(gfn: gfn, host: host.pageBase, index: Int(host.pageOffset >> 3)))
     if copies.count < tables.count * 512 { copies.append(contentsOf: repeatElement(0, count: 512)) }
   }
 
@@ -144,8 +151,10 @@ struct WatchedTables {
 
 extension Hypervisor {
   /// Watches a guarded table of the guest for changes from the next entry on.
-  func watch(_ gfn: UInt64) {
-    guard let host = guest.map.lookup(GuestPhysical(gfn << 12)) else { return }
-    watched.add(gfn, at: host.address)
+  ///
+  /// - Parameter address: what is about to be written of it.
+  func watch(_ address: GuestPhysical) {
+    guard let host = guest.map.lookup(address) else { return }
+    watched.add(address.frame, at: host.address)
   }
 }

@@ -15,10 +15,17 @@ extension Hypervisor {
 
   /// Runs the processor, and interrupts it when something is due that the hypervisor does by itself, as the host's timer
   /// would.
+<<<<<<< HEAD
   func runUntilDue(clockLimit: UInt64, retiredLimit: UInt64) -> RunResult {
     let due = min(agile?.nextLook ?? .max, churn?.next ?? .max, dirtyLog?.next ?? .max)
     let isBusy = assist != nil
     guard due < clockLimit, !isBusy else { return processor.run(clockLimit: clockLimit, retiredLimit: retiredLimit) }
+=======
+  func runUntilDue(_ running: VirtualProcessor, clockLimit: UInt64, retiredLimit: UInt64) -> RunResult {
+    let processor = running.processor
+    let due = agile != nil || churn != nil ? min(agile?.nextLook ?? .max, churn?.next ?? .max) : .max
+    guard due < clockLimit, running.assist == nil else { return processor.run(clockLimit: clockLimit, retiredLimit: retiredLimit) }
+>>>>>>> speed
     let result = processor.run(clockLimit: due, retiredLimit: retiredLimit)
     guard result == .limit, processor.clock >= due, processor.clock < clockLimit,
       processor.instructionsRetired < retiredLimit

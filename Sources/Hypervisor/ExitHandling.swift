@@ -7,7 +7,7 @@ extension Hypervisor {
   func handle(_ exit: VMExit) -> RunResult? {
     // Stores of the guest's to tables that it may write for the moment come before everything else that the exit asks
     // for.
-    if !running.watched.isEmpty { apply(running.watched) }
+    if !running.watched.isEmpty { apply(running.watched, hasStored: exit.reason == .assisted) }
     switch exit.reason {
     case .pageFault: return handlePageFault(exit)
     case .nestedFault: return handleNestedFault(exit)

@@ -141,10 +141,12 @@ public final class Hypervisor {
 
   /// Runs one of the guest's processors until something happens that a hypervisor does not handle. Never returns `.exit`.
   public func run(_ index: Int = 0, clockLimit: UInt64 = .max, retiredLimit: UInt64 = .max) -> RunResult {
-    running = virtualProcessors[index]
+    let running = virtualProcessors[index]
+    self.running = running
+    let processor = running.processor
     noteLoadedRoot()
     // A loader or a debugger may have changed the registers that page.
-    if hasShadows && selectRoot(isCharged: false) { enter() }
+    if hasShadows && selectRoot(isCharged: false) { enter(running) }
     while true {
       if !running.isInGuest, let result = wait(clockLimit: clockLimit, retiredLimit: retiredLimit) { return result }
       let result: RunResult
@@ -152,18 +154,24 @@ public final class Hypervisor {
         running.isKicked = false
         result = .exit(processor.forceExit())
       } else {
-        result = runUntilDue(clockLimit: clockLimit, retiredLimit: retiredLimit)
+        result = runUntilDue(running, clockLimit: clockLimit, retiredLimit: retiredLimit)
       }
       guard case .exit(let exit) = result else { return result }
       // The hardware has charged its round trip already; it belongs to the exit.
       let start = processor.clock &- (exit.reason == .assisted ? 0 : costs.exitRoundTrip)
-      noteLoadedRoot()
+      if agile != nil { noteLoadedRoot() }
       if processor.clock >= timeline.due { timeline.take(allocator.tableCounts, at: processor.clock) }
       let end = handle(exit)
+<<<<<<< HEAD
       lookAtNestedTables()
       churnHost()
       collectDirtyPages()
       enter()
+=======
+      if agile != nil { lookAtNestedTables() }
+      if churn != nil { churnHost() }
+      enter(running)
+>>>>>>> speed
       counted.exits[Int(exit.reason.rawValue)].add(processor.clock &- start)
       afterExit?(exit)
       if let violation = check?.violation(after: exit, self) { return .violated(violation) }
@@ -173,17 +181,20 @@ public final class Hypervisor {
   }
 
   /// Hands the controls to the hardware, with the flushes that have become due.
-  func enter() {
-    if agile != nil && roots.selected == nil { _ = selectRoot() }
+  func enter() { enter(running) }
+
+  /// The same: whoever has the running virtual processor in hand spares looking for it, in every exit.
+  func enter(_ running: VirtualProcessor) {
+    if agile != nil && running.roots.selected == nil { _ = selectRoot() }
     if hasShadows && policy.mayBeStale { synchroniseCurrentRoot() }
     flushRemotely()
     unlockTables()
     if running.owesNestedFlush { flushNested() }
-    if hasShadows { flushCurrentRoot() }
+    if hasShadows, running.roots.owesFlush { flushCurrentRoot() }
     if agile != nil { nameRootTargets() }
     if !running.watched.isEmpty { running.watched.capture(memory) }
-    processor.enter(taking: &running.controls)
-    postponeWhatIsDue()
+    running.processor.enter(taking: &running.controls)
+    if agile != nil || churn != nil { postponeWhatIsDue() }
   }
 
   // MARK: Seeing
@@ -238,7 +249,8 @@ public final class Hypervisor {
   public func snapshot() -> Snapshot {
     Snapshot(
       allocator: allocator, frames: guest.map.image(), nested: nested, shadows: shadows, agile: agile, churn: churn,
-      dirtyLog: dirtyLog, virtualProcessors: virtualProcessors.map { $0.snapshot() }, lock: lock, timeline: timeline, counted: counted)
+      dirtyLog: dirtyLog, virtualProcessors: virtualProcessors.map { $0.snapshot() }, lock: lock, timeline: timeline,
+      counted: counted)
   }
 
   /// Makes the hypervisor as it was. Host memory and the processors, whose controls are their own, are restored by the

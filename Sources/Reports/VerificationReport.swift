@@ -1,4 +1,5 @@
 import Emulator
+import Foundation
 
 /// What `verify` says of what it found.
 public enum VerificationReport {
@@ -17,6 +18,69 @@ public enum VerificationReport {
     case .different(let difference):
       return "penumbra: \(guest): \(difference.headline)\n" + style.faint(details(difference))
     }
+  }
+
+  /// The same for scripts.
+  public static func json(_ result: VerificationResult, guest: String, kinds: [String]) throws -> String {
+    var document = Document(guest: guest, kinds: kinds)
+    switch result {
+    case .same(let outcome, let instructions, let comparisons):
+      (document.result, document.instructions, document.comparisons) = ("same", instructions, comparisons)
+      document.outcome = outcome.message
+    case .interrupted(let instructions):
+      (document.result, document.instructions) = ("interrupted", instructions)
+    case .violated(let paging, let outcome):
+      (document.result, document.paging, document.outcome) = ("violated", paging, outcome.message)
+    case .different(let difference):
+      (document.result, document.instructions) = ("different", difference.instructions)
+      document.difference = Document.Difference(difference)
+    }
+    let encoder = JSONEncoder()
+    encoder.outputFormatting = [.prettyPrinted, .sortedKeys, .withoutEscapingSlashes]
+    return String(decoding: try encoder.encode(document), as: UTF8.self) + "\n"
+  }
+
+  /// `penumbra.verify/1`. `instructions` is how many all processors had executed without a difference.
+  private struct Document: Encodable {
+    var schema = "penumbra.verify/1"
+    var guest: String
+    var kinds: [String]
+    var result = ""
+    var instructions: UInt64?
+    var comparisons: UInt64?
+    var paging: String?
+    var outcome: String?
+    var difference: Difference?
+
+    struct Difference: Encodable {
+      struct Field: Encodable {
+        var name: String
+        var values: [String]
+      }
+      struct Side: Encodable {
+        var paging: String
+        var instruction: String
+        var walk: [String]
+      }
+
+      var processor: Int
+      var address: UInt64?
+      var fields: [Field]
+      var sides: [Side]
+      var staleness: [String]
+
+      init(_ difference: Emulator.Difference) {
+        processor = difference.processor
+        address = difference.address?.rawValue
+        fields = difference.fields.map { Field(name: $0.name, values: [$0.first, $0.second]) }
+        sides = [difference.first, difference.second].map {
+          Side(paging: $0.paging, instruction: $0.instruction, walk: $0.walk)
+        }
+        staleness = difference.staleness
+      }
+    }
+
+    init(guest: String, kinds: [String]) { (self.guest, self.kinds) = (guest, kinds) }
   }
 
   private static func list(_ names: [String]) -> String {

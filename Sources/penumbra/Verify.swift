@@ -23,6 +23,7 @@ struct Verify: ParsableCommand {
 
   func validate() throws {
     if every == 0 { throw ValidationError("every: 0 is not 1 or more") }
+    if options.format == .csv { throw ValidationError("format: verify prints no table; there are table (text) and json") }
   }
 
   func run() throws {
@@ -33,6 +34,7 @@ struct Verify: ParsableCommand {
         $0.tlb = .coherent
       }
       let image = try GuestImage.find(guest)
+      let file = try StatisticsFile(options.stats)
       let input = HostInput()
       let progress = ProgressLine(options.quiet ? nil : "\(image.name), in step")
       if !options.quiet { input.whenWaitIsLong = { Diagnostics.sayThatInputIsAwaited(progress) } }
@@ -45,8 +47,11 @@ struct Verify: ParsableCommand {
       }
       progress.clear()
       status = Verify.status(result)
-      if !options.quiet || status == 6 || status == 70 {
-        let kinds = configuration.pagings.map(\.name)
+      try file?.write(try Comparison(verification.statistics).text(.json))
+      let kinds = configuration.pagings.map(\.name)
+      if options.format == .json {
+        Diagnostics.show(try VerificationReport.json(result, guest: image.name, kinds: kinds))
+      } else if !options.quiet || status == 6 || status == 70 {
         Diagnostics.say(
           VerificationReport.text(result, guest: image.name, kinds: kinds, Diagnostics.style(STDERR_FILENO)))
       }

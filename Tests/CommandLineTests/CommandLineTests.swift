@@ -92,7 +92,8 @@ extension Data {
     ["bench", "context-switch", "--pages", "0"], ["bench", "context-switch", "--kernel", "x"],
     ["bench", "context-switch", "--switches", "many"], ["debug"], ["verify"], ["guests", "x"],
     ["run", "hello", "--report", "nope"], ["compare", "hello", "--report", ""],
-    ["verify", "hello", "--report", "exits"],
+    ["verify", "hello", "--report", "exits"], ["verify", "hello", "--max-cycles", "1000"],
+    ["verify", "hello", "--format", "csv"],
     ["verify", "hello", "--paging", "native"], ["bench", "nanobench", "--count", "0"], ["validate", "hello"],
   ]
 

@@ -1,4 +1,5 @@
 import Emulator
+import Foundation
 import Reports
 import Testing
 
@@ -11,6 +12,7 @@ import Testing
     ("processors", { try runs.processors() }), ("memory", { try runs.memory() }),
     ("misses", { try runs.missLatency() }),
     ("crossover", { try runs.crossover() }), ("savings", { try runs.savings() }),
+    ("agile", { try runs.agile() }),
   ]
 
   @Test(arguments: measurements.map(\.0))
@@ -21,6 +23,14 @@ import Testing
     #expect(!finding.ratios.isEmpty)
     for ratio in finding.ratios {
       #expect(ratio.holds, "\(ratio.name): \(ratio.value) hundredths, claimed \(ratio.bounds)")
+    }
+    // The page and its picture are what is measured: `make findings` writes them.
+    let docs = URL(fileURLWithPath: #filePath).deletingLastPathComponent().appendingPathComponent("../../Docs")
+    let page = try String(contentsOf: docs.appendingPathComponent("Findings.md"), encoding: .utf8)
+    #expect(page.contains(finding.markdown(pictures: "findings")), "Docs/Findings.md is not what is measured: \(name)")
+    if let chart = finding.chart {
+      let picture = try String(contentsOf: docs.appendingPathComponent("findings/\(name).svg"), encoding: .utf8)
+      #expect(picture == chart.svg)
     }
   }
 }

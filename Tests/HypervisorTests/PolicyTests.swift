@@ -256,6 +256,21 @@ import Testing
     }
   }
 
+  @Test func `clearing what is clear counts as writing, but not a store to an entry in use of what it holds`() throws {
+    let cleared = try statistics(.shadow) {
+      $0.store(Place.data, Place.table | 7)
+      $0.store(Place.pointers + 8, Place.data | 7)
+      $0.load(0x4000_0000 + Place.code)
+      for word in UInt64(0)..<5 { $0.store(Place.data + 8 * (word + 8), 0) }
+    }
+    #expect(cleared.mmuFlooded == 1 && cleared.mmuPteWrite == 4)
+    let rewritten = try statistics(.shadow) {
+      $0.load(Place.data)
+      for _ in 0..<5 { $0.store(Place.entry(of: Place.data), Place.data | 0x63) }
+    }
+    #expect(rewritten.mmuFlooded == 0 && rewritten.mmuPteWrite == 5)
+  }
+
   @Test func `as many tables as the limit says are out of step`() throws {
     // Two tables that map the same pages, written by turns.
     let code: (inout Code) -> Void = {

@@ -121,7 +121,9 @@ struct TranslationSpaceTests {
       for page in [UInt64(0), 0x1000] { Self.load(machine, plan, vpid: 1, at: Self.address + page) }
     }
     func pages(_ address: UInt64) -> Int {
-      machine.processor.cachedTranslations.count { $0.holder.holdsPages && !$0.holder.isNested && $0.address == address }
+      machine.processor.cachedTranslations.count {
+        $0.holder.holdsPages && !$0.holder.isNested && $0.address == address
+      }
     }
     let before = (pages(Self.address), pages(Self.address + 0x1000))
     #expect(before.0 >= 4 && before.0 == before.1)

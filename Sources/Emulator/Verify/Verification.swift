@@ -26,6 +26,9 @@ public final class Verification {
   ) throws(SetupError) {
     guard configuration.pagings.count > 1 else { throw .usage("paging: verify compares two kinds or more") }
     guard configuration.clock == .instructions else { throw .usage("clock: verify needs the instruction clock") }
+    guard configuration.maxCycles == nil else {
+      throw .usage("max-cycles: verify counts instructions, which take other cycles under each kind of paging")
+    }
     var lanes: [Lane] = []
     for one in configuration.eachPaging { lanes.append(try Lane(one, guest, console())) }
     self.lanes = lanes
@@ -76,6 +79,9 @@ public final class Verification {
 
   /// The first of the machines, which stops the others when it is stopped.
   public var first: VirtualMachine { lanes[0].machine }
+
+  /// What each machine has counted so far.
+  public var statistics: [Statistics] { lanes.map(\.machine.statistics) }
 
   // MARK: Comparing
 

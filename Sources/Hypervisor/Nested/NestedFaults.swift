@@ -52,7 +52,8 @@ extension Hypervisor {
   /// 4 KiB where writes to each of those are logged.
   private func nestedPageSize(_ address: GuestPhysical, _ most: PageSize) -> PageSize {
     guard dirtyLog == nil else { return .page4K }
-    return PageSize.allCases.last { $0 <= most && ($0 == .page4K || !shadows.pool.isGuarded(address.frame, $0)) } ?? .page4K
+    return PageSize.allCases.last { $0 <= most && ($0 == .page4K || !shadows.pool.isGuarded(address.frame, $0)) }
+      ?? .page4K
   }
 
   /// A write to what the nested tables let be read only: a guarded table of the guest's, or a page that was watched for

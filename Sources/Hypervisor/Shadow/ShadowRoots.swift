@@ -28,10 +28,14 @@ struct RootKey: Equatable {
 /// The shadow pages that make a root, by index, as many as its key has parts; -1 where the guest has no table.
 ///
 /// It is a plain value: roots are looked at in every exit.
-struct RootPages: RandomAccessCollection {
+struct RootPages: RandomAccessCollection, ExpressibleByArrayLiteral {
   private var pages = InlineArray<4, Int32>(repeating: -1)
   private(set) var endIndex = 0
   var startIndex: Int { 0 }
+
+  init(arrayLiteral pages: Int...) {
+    for page in pages { append(page) }
+  }
 
   subscript(part: Int) -> Int { Int(pages[part]) }
 
@@ -159,7 +163,13 @@ struct ShadowRoots {
 
   mutating func demandSync(_ position: Int) { slots[position]?.needsSync = true }
 
-  /// Whether the root in use has to be flushed; asked once.
+  /// Whether the root in use has to be flushed.
+  var owesFlush: Bool {
+    guard let current else { return false }
+    return slots[current]?.needsFlush == true
+  }
+
+  /// The same; asked once.
   mutating func takeFlush() -> Bool {
     guard let current, slots[current]?.needsFlush == true else { return false }
     slots[current]?.needsFlush = false
@@ -218,7 +228,7 @@ extension Hypervisor {
 
   /// The shadow pages that make a root, made if need be; nil when that was impossible.
   private func rootPages(_ key: RootKey) -> RootPages? {
-    var pages = RootPages()
+    var pages: RootPages = []
     for number in 0..<key.parts {
       // A page directory outside memory reads as ones, which the software walk finds out.
       guard let (gfn, role) = key.part(number), role.isDirect || guest.isMemory(GuestPhysical(gfn << 12)) else {

@@ -10,14 +10,17 @@ extension Hypervisor {
     work(.shadowEmulate, .emulate)
     if shadows.pool.isGuarded(path.physical.frame) { counted.mmuPteWrite &+= 1 }
     // What is no table yet may become one before the instruction is done, by its next access.
-    watch(path.physical.frame)
+    watch(path.physical)
     grant(exit.address, .memory(mapped.address.pageBase))
     resume(exit)
     return nil
   }
 
   /// Brings the shadow entries of tables up to date with what was written to them since they were captured.
-  func apply(_ watched: WatchedTables) {
+  ///
+  /// - Parameter hasStored: whether an instruction that was helped is done: then it has written where it was let, be it what
+  ///   was there before. That counts too: who reuses a frame clears it first, and it is mostly clear.
+  func apply(_ watched: WatchedTables, hasStored: Bool = false) {
     guard hasShadows else { return }
     lockTables()
     for number in watched.tables.indices {
@@ -31,13 +34,30 @@ extension Hypervisor {
         if followWrite(gfn, change) { foundEntry = true }
         index = change.index + 1
       }
-      guard wasChanged else { continue }
+      guard wasChanged || hasStored else { continue }
       if maySwitch {
         noteExit(AgileState.Exits.write, of: gfn)
       } else if options.zapOnReuse {
-        noteFlooding(gfn, foundEntry: foundEntry)
+        noteFlooding(gfn, foundEntry: foundEntry || !wasChanged && isUsed(gfn, at: watched.tables[number].index))
       }
     }
+  }
+
+  /// Whether there is a shadow entry for eight bytes of a guest table, which are one entry or two.
+  private func isUsed(_ gfn: UInt64, at index: Int) -> Bool {
+    var page = shadows.pool.firstPage(of: gfn)
+    while page >= 0 {
+      let role = shadows.pool[page].role
+      if role.isNarrow {
+        for half in 0..<2 where role.entries(of: 2 * index + half).contains(where: { entry(page << 9 | $0).isPresent }) {
+          return true
+        }
+      } else if !role.isDirect && entry(page << 9 | index).isPresent {
+        return true
+      }
+      page = Int(shadows.pool[page].nextOfFrame)
+    }
+    return false
   }
 
   /// Follows the change of eight bytes of a guest table, which are one entry or two, in every shadow page of it.

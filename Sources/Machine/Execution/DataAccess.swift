@@ -361,24 +361,31 @@ extension Processor {
   // MARK: Grants
 
   func grantedMemory(_ address: UInt64, _ access: Access) -> HostPhysical? {
-    for grant in controls.grants where grant.address.rawValue & ~0xfff == address & ~0xfff {
-      if case .memory(let host) = grant.target { return HostPhysical(host.rawValue & ~0xfff | address & 0xfff) }
+    for number in 0..<controls.grants.count {
+      let grant = controls.grants[number]
+      guard grant.address.rawValue & ~0xfff == address & ~0xfff, case .memory(let host) = grant.target else { continue }
+      return HostPhysical(host.rawValue & ~0xfff | address & 0xfff)
     }
     return nil
   }
 
   private func grantedLoad(_ address: UInt64, width: Int) -> UInt64? {
-    for grant in controls.grants where grant.address.rawValue == address && Int(grant.width) == width {
-      if case .deviceRead(let value) = grant.target { return value }
+    for number in 0..<controls.grants.count {
+      let grant = controls.grants[number]
+      guard grant.address.rawValue == address, Int(grant.width) == width, case .deviceRead(let value) = grant.target
+      else { continue }
+      return value
     }
     return nil
   }
 
   /// Whether the hypervisor has resolved a store to a device's register.
   private func hasGrantedStore(_ address: UInt64, width: Int) -> Bool {
-    controls.grants.contains {
-      $0.target == .deviceWrite && $0.address.rawValue == address && Int($0.width) == width
+    for number in 0..<controls.grants.count {
+      let grant = controls.grants[number]
+      if grant.address.rawValue == address && Int(grant.width) == width && grant.target == .deviceWrite { return true }
     }
+    return false
   }
 
   private func grantedStore(_ address: UInt64, width: Int, value: UInt64) -> Bool {

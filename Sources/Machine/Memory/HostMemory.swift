@@ -88,18 +88,20 @@ public final class HostMemory {
   public func firstDifference(of frame: HostPhysical, from copy: UnsafePointer<UInt64>, at first: Int) -> Int? {
     guard contains(frame) else { return nil }
     let words = UnsafeRawPointer(base + Int(frame.rawValue & ~0xfff)).assumingMemoryBound(to: UInt64.self)
-    // A stretch at a time, nearly all of which are the same.
-    let stretch = 64
-    var word = first
-    while word < 512 {
-      if word % stretch == 0 && memcmp(words + word, copy + word, stretch * 8) == 0 {
-        word += stretch
-        continue
+    func differs(_ start: Int, _ count: Int) -> Bool { memcmp(words + start, copy + start, count * 8) != 0 }
+    var (start, count) = (first, 512 - first)
+    guard count > 0, differs(start, count) else { return nil }
+    // By halves: nearly always there is one change, or none.
+    while count > 1 {
+      let half = count / 2
+      if differs(start, half) {
+        count = half
+      } else {
+        start += half
+        count -= half
       }
-      if words[word] != copy[word] { return word }
-      word += 1
     }
-    return nil
+    return start
   }
 
   /// Stores a 64-bit word at an 8-byte-aligned address; nothing happens where there is no memory.

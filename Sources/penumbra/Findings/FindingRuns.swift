@@ -8,7 +8,7 @@ struct FindingRuns {
 
   func all() throws -> [Finding] {
     try [
-      ordinaryAccesses(), mappings(), processors(), memory(), missLatency(), crossover(), savings(),
+      ordinaryAccesses(), mappings(), processors(), memory(), missLatency(), crossover(), savings(), agile(),
     ]
   }
 

@@ -38,9 +38,10 @@ struct Findings: ParsableCommand {
   static func page(_ findings: [Finding]) -> String {
     """
     # Findings
-    What the literature says of memory virtualization, measured on built-in guests with the profile `skylake` and all defaults. Nothing here is put in by a
-    constant: a ratio follows from what the guest does, how often the hardware exits and walks, and what the hypervisor has to do then (`Docs/CostModel.md`
-    has the constants of single steps). `make findings` writes this page and its pictures anew; a test checks that every ratio lies where the claim puts it.
+    What the literature says of memory virtualization, measured on built-in guests with the profile `skylake`, and with the defaults where nothing else is
+    said. No ratio is put in: it follows from what the guest does, how often the hardware exits and walks, and what the hypervisor has to do then. What single steps
+    cost are constants (`Docs/CostModel.md`), and where an operation is little but one exit, as INVLPG is, its ratio says little but what an exit costs. `make findings` writes
+    this page and its pictures anew; tests check that every ratio lies where the claim puts it, and that the page is what is measured.
 
 
     """ + findings.map { $0.markdown(pictures: pictures) }.joined(separator: "\n")

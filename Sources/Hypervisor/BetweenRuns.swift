@@ -15,17 +15,15 @@ extension Hypervisor {
 
   /// Runs the processor, and interrupts it when something is due that the hypervisor does by itself, as the host's timer
   /// would.
-<<<<<<< HEAD
-  func runUntilDue(clockLimit: UInt64, retiredLimit: UInt64) -> RunResult {
-    let due = min(agile?.nextLook ?? .max, churn?.next ?? .max, dirtyLog?.next ?? .max)
-    let isBusy = assist != nil
-    guard due < clockLimit, !isBusy else { return processor.run(clockLimit: clockLimit, retiredLimit: retiredLimit) }
-=======
   func runUntilDue(_ running: VirtualProcessor, clockLimit: UInt64, retiredLimit: UInt64) -> RunResult {
     let processor = running.processor
-    let due = agile != nil || churn != nil ? min(agile?.nextLook ?? .max, churn?.next ?? .max) : .max
-    guard due < clockLimit, running.assist == nil else { return processor.run(clockLimit: clockLimit, retiredLimit: retiredLimit) }
->>>>>>> speed
+    var due = UInt64.max
+    if agile != nil || churn != nil || dirtyLog != nil {
+      due = min(agile?.nextLook ?? .max, churn?.next ?? .max, dirtyLog?.next ?? .max)
+    }
+    guard due < clockLimit, running.assist == nil else {
+      return processor.run(clockLimit: clockLimit, retiredLimit: retiredLimit)
+    }
     let result = processor.run(clockLimit: due, retiredLimit: retiredLimit)
     guard result == .limit, processor.clock >= due, processor.clock < clockLimit,
       processor.instructionsRetired < retiredLimit

@@ -162,16 +162,10 @@ public final class Hypervisor {
       if agile != nil { noteLoadedRoot() }
       if processor.clock >= timeline.due { timeline.take(allocator.tableCounts, at: processor.clock) }
       let end = handle(exit)
-<<<<<<< HEAD
-      lookAtNestedTables()
-      churnHost()
-      collectDirtyPages()
-      enter()
-=======
       if agile != nil { lookAtNestedTables() }
       if churn != nil { churnHost() }
+      if dirtyLog != nil { collectDirtyPages() }
       enter(running)
->>>>>>> speed
       counted.exits[Int(exit.reason.rawValue)].add(processor.clock &- start)
       afterExit?(exit)
       if let violation = check?.violation(after: exit, self) { return .violated(violation) }
@@ -194,7 +188,7 @@ public final class Hypervisor {
     if agile != nil { nameRootTargets() }
     if !running.watched.isEmpty { running.watched.capture(memory) }
     running.processor.enter(taking: &running.controls)
-    if agile != nil || churn != nil { postponeWhatIsDue() }
+    if agile != nil || churn != nil || dirtyLog != nil { postponeWhatIsDue() }
   }
 
   // MARK: Seeing

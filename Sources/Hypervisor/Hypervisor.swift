@@ -161,10 +161,11 @@ public final class Hypervisor {
       let start = processor.clock &- (exit.reason == .assisted ? 0 : costs.exitRoundTrip)
       if agile != nil { noteLoadedRoot() }
       if processor.clock >= timeline.due { timeline.take(allocator.tableCounts, at: processor.clock) }
+      // A first write that is noted now is made after the collection.
+      if dirtyLog != nil { collectDirtyPages() }
       let end = handle(exit)
       if agile != nil { lookAtNestedTables() }
       if churn != nil { churnHost() }
-      if dirtyLog != nil { collectDirtyPages() }
       enter(running)
       counted.exits[Int(exit.reason.rawValue)].add(processor.clock &- start)
       afterExit?(exit)

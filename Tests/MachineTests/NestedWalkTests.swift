@@ -173,7 +173,6 @@ struct NestedWalkTests {
   @Test func `a table's entry with X alone lets nothing behind it be read`() {
     let machine = Self.machine(isExtended: true, keepsAccessedDirty: false)
     Self.setNestedEntry(machine, Self.physical, level: 2) { $0 & ~7 | 4 }
-    // The code's own page is there too, and so it is fetched from still.
     let fault = Self.nestedFault(Self.execute(machine, write: false))
     #expect(fault?.kind == .read && fault?.present == true && fault?.misconfigured == false)
   }

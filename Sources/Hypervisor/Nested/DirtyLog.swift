@@ -83,9 +83,14 @@ extension Hypervisor {
     one.processor.modificationLogIndex = ModificationLog.entries - 1
   }
 
-  /// Collects, where it is time to, which pages were written, and has the next write to each of them told.
+  /// Collects, where it is time to.
   func collectDirtyPages() {
-    guard let due = dirtyLog?.next, processor.clock >= due, nested != nil else { return }
+    if let due = dirtyLog?.next, processor.clock >= due { collectNow() }
+  }
+
+  /// Collects which pages were written, and has the next write to each of them told.
+  func collectNow() {
+    guard dirtyLog != nil, nested != nil else { return }
     lockTables()
     counted.dirtyCollections &+= 1
     var isChanged = false

@@ -24,7 +24,12 @@ extension Hypervisor {
     guard due < clockLimit, running.assist == nil else {
       return processor.run(clockLimit: clockLimit, retiredLimit: retiredLimit)
     }
-    let result = processor.run(clockLimit: due, retiredLimit: retiredLimit)
+    let start = processor.instructionsRetired
+    var result = processor.run(clockLimit: due, retiredLimit: retiredLimit)
+    if processor.instructionsRetired == start && result == .limit && processor.clock < clockLimit {
+      // The entry and a walk may take longer than what is done anew has an interval: the guest gets on all the same.
+      result = processor.run(clockLimit: clockLimit, retiredLimit: min(retiredLimit, start &+ 1))
+    }
     guard result == .limit, processor.clock >= due, processor.clock < clockLimit,
       processor.instructionsRetired < retiredLimit
     else { return result }

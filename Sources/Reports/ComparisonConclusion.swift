@@ -31,7 +31,8 @@ extension Comparison {
     let alike = rivals.dropFirst().prefix { Comparison.isAlike($0.ledger.total, least) }
     for rival in alike {
       let more = rival.ledger.total - least
-      text += more == 0 ? ", as many as \(rival.name)" : ", about as many as \(rival.name) (+\(NumberFormat.grouped(more)))"
+      text +=
+        more == 0 ? ", as many as \(rival.name)" : ", about as many as \(rival.name) (+\(NumberFormat.grouped(more)))"
     }
     guard let next = rivals.dropFirst(alike.count + 1).first else { return text + "." }
     let ratio = NumberFormat.ratio(next.ledger.total, to: least)
@@ -112,7 +113,8 @@ extension Comparison {
       parts.append("\(NumberFormat.grouped(UInt64(change.cycles)))\(parts.isEmpty ? " more" : "") in \(change.name)")
       covered += change.cycles
     }
-    var text = "spends " + (parts.count > 1 ? parts.dropLast().joined(separator: ", ") + " and " : "") + (parts.last ?? "")
+    var text =
+      "spends " + (parts.count > 1 ? parts.dropLast().joined(separator: ", ") + " and " : "") + (parts.last ?? "")
     if let saved { text += " and saves \(NumberFormat.grouped(UInt64(-saved.cycles))) in \(saved.name)" }
     return text
   }

@@ -23,7 +23,7 @@ struct Verify: ParsableCommand {
 
   func validate() throws {
     if every == 0 { throw ValidationError("every: 0 is not 1 or more") }
-    if options.format == .csv { throw ValidationError("format: verify prints no table; there are table (text) and json") }
+    if options.format == .csv { throw ValidationError("format: verify prints no table, and csv is for tables") }
   }
 
   func run() throws {

@@ -187,12 +187,13 @@ final class TinyGuest {
   init(
     _ kind: Kind, _ code: [UInt8], handler: [UInt8] = [0xf4], mode: PagingMode = .levels4,
     figures changes: [CostKey: UInt64] = [:], isCoherent: Bool = false, cpus: Int = 1,
+    memory size: UInt64 = TinyGuest.memorySize,
     options change: (inout HypervisorOptions) -> Void = { _ in }
   ) throws {
     self.kind = kind
     self.mode = mode
     profile = testProfile(kind.isAMD ? .amd : .intel, changes)
-    let memory = try HostMemory(low: kind == .native ? TinyGuest.memorySize : 2 * TinyGuest.memorySize)
+    let memory = try HostMemory(low: kind == .native ? size : 2 * size)
     self.memory = memory
     processors = (0..<cpus).map { [bus, profile] index in
       var options = ProcessorOptions()
@@ -205,7 +206,7 @@ final class TinyGuest {
     if kind == .native {
       hypervisor = nil
     } else {
-      var wishes = kind.options(vendor: profile.vendor, ramRanges: [0..<TinyGuest.memorySize])
+      var wishes = kind.options(vendor: profile.vendor, ramRanges: [0..<size])
       change(&wishes)
       hypervisor = try Hypervisor(
         processors: processors, memory: memory, bus: bus, profile: profile, options: wishes)

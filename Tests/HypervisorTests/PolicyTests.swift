@@ -371,4 +371,37 @@ import Testing
       for table in UInt64(0)..<128 { guest.set(0x12_0000 + table << 12, Place.data | 3) }
     }
   }
+
+  @Test(arguments: kinds + [.nested, .agile])
+  func `a hundred thousand page tables at the same time`(kind: Kind) throws {
+    // RAX = 1 << 39 | RCX << 21; MOV RDX, [RAX]; ECX -= 1
+    let loop: [UInt8] = [
+      0x89, 0xc8, 0x48, 0xc1, 0xe0, 0x15, 0x48, 0x0f, 0xba, 0xe8, 0x27, 0x48, 0x8b, 0x10, 0xff, 0xc9, 0x75, 0xee,
+    ]
+    let count: UInt64 = 100_000
+    let size: UInt64 = 512 << 20
+    let (pointers, directories, tables): (UInt64, UInt64, UInt64) = (0xf0_0000, 0x100_0000, 0x200_0000)
+    let guest = try TinyGuest(
+      kind, [0xb9] + (0..<4).map { UInt8(truncatingIfNeeded: count >> (8 * $0)) } + loop + [0xf4], memory: size)
+    let hypervisor = try #require(guest.hypervisor)
+    hypervisor.afterExit = nil
+    guest.set(Place.root + 8, pointers | 7)
+    for directory in 0...count >> 9 { guest.set(pointers + directory * 8, (directories + directory << 12) | 7) }
+    for table in 1...count {
+      guest.set(directories + table * 8, (tables + table << 12) | 7)
+      guest.set(tables + table << 12, Place.data | 3)
+    }
+    // The first half fills whatever is filled; of the second, neither half costs more than the other.
+    var clocks: [UInt64] = []
+    for part in UInt64(2)...4 {
+      let result = guest.run(retiredLimit: part < 4 ? count * 6 * part / 4 : .max)
+      #expect(result == (part < 4 ? .limit : .haltedForEver))
+      clocks.append(guest.processor.clock)
+    }
+    #expect(clocks[2] - clocks[1] <= (clocks[1] - clocks[0]) * 11 / 10, "\(kind)")
+    #expect(hypervisor.checkInvariants() == [])
+    let nested = kind == .nested || kind.isAgile ? size >> 21 + 8 : 0
+    let most = UInt64(hypervisor.shadows.pool.limit) + 2 + nested
+    #expect(hypervisor.statistics.peakTableBytes <= most << 12, "\(kind)")
+  }
 }

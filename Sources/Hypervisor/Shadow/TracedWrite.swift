@@ -49,7 +49,8 @@ extension Hypervisor {
     while page >= 0 {
       let role = shadows.pool[page].role
       if role.isNarrow {
-        for half in 0..<2 where role.entries(of: 2 * index + half).contains(where: { entry(page << 9 | $0).isPresent }) {
+        for half in 0..<2 where role.entries(of: 2 * index + half).contains(where: { entry(page << 9 | $0).isPresent })
+        {
           return true
         }
       } else if !role.isDirect && entry(page << 9 | index).isPresent {

@@ -26,7 +26,9 @@ extension FindingRuns {
       """,
       headings: ["processes"] + kindNames,
       rows: zip(counts, values).map { row("\($0)", $1) } + [
-        row("a process of 64", values[5].merging(values[0]) { ($0 - $1) * 100 / (counts[5] - counts[0]) }, Self.hundredths)
+        row(
+          "a process of 64", values[5].merging(values[0]) { ($0 - $1) * 100 / (counts[5] - counts[0]) }, Self.hundredths
+        )
       ],
       ratios: [
         Finding.Ratio(

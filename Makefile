@@ -60,9 +60,9 @@ peers: build ## compare output and speed with QEMU and Bochs (installs both); SE
 	@.ci/install-packages qemu-system-x86_64:qemu-system-x86 bochs:bochs
 	Tests/Peers/run $(PEERS)
 
-conformance: build ## run kvm-unit-tests in every kind of paging; IMAGES=their folder, KINDS=columns
+conformance: build ## run kvm-unit-tests in every kind of paging; IMAGES=their folder, KINDS=columns; VERIFY=1: all kinds in step
 	@[[ -n "$(IMAGES)" ]] || { echo "make: IMAGES=DIRECTORY names the folder with the suite's images, NAME.flat" >&2; exit 66; }
-	@KINDS="$(KINDS)" Tests/Conformance/run $(IMAGES) $(TESTS)
+	@KINDS="$(KINDS)" VERIFY="$(VERIFY)" CHURN="$(CHURN)" INSTRUCTIONS="$(INSTRUCTIONS)" Tests/Conformance/run $(IMAGES) $(TESTS)
 
 vectors: build ## make instruction vectors on this processor and execute them; COUNT=a form, SEED=n
 	$(BUILD) --product VectorGenerator

@@ -50,6 +50,8 @@ extension Hypervisor {
   /// Whether the next entry delivers an event to the guest before anything else, or completes an instruction: what the
   /// guest sees is not yet what it would see on a processor of its own.
   public func isInBetween(_ index: Int) -> Bool {
-    virtualProcessors[index].controls.injection != nil || virtualProcessors[index].assist != nil
+    let one = virtualProcessors[index]
+    // The hardware may have been given an event and stopped at a limit before its delivery.
+    return one.controls.injection != nil || one.processor.activeControls.injection != nil || one.assist != nil
   }
 }

@@ -144,9 +144,11 @@ public final class Hypervisor {
     let running = virtualProcessors[index]
     self.running = running
     let processor = running.processor
-    noteLoadedRoot()
-    // A loader or a debugger may have changed the registers that page.
-    if hasShadows && selectRoot(isCharged: false) { enter(running) }
+    defer { if agile != nil { noteLoadedRoot() } }
+    // A loader or a debugger may have changed the registers that page. But a root that another processor's handler has taken
+    // away is that exit's to replace, which takes time.
+    let isTaken = agile != nil && running.roots.selected == nil && (running.isKicked || running.isWaiting)
+    if hasShadows && !isTaken && selectRoot(isCharged: false) { enter(running) }
     while true {
       if !running.isInGuest, let result = wait(clockLimit: clockLimit, retiredLimit: retiredLimit) { return result }
       let result: RunResult

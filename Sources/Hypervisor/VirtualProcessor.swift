@@ -20,8 +20,8 @@ final class VirtualProcessor {
   var owesNestedFlush = false
   /// What it has waited for the tables' lock and has not been charged yet.
   var owedWait: UInt64 = 0
-  /// Agile paging: the state of `roots` that the hardware's root targets were made from.
-  var targetsMadeFrom: UInt64?
+  /// Agile paging: what the hardware's root targets were made from.
+  var targetsMadeFrom: RootTargetBasis?
   /// Shadow paging: the roots that are kept beside one another.
   var roots: ShadowRoots
   /// Tables whose protection was lifted for the instruction in progress.

@@ -1,15 +1,18 @@
 # How each machine boots an image of kvm-unit-tests. Sourced by `run`.
 
 penumbra=${PENUMBRA:-.build/release/penumbra}
+# Of `penumbra verify`: cycles between two frames that the host disturbs, and instructions after which it is enough.
+churn=${CHURN:-20000}
+most=${INSTRUCTIONS:-20000000}
 work=.build/conformance
 
 trim() { sed -E 's/^ +| +$//g' <<< "$1"; }
 
 # boot KIND IMAGE PROCESSORS OPTIONS PARAMETERS MODEL OUTPUT SECONDS
 #
-# The status is the guest's, as QEMU's debug exit has it: 1 for 0, 3 for 1; 124 when the time is up.
+# The status is the guest's, as QEMU's debug exit has it: 1 for 0, 3 for 1; 124 when the time is up. A `verify` has that verb's.
 boot() {
-  local kind=$1 image=$2 cpus=$3 parameters=$5 model=$6 output=$7 seconds=$8 options status=0
+  local kind=$1 image=$2 cpus=$3 parameters=$5 model=$6 output=$7 seconds=$8 options verb status=0
   read -r -a options <<< "$4"
   case $kind in
     qemu)
@@ -19,7 +22,14 @@ boot() {
       ;;
     bochs) boot_bochs "$image" "$cpus" "$parameters" "$model" "$output" "$seconds" || status=$? ;;
     *)
-      timeout "$seconds" "$penumbra" run "$image" --quiet --paging "$kind" --profile max --cpus "$cpus" "${options[@]}" \
+      case $kind in
+        verify*) verb=(verify --paging all --max-instructions "$most") ;;&
+        verify:invariants) verb+=(--check-invariants) ;;
+        verify:churn) verb+=(--check-invariants --set "host.churn=$churn") ;;
+        verify) ;;
+        *) verb=(run --quiet --paging "$kind") ;;
+      esac
+      timeout "$seconds" "$penumbra" "${verb[@]}" "$image" --profile max --cpus "$cpus" "${options[@]}" \
         --append "$parameters" < /dev/null > "$output" 2> "$output.log" || status=$?
       ;;
   esac

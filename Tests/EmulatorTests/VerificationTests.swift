@@ -99,6 +99,43 @@ import Testing
     #expect(difference.headline.hasSuffix("differ after instruction 12 in rcx, because a translation is stale"))
   }
 
+  @Test("a guest that has invalidated is not blamed")
+  func invalidated() {
+    typealias Event = SystemEvent
+    let address = GuestVirtual(0x40_5000)
+    func sentence(_ events: [Event], mask: UInt64 = 0x1f_ffff, isGlobal: Bool = false, cr4: UInt64 = 0) -> String {
+      var log = InvalidationLog(of: address, offsetMask: mask, isGlobal: isGlobal, cr3: 0x1003, cr4: cr4)
+      for event in events { log.note(event, cr4: cr4) }
+      return log.description
+    }
+    func has(_ name: String) -> String {
+      "since then \(name) has invalidated 0x405000: that something is stale is not the guest's fault"
+    }
+    let forgotten = "since then nothing has invalidated 0x405000 (INVLPG, INVPCID, a load of CR3 or CR4)"
+    let page = Event.invalidation(GuestVirtual(0x40_0000))
+    #expect(sentence([]) == forgotten)
+    // All of a large page goes.
+    #expect(sentence([page]) == has("INVLPG or INVPCID"))
+    #expect(sentence([page], mask: 0xfff) == forgotten)
+    #expect(sentence([.invalidation(nil)]) == "since then INVPCID may have invalidated 0x405000")
+    func load(_ number: Int, _ old: UInt64, _ new: UInt64) -> Event {
+      .controlRegister(number: number, old: old, new: new)
+    }
+    #expect(sentence([load(3, 0, 0x2000)]) == has("a load of CR3"))
+    #expect(sentence([load(3, 0, 0x2000)], isGlobal: true) == forgotten)
+    for (value, isFlushed) in [(0x1003, true), (0x1004, false), (0x1003 | 1 << 63, false)] as [(UInt64, Bool)] {
+      #expect(sentence([load(3, 0, value)], cr4: CR4.pcid) == (isFlushed ? has("a load of CR3") : forgotten))
+    }
+    #expect(sentence([load(4, 0, CR4.pageGlobal)], isGlobal: true) == has("a load of CR4"))
+    #expect(sentence([load(4, CR4.pcid, 0), load(0, CR0.paging, 0)]) == has("a load of CR0"))
+    #expect(sentence([load(4, 0, CR4.pcid), load(0, 0, CR0.paging), load(2, 0, 1)]) == forgotten)
+    var log = InvalidationLog(of: address, offsetMask: 0x1f_ffff, isGlobal: false, cr3: 0, cr4: 0)
+    log.noteFault(at: GuestVirtual(0x40_4ff8))
+    #expect(log.certain == nil)
+    log.noteFault(at: GuestVirtual(0x40_5ff8))
+    #expect(log.description == has("a page fault"))
+  }
+
   @Test("coherent TLBs hide what a guest forgets")
   func coherent() throws {
     guard case .same = try Self.verify(Self.forgetful, every: 1, Self.untagged(.coherent)) else {

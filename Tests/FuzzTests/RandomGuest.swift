@@ -86,6 +86,15 @@ struct RandomGuest {
     code = (0..<Place.codeSize).map { rest[$0 % rest.count] }
   }
 
+  /// Somebody who looks at a guest from a moment on: in one of its starts, after so many instructions.
+  struct Witness {
+    var start: Int
+    var instructions: UInt64
+    /// Called at that moment, and when the run is over.
+    var begin: (Processor) -> Void
+    var end: (Processor) -> Void = { _ in }
+  }
+
   /// How a run ended, and everything that it may not depend on how the code was cut.
   struct Outcome: Equatable {
     var ends: [String] = []
@@ -94,13 +103,15 @@ struct RandomGuest {
     var ledger: [UInt64] = []
     /// The guest's, in words.
     var memory: [UInt64] = []
+    /// Whether a run was ended while the hypervisor still had something to do for the guest, which nobody does any more.
+    var isCut = false
     /// What the hypervisor found wrong with its own tables.
     var violations: [String] = []
 
     /// What a guest can see of itself, however its memory is virtualised. Nothing can be said of one that did what
-    /// Penumbra refuses.
+    /// Penumbra refuses, or of which an event was half delivered.
     var architecture: [String]? {
-      guard !ends.contains(where: { $0.hasPrefix("unsupported") }) else { return nil }
+      guard !isCut, !ends.contains(where: { $0.hasPrefix("unsupported") }) else { return nil }
       return ends + registers.map { String($0, radix: 16) } + ["\(retired)"]
     }
   }
@@ -116,8 +127,11 @@ struct RandomGuest {
   ///   - kind: how its memory is virtualised.
   ///   - comparable: whether time is counted in instructions and TLBs are coherent, so that runs under other kinds can
   ///     be compared.
+  ///   - most: how often it is started at most.
+  ///   - witness: somebody who looks at it.
   func run(
-    instructions: UInt64, blockLength: Int = 64, kind: Kind = .native, comparable: Bool = false
+    instructions: UInt64, blockLength: Int = 64, kind: Kind = .native, comparable: Bool = false, starts most: Int = 100,
+    witness: Witness? = nil
   ) throws -> Outcome {
     var bytes = bytes
     let memory = try HostMemory(low: kind == .native ? Place.memory : 3 * Place.memory)
@@ -149,21 +163,29 @@ struct RandomGuest {
 
     var outcome = Outcome()
     var starts = 0
-    while processor.instructionsRetired < instructions && starts < 100 {
+    while processor.instructionsRetired < instructions && starts < most {
       start(processor, &bytes)
       hypervisor?.reset(0)
       // Some runs are short, so that limits fall everywhere.
       let patience = starts % 3 == 0 ? UInt64(bytes.next()) : 2_000
       let clockLimit = comparable ? .max : processor.clock + 10_000
       let retiredLimit = min(instructions, processor.instructionsRetired + patience + 1)
-      let result =
+      func run(to retiredLimit: UInt64) -> RunResult {
         hypervisor?.run(clockLimit: clockLimit, retiredLimit: retiredLimit)
-        ?? processor.run(clockLimit: clockLimit, retiredLimit: retiredLimit)
+          ?? processor.run(clockLimit: clockLimit, retiredLimit: retiredLimit)
+      }
+      if let witness, witness.start == starts {
+        if witness.instructions > processor.instructionsRetired { _ = run(to: witness.instructions) }
+        witness.begin(processor)
+      }
+      let result = run(to: retiredLimit)
       outcome.ends.append("\(result) at \(processor.state.rip)")
+      outcome.isCut = outcome.isCut || result == .limit && hypervisor?.isInBetween(0) ?? false
       outcome.violations += hypervisor?.checkInvariants() ?? []
       if case .shutdown = result { devices.state = powerOn }
       starts += 1
     }
+    witness?.end(processor)
     let state = processor.state
     outcome.registers = (0..<16).map { state.slots[$0] }
     outcome.registers += [state.rip, state.rflags, UInt64(state.cpl)]

@@ -31,6 +31,9 @@ import Testing
   /// as slow as they are: few rounds here, many by `make fuzz`.
   private static let rounds: UInt64 = 9
   private static let parts: UInt64 = 8
+  /// Guests that are compared under all kinds of paging: GUESTS of the environment, or as many as elsewhere.
+  private static let compared =
+    ProcessInfo.processInfo.environment["GUESTS"].flatMap(UInt64.init).map { ($0 + parts - 1) / parts } ?? rounds
 
   @Test(arguments: 0..<parts)
   func `arbitrary code never traps the emulator and does the same in blocks of any length`(part: UInt64) throws {
@@ -64,26 +67,28 @@ import Testing
     #expect(executed > 500)
   }
 
-  /// A known limit: of 800 seeds, 17 beyond those here differ. In all but one that were looked at a guest's stack, or what
-  /// a REP fills, lies in the tables that map it, and a hypervisor's shadow of them follows an instruction later than the
-  /// tables do; a processor may be as late (SDM vol. 3, 4.10.4.3). Seed 266, where a REP has gone further, is not explained.
+  /// Nothing is said of a guest from the instruction on that overwrites what it needs itself (`FirstDifference`).
   @Test(arguments: 0..<parts)
   func `arbitrary code cannot tell how its memory is virtualised`(part: UInt64) throws {
-    var compared = 0
-    for round in 0..<Self.rounds {
+    var (compared, excepted) = (0, 0)
+    for round in 0..<Self.compared {
       let seed = round * Self.parts + part
       let guest = RandomGuest(bytes(seed: seed))
       let native = try guest.run(instructions: 1_000, comparable: true)
       guard native.architecture != nil else { continue }
       for kind in RandomGuest.Kind.allCases where kind != .native {
         let other = try guest.run(instructions: 1_000, kind: kind, comparable: true)
-        if let difference = RandomGuest.difference(native, other) {
+        guard other.architecture != nil else { continue }
+        compared += 1
+        guard let difference = RandomGuest.difference(native, other) else { continue }
+        if try FirstDifference(guest, under: kind, within: 1_000).overwritesWhatItNeeds() {
+          excepted += 1
+        } else {
           Issue.record("seed \(seed), native against \(kind): \(difference)")
         }
-        compared += 1
       }
     }
-    #expect(compared > 0)
+    #expect(compared > 20 * excepted)
   }
 
   /// Runs a guest in long blocks and in blocks of one instruction.

@@ -119,4 +119,32 @@ import Testing
       #expect(guest.processor.counters.controlRegister3Loads == 15 && guest.violations == [])
     }
   }
+
+  @Test func `a load of CR3 without an exit keeps to the mode that the guest is in`() throws {
+    let paging = CR0.protectionEnable | CR0.extensionType | CR0.paging
+    let code = Code {
+      for _ in 0..<3 {
+        for protects in [CR0.writeProtect, 0] {
+          $0.cr0(paging | protects)
+          $0.rax(Place.root)
+          $0.raw(0x0f, 0x22, 0xd8)
+          // A supervisor without CR0.WP may write what it may only read.
+          if protects == 0 { $0.store(Place.window, 1) }
+        }
+      }
+    }
+    for kind in [Kind.agile, .agileStay] {
+      // A flush at any time leaves no root that needs another one.
+      for instructions in 1..<33 as Range<UInt64> {
+        let guest = try TinyGuest(kind, code.bytes)
+        guest.set(Place.entry(of: Place.window), Place.data | 1)
+        let hypervisor = try #require(guest.hypervisor)
+        #expect(guest.run(retiredLimit: instructions) == .limit)
+        hypervisor.flushNestedEverywhere()
+        #expect(guest.run() == .haltedForEver)
+        #expect(guest.processor.counters.exceptions == 0, "\(kind), flushed after \(instructions)")
+        #expect(guest.violations == [], "\(kind), flushed after \(instructions)")
+      }
+    }
+  }
 }

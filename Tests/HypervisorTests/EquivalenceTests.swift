@@ -362,4 +362,24 @@ import Testing
       }
     ) { _ in }
   }
+
+  @Test(arguments: Kind.allCases.filter { $0 != .native })
+  func `an event that is half delivered at a limit is known to be`(kind: Kind) throws {
+    // PUSHFQ; OR QWORD [RSP], 100H; POPFQ; two NOPs, of which the first is followed by a debug trap. Its gate and its stack
+    // are touched for the first time.
+    let code: [UInt8] = [0x9c, 0x48, 0x81, 0x0c, 0x24, 0x00, 0x01, 0x00, 0x00, 0x9d, 0x90, 0x90, 0xf4]
+    var halves = 0
+    for instructions in 1..<6 as Range<UInt64> {
+      let native = try TinyGuest(.native, code)
+      let guest = try TinyGuest(kind, code)
+      let hypervisor = try #require(guest.hypervisor)
+      let ends = [native.run(retiredLimit: instructions), guest.run(retiredLimit: instructions)]
+      guard ends[0] == .limit, ends[1] == .limit else { continue }
+      let isEqual = guest.architecture == native.architecture
+      #expect(isEqual || hypervisor.isInBetween(0), "after \(instructions)")
+      if hypervisor.isInBetween(0) { halves += 1 }
+    }
+    // One large page of the host's is populated with the first fetch, and nothing is left to fault.
+    #expect(halves > 0 || kind == .nested2M)
+  }
 }

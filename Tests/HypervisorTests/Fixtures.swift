@@ -173,6 +173,8 @@ final class TinyGuest {
 
   let kind: Kind
   let mode: PagingMode
+  /// Bytes of memory; what lies behind them is a device's.
+  let memorySize: UInt64
   let profile: CostProfile
   let bus = RecordingBus()
   let memory: HostMemory
@@ -192,6 +194,7 @@ final class TinyGuest {
   ) throws {
     self.kind = kind
     self.mode = mode
+    memorySize = size
     profile = testProfile(kind.isAMD ? .amd : .intel, changes)
     let memory = try HostMemory(low: kind == .native ? size : 2 * size)
     self.memory = memory
@@ -336,7 +339,7 @@ final class TinyGuest {
 
   /// All of the guest's memory, page by page; nil for pages of zeros.
   var allMemory: [[UInt8]?] {
-    (UInt64(0)..<TinyGuest.memorySize >> 12).map { frame in
+    (UInt64(0)..<memorySize >> 12).map { frame in
       let host = hypervisor.map { $0.hostAddress(of: GuestPhysical(frame << 12)) } ?? HostPhysical(frame << 12)
       guard let host, memory.isTouched(frame: host.frame) else { return nil }
       let page = [UInt8](UnsafeRawBufferPointer(start: memory.base + Int(host.rawValue), count: 4096))
@@ -385,7 +388,7 @@ struct Code {
     rax(rights)
     raw(0x0f, 0x30)
   }
-  /// MOV to CR0 and CR4.
+  /// MOV to CR0, CR4 and CR3.
   mutating func cr0(_ value: UInt64) {
     rax(value)
     raw(0x0f, 0x22, 0xc0)
@@ -393,6 +396,17 @@ struct Code {
   mutating func cr4(_ value: UInt64) {
     rax(value)
     raw(0x0f, 0x22, 0xe0)
+  }
+  mutating func cr3(_ value: UInt64) {
+    rax(value)
+    raw(0x0f, 0x22, 0xd8)
+  }
+  /// WRMSR of EFER, in long mode.
+  mutating func efer(_ bits: UInt64) {
+    rcx(0xc000_0080)
+    rdx(0)
+    rax(EFER.longModeEnable | bits)
+    raw(0x0f, 0x30)
   }
   mutating func invalidate(_ address: UInt64) {
     rbx(address)

@@ -5,54 +5,10 @@ import Testing
 
 /// What makes shadow tables hard, the same under every kind of paging and every policy.
 @Suite struct HardCaseTests {
-  /// Frames for a second set of tables, and for what else a test wants.
-  private enum Second {
-    static let root: UInt64 = 0x4_0000
-    static let pointers: UInt64 = 0x4_1000
-    static let directory: UInt64 = 0x4_2000
-    static let table: UInt64 = 0x4_3000
-
-    /// Maps everything as the first tables do, with entries of its own.
-    static func build(_ guest: TinyGuest) {
-      guest.set(root, pointers | 7)
-      guest.set(pointers, directory | 7)
-      guest.set(directory, table | 7)
-      for page in UInt64(0)..<512 { guest.set(table + 8 * page, guest.word(Place.table + 8 * page)) }
-    }
-
-    static func entry(of address: UInt64) -> UInt64 { table + (address >> 12) * 8 }
-  }
-
-  /// Adds error code and CR2 to a list at R15, and returns behind the instruction, a load or store of three bytes.
-  private static let logging: [UInt8] = [
-    0x41, 0x58, 0x4d, 0x89, 0x07,  // pop r8; mov [r15], r8
-    0x41, 0x0f, 0x20, 0xd0, 0x4d, 0x89, 0x47, 0x08,  // mov r8, cr2; mov [r15 + 8], r8
-    0x49, 0x83, 0xc7, 0x10,  // add r15, 16
-    0x48, 0x83, 0x04, 0x24, 0x03,  // add qword [rsp], 3
-    0x48, 0xcf,  // iretq
-  ]
-  private static let log = Place.data + 0x6000
-
-  /// What `logging` noted: error codes.
-  private static func errors(_ guest: TinyGuest) -> [UInt64] {
-    let end = guest.processor.state.slots[15]
-    return stride(from: log, to: max(end, log), by: 16).map(guest.word)
-  }
-
-  private static func startLog(_ code: inout Code) {
-    code.raw(0x49, 0xbf)
-    for byte in 0..<8 { code.bytes.append(UInt8(truncatingIfNeeded: log >> UInt64(8 * byte))) }
-  }
-
-  private static func loadCR3(_ code: inout Code, _ value: UInt64) {
-    code.rax(value)
-    code.raw(0x0f, 0x22, 0xd8)
-  }
-
   @Test func `one table under two directory entries that permit different things`() throws {
     try expectSame(
       Code {
-        Self.startLog(&$0)
+        FaultLog.start(&$0)
         $0.store(Place.directory + 16, Place.table | 7)
         $0.store(Place.directory + 24, Place.table | 5)
         for time in UInt64(1)..<4 {
@@ -65,9 +21,9 @@ import Testing
           $0.store(0x60_0000 + Place.window, 9)
           $0.load(0x40_0000 + Place.window)
         }
-      }, handler: Self.logging
+      }, handler: FaultLog.handler
     ) { guest in
-      #expect(Self.errors(guest) == [3, 3, 3, 3, 3, 3])
+      #expect(FaultLog.errors(guest) == [3, 3, 3, 3, 3, 3])
       #expect((UInt64(0)..<3).map { guest.word(Place.data + $0 << 12) } == [1, 2, 3])
     }
   }
@@ -75,22 +31,19 @@ import Testing
   @Test func `EFER.NXE is switched while pages have XD`() throws {
     try expectSame(
       Code {
-        Self.startLog(&$0)
+        FaultLog.start(&$0)
         $0.store(Place.entry(of: Place.window), Place.data | 3 | 1 << 63)
         $0.invalidate(Place.window)
         for bits in [EFER.noExecute, 0, EFER.noExecute, 0] {
-          $0.rcx(0xc000_0080)
-          $0.rdx(0)
-          $0.rax(EFER.longModeEnable | bits)
-          $0.raw(0x0f, 0x30)
+          $0.efer(bits)
           // What TLBs hold of reserved bits is not flushed by the write.
           $0.invalidate(Place.window)
           $0.load(Place.window)
           $0.store(Place.window, bits)
         }
-      }, handler: Self.logging
+      }, handler: FaultLog.handler
     ) { guest in
-      #expect(Self.errors(guest) == [9, 11, 9, 11])
+      #expect(FaultLog.errors(guest) == [9, 11, 9, 11])
       #expect(guest.word(Place.data) == EFER.noExecute)
     }
   }
@@ -99,7 +52,7 @@ import Testing
     let paging = CR0.protectionEnable | CR0.extensionType | CR0.paging
     try expectSame(
       Code {
-        Self.startLog(&$0)
+        FaultLog.start(&$0)
         for time in UInt64(0)..<8 {
           $0.cr0(paging | (time & 1 == 0 ? CR0.writeProtect : 0))
           $0.cr4(
@@ -114,10 +67,10 @@ import Testing
             $0.load(address)
           }
         }
-      }, handler: Self.logging, levels: [4]
+      }, handler: FaultLog.handler, levels: [4]
     ) { guest in
       // With WP two stores of three fail; with SMAP nothing of the user's is touched.
-      #expect(Self.errors(guest).filter { $0 & 2 != 0 }.count == 2 + 0 + 3 + 2 + 2 + 0 + 3 + 2)
+      #expect(FaultLog.errors(guest).filter { $0 & 2 != 0 }.count == 2 + 0 + 3 + 2 + 2 + 0 + 3 + 2)
       #expect(guest.word(Place.data + 0x1000) == 0x701)
     }
   }
@@ -126,10 +79,10 @@ import Testing
     let keep: UInt64 = 1 << 63
     try expectSame(
       Code {
-        Self.loadCR3(&$0, Place.root)
+        $0.cr3(Place.root)
         $0.cr4(CR4.physicalAddressExtension | CR4.pcid)
         for time in UInt64(0)..<3 {
-          Self.loadCR3(&$0, Place.root | 1 | keep)
+          $0.cr3(Place.root | 1 | keep)
           $0.load(Place.window)
           $0.raw(0x50)
           // The other space's entry is changed, and invalidated there by INVPCID type 0 before anybody uses it.
@@ -139,7 +92,7 @@ import Testing
           $0.rbx(Place.data + 0x7000)
           $0.rcx(0)
           $0.raw(0x66, 0x0f, 0x38, 0x82, 0x0b)
-          Self.loadCR3(&$0, Second.root | 2 | keep)
+          $0.cr3(Second.root | 2 | keep)
           $0.load(Place.window)
           $0.store(Place.window, 0x100 + time)
         }
@@ -269,9 +222,9 @@ import Testing
           $0.store(Place.directory + 16, Second.table | 7)
           $0.store(0x40_0000, time)
           if time & 1 == 0 { $0.store(Place.directory + 16, 0) }
-          Self.loadCR3(&$0, Place.root)
+          $0.cr3(Place.root)
           for word in UInt64(0)..<6 { $0.store(Second.table + 8 * word, 0x4141_4141_4141_4141 &* time) }
-          Self.loadCR3(&$0, Place.root)
+          $0.cr3(Place.root)
         }
         $0.store(Second.table + 8, Place.data | 1)
         $0.store(Place.directory + 16, Second.table | 7)
@@ -293,6 +246,40 @@ import Testing
     ) { guest in
       #expect(guest.bus.registers.map(\.address) == [Place.device + 0x10, Place.device + 0x1018])
       #expect(guest.word(0x20_0010) == 0x66)
+    }
+  }
+
+  @Test func `a large page of memory and of a device's`() throws {
+    let end: UInt64 = 0x7f_0000
+    try expectSame(
+      Code {
+        $0.store(Place.directory + 24, 0x60_0083)
+        $0.store(0x60_0010, 0x11)
+        $0.store(0x7e_f010, 0x12)
+        // The first and the last register, a store and a load, and memory between.
+        $0.load(end + 0x18)
+        $0.load(0x60_0010)
+        $0.raw(0x50)
+        $0.store(0x7f_fff8, 0x55)
+        $0.load(0x7e_f010)
+        $0.raw(0x50)
+        // The device's part is named, and all of the page is another one.
+        $0.store(Place.directory + 24, 0x20_0083)
+        $0.invalidate(end + 0x18)
+        $0.store(end + 0x18, 0x66)
+        $0.store(0x60_0010, 0x67)
+        // And back again by the memory's.
+        $0.store(Place.directory + 24, 0x60_0083)
+        $0.invalidate(0x60_0010)
+        $0.load(end + 0x20)
+        $0.load(0x60_0010)
+        $0.raw(0x50)
+      }, memorySize: end
+    ) { guest in
+      #expect(guest.bus.registers.map(\.address) == [end + 0x18, 0x7f_fff8, end + 0x20])
+      #expect(guest.bus.registers.map(\.written) == [nil, 0x55, nil])
+      #expect((UInt64(1)...3).map { guest.word(Place.stack - 8 * $0) } == [0x11, 0x12, 0x11])
+      #expect(guest.word(0x3f_0018) == 0x66 && guest.word(0x20_0010) == 0x67)
     }
   }
 }

@@ -91,6 +91,33 @@ import Testing
     #expect(try #require(what).contains("is missing in the reverse map"))
   }
 
+  @Test(arguments: [Kind.shadow, .unsync])
+  func `a piece of a large page that INVLPG has left in a TLB is found`(kind: Kind) throws {
+    let large: UInt64 = 0x4000_0000
+    let guest = try TinyGuest(
+      kind,
+      Code {
+        for page in UInt64(0)..<4 { $0.load(large + page << 12) }
+        $0.raw(0xe6, 0x11)
+        $0.store(Place.pointers + 8, 0)
+        $0.invalidate(large)
+      }.bytes)
+    guest.set(Place.pointers + 8, Second.directory | 7)
+    guest.set(Second.directory, 0x20_0083)
+    let hypervisor = try #require(guest.hypervisor)
+    hypervisor.check = InvariantCheck(hypervisor)
+    #expect(guest.run(retiredLimit: 9) == .limit)
+    // The write above the pieces flushes nothing then.
+    let page = hypervisor.shadows.pool.firstPage(of: Second.directory >> 12)
+    #expect(hypervisor.shadows.pool[page].leadsToPieces)
+    hypervisor.shadows.pool[page].leadsToPieces = false
+    guard case .violated(let what) = guest.run() else {
+      Issue.record("nothing is said")
+      return
+    }
+    #expect(what.contains("for 0x40001000 (4K") && what.contains("although the guest has just invalidated it"))
+  }
+
   @Test func `an upper table that has left step is found`() throws {
     let what = try violation(.unsync) { hypervisor in
       let page = hypervisor.shadows.pool.firstPage(of: Place.directory >> 12)

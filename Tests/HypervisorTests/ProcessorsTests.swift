@@ -23,7 +23,7 @@ import Testing
 
     init(
       _ kind: HypervisorOptions.Kind, cpus: Int, shadowPages: Int? = nil, hostPage: PageSize = .page4K,
-      options change: (inout HypervisorOptions) -> Void = { _ in }
+      agile: AgileOptions = AgileOptions(), options change: (inout HypervisorOptions) -> Void = { _ in }
     ) throws {
       let size: UInt64 = 16 << 20
       let profile = testProfile(.intel)
@@ -44,7 +44,8 @@ import Testing
           features: FeatureSet(names: profile.features), options: options)
       }
       var options = HypervisorOptions(
-        kind: kind, hostPage: hostPage, shadowPages: shadowPages, vendor: profile.vendor, ramRanges: [0..<size])
+        kind: kind, hostPage: hostPage, shadowPages: shadowPages, agile: agile, vendor: profile.vendor,
+        ramRanges: [0..<size])
       change(&options)
       hypervisor = try Hypervisor(
         processors: processors, memory: memory, bus: devices, profile: profile, options: options)
@@ -78,6 +79,22 @@ import Testing
     }
   }
 
+  @Test(arguments: [2, 4], [true, false])
+  func `so does agile paging, whichever way tables begin`(cpus: Int, startsNested: Bool) throws {
+    var agile = AgileOptions()
+    // Those that begin nested soon go back; of the others those that are written go nested.
+    (agile.startsNested, agile.patience, agile.interval) = (startsNested, 0, startsNested ? 50_000 : 1_000_000)
+    var switches: UInt64 = 0
+    for (pages, hostPage) in [(nil, .page4K), (1, .page4K), (nil, .page2M)] as [(Int?, PageSize)] {
+      let machine = try Group(.agile, cpus: cpus, shadowPages: pages, hostPage: hostPage, agile: agile)
+      #expect(machine.run() == .shutdown(.debugExit(0)))
+      #expect(machine.violations == [])
+      #expect(machine.console.text.hasPrefix("processors: \(cpus)\ncounted together: \(6 * cpus)\n"))
+      switches += startsNested ? machine.hypervisor.statistics.cameBack : machine.hypervisor.statistics.wentNested
+    }
+    #expect(switches > 0)
+  }
+
   @Test func `nested tables that processors share`() throws {
     let machine = try Group(.nested, cpus: 4)
     #expect(machine.run() == .shutdown(.debugExit(0)))
@@ -102,17 +119,23 @@ import Testing
     #expect((statistics.lockWaits > 0 && statistics.lockWaitCycles > 0) == policy.sharesPages)
   }
 
-  @Test(arguments: CoherencePolicy.allCases)
-  func `a shadow page that is the root of any processor is not given up`(policy: CoherencePolicy) throws {
-    let machine = try Group(.shadow(policy), cpus: 4, shadowPages: 1)
+  @Test(arguments: CoherencePolicy.allCases.map(HypervisorOptions.Kind.shadow) + [.agile])
+  func `a shadow page that is the root of any processor is not given up`(kind: HypervisorOptions.Kind) throws {
+    var agile = AgileOptions()
+    agile.startsNested = false
+    let machine = try Group(kind, cpus: 4, shadowPages: 1, agile: agile)
     var roots: Set<Int> = []
     machine.hypervisor.afterExit = { [unowned machine] _ in
       let hypervisor = machine.hypervisor
-      for one in hypervisor.virtualProcessors {
-        guard let page = one.roots.page(for: GuestVirtual(0)) else { continue }
+      for one in hypervisor.virtualProcessors where !one.isKicked {
+        // What the hardware has, whoever has loaded it.
+        guard case .shadow(let paging) = one.processor.activeControls.paging, !paging.isGuestRoot,
+          paging.root != hypervisor.shadows.emptyTable
+        else { continue }
+        let page = Int(hypervisor.allocator.owner(of: paging.root).number)
         let pool = hypervisor.shadows.pool
         roots.insert(page)
-        #expect(pool[page].isLive && pool[page].role.level == 4)
+        #expect(pool[page].isLive && pool[page].role.level == 4 && pool[page].table == paging.root)
       }
     }
     #expect(machine.run() == .shutdown(.debugExit(0)))

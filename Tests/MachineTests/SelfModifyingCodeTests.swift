@@ -74,6 +74,24 @@ struct SelfModifyingCodeTests {
     #expect(machine[Slot.rax] == 0x90)
   }
 
+  @Test(arguments: [1, 64])
+  func `a repeated string instruction that overwrites itself goes on as what it has become`(blockLength: Int) {
+    for (opcode, element) in [(0xaa, 1), (0xa4, 1), (0xab, 4)] as [(UInt8, UInt64)] {
+      // std; rep stosb, movsb or stosd, downwards over its own bytes; then NOPs and hlt.
+      let code = [0xfd, 0xf3, opcode] + [UInt8](repeating: 0x90, count: 5) + [0xf4]
+      let machine = Self.machine(code, blockLength: blockLength)
+      machine.guest.write([UInt8](repeating: 0x90, count: 64), atPhysical: 0x3000)
+      machine.guest.map(map(0x3000, to: 0x3000, .writable))
+      machine[Slot.rax] = 0x9090_9090
+      machine[Slot.rcx] = 32
+      machine[Slot.rsi] = 0x3030
+      machine[Slot.rdi] = 0x1004
+      #expect(machine.run() == .haltedForEver)
+      // The element that reached its opcode made it PAUSE or NOPs.
+      #expect(machine[Slot.rcx] == 32 - (element == 1 ? 3 : 2), "opcode \(opcode)")
+    }
+  }
+
   @Test func `a page of code that is mapped elsewhere is fetched from there after INVLPG`() {
     // At 0x2000: inc eax; ret. At 0x1000: call 0x2000; mov [pte], rcx; invlpg [0x2000]; call 0x2000; hlt
     let machine = Self.machine(

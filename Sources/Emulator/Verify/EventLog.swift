@@ -19,11 +19,16 @@ final class EventLog: MachineObserver {
   var state = State()
   /// The addresses that the hardware walked for, while somebody wants to know them.
   var walks: [(address: GuestVirtual, access: Access, result: WalkResult)]?
+  /// What the guest does to drop translations, while somebody wants to know it.
+  var invalidations: InvalidationLog?
   private unowned let processor: Processor
 
   init(_ processor: Processor) { self.processor = processor }
 
   func delivered(_ event: Event, rip: UInt64, at clock: UInt64) {
+    if case .exception(let exception) = event, exception.vector == 14 {
+      invalidations?.noteFault(at: GuestVirtual(exception.address))
+    }
     let entry = Entry(event: event, rip: rip, retired: processor.instructionsRetired)
     state.count &+= 1
     var words = [UInt64(event.vector), rip, entry.retired]
@@ -35,6 +40,8 @@ final class EventLog: MachineObserver {
     state.last.append(entry)
     if state.last.count > 4 { state.last.removeFirst() }
   }
+
+  func happened(_ event: SystemEvent) { invalidations?.note(event, cr4: processor.state.cr4) }
 
   func walked(_ address: GuestVirtual, access: Access, result: WalkResult) { walks?.append((address, access, result)) }
 }

@@ -98,32 +98,45 @@ struct Explanation {
     let stale = lane.stale(address, access, processor)
     guard !stale.isEmpty else { return [] }
     var lines = stale.map { "\(lane.kind.name): \($0)" }
-    if let entry = lane.leaf(address, access, processor), let writer = writer(of: entry, in: lane) {
-      lines.append("the entry at \(entry) was written by \(writer)")
-    }
-    lines.append("since then nothing has invalidated \(address) (INVLPG, INVPCID, a load of CR3 or CR4)")
+    guard let position = lanes.firstIndex(where: { $0 === lane }) else { return lines }
+    defer { lane.restore(low.snapshots[position]) }
+    let now = lane.page(address, processor)
+    let registers = lane.machine.processors[processor].pagingRegisters
+    lines += lastWrite(to: lane.entries(address, access, processor), in: lane)
+    // Here the lane is where the tables said something else.
+    let then = lane.page(address, processor)
+    let log = InvalidationLog(
+      of: address, offsetMask: now.offsetMask | then.offsetMask, isGlobal: now.isGlobal || then.isGlobal,
+      cr3: registers.cr3, cr4: registers.cr4)
+    lines.append(lane.noting(log, on: processor, to: low.instructions).description)
     return lines
   }
 
-  /// The instruction that gave eight bytes of memory the value that they have, as far back as there is a snapshot.
-  private func writer(of entry: GuestPhysical, in lane: Lane) -> String? {
-    guard let position = lanes.firstIndex(where: { $0 === lane }), let origin = lane.origin else { return nil }
-    lane.restore(low.snapshots[position])
-    let value = lane.word(entry)
+  /// The instruction by which the first of the guest's entries came to say what they all say now, as far back as there is a
+  /// snapshot; A and D, which walks set, do not count where something else has changed. The lane is left before that
+  /// instruction.
+  private func lastWrite(to entries: [GuestPhysical], in lane: Lane) -> [String] {
+    guard let origin = lane.origin, !entries.isEmpty else { return [] }
+    let last = entries.map { lane.word($0) }
     var (before, snapshot) = origin
-    var after = low.instructions
     lane.restore(snapshot)
-    defer { lane.restore(low.snapshots[position]) }
-    guard lane.word(entry) != value else { return "whoever loaded the guest, or before instruction \(before)" }
+    var counted = ~(EntryBit.accessed | EntryBit.dirty)
+    func firstOther() -> Int? { entries.indices.first { (lane.word(entries[$0]) ^ last[$0]) & counted != 0 } }
+    if firstOther() == nil { counted = .max }
+    guard var place = firstOther() else {
+      return ["its entries were written by whoever loaded the guest, or before instruction \(before)"]
+    }
+    var after = low.instructions
     while after - before > 1 {
       let middle = before + (after - before) / 2
-      guard lane.run(to: middle) == .limit(.instructions(middle)) else { return nil }
-      if lane.word(entry) == value {
-        after = middle
-        lane.restore(snapshot)
-      } else {
+      guard lane.run(to: middle) == .limit(.instructions(middle)) else { return [] }
+      if let found = firstOther() {
         before = middle
         snapshot = lane.snapshot()
+        place = found
+      } else {
+        after = middle
+        lane.restore(snapshot)
       }
     }
     lane.restore(snapshot)
@@ -132,6 +145,7 @@ struct Explanation {
     let texts = processors.map { $0.describeInstruction() }
     _ = lane.run(to: after)
     let executed = processors.indices.first { processors[$0].instructionsRetired != counts[$0] } ?? 0
-    return "instruction \(after), \(texts[executed])"
+    lane.restore(snapshot)
+    return ["the entry at \(entries[place]) was written by instruction \(after), \(texts[executed])"]
   }
 }

@@ -104,6 +104,14 @@ final class Lane {
     defer { for log in events { log.walks = nil } }
     return events.flatMap { $0.walks ?? [] }
   }
+
+  /// Goes on to a number of instructions with a log of what one processor's guest invalidates.
+  func noting(_ log: InvalidationLog, on processor: Int, to instructions: UInt64) -> InvalidationLog {
+    events[processor].invalidations = log
+    _ = run(to: instructions)
+    defer { events[processor].invalidations = nil }
+    return events[processor].invalidations ?? log
+  }
 }
 
 extension UnsafeMutableRawPointer {

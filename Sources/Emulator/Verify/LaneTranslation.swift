@@ -16,11 +16,22 @@ extension Lane {
     return mapping.physical
   }
 
-  /// Where the guest's entry is that the walk of an address ends with.
-  func leaf(_ address: GuestVirtual, _ access: Access, _ processor: Int) -> GuestPhysical? {
-    guestWalk(address, access, processor).references.last { $0.dimension == .first }.flatMap {
+  /// Where the guest's entries are that the walk of an address reads, the uppermost first.
+  func entries(_ address: GuestVirtual, _ access: Access, _ processor: Int) -> [GuestPhysical] {
+    guestWalk(address, access, processor).references.filter { $0.dimension == .first }.compactMap {
       guestAddress($0.address)
     }
+  }
+
+  /// The page that the guest's tables have for an address, whoever may use it: its size less one, and whether it is
+  /// global. Where they have none, as if it were one of 4 KiB.
+  func page(_ address: GuestVirtual, _ processor: Int) -> (offsetMask: UInt64, isGlobal: Bool) {
+    for access in [Access(.read, .implicitSupervisor), Access(.read, .user)] {
+      if case .mapped(let mapping) = guestWalk(address, access, processor).result {
+        return (mapping.isHalf ? 0x3f_ffff : mapping.pageSize.offsetMask, mapping.global)
+      }
+    }
+    return (0xfff, false)
   }
 
   private func guestAddress(_ host: HostPhysical) -> GuestPhysical? {

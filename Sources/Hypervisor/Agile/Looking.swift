@@ -56,20 +56,10 @@ extension Hypervisor {
   ///
   /// - Returns: whether TLBs may let it be written without.
   private func watchForWrites(_ gfn: UInt64) -> Bool {
-    var isChanged = nested!.watchForWrites(GuestPhysical(gfn << 12), memory)
-    if isChanged { work(.agileScan, .protect) }
-    for level in 1...3 {
-      var slot = shadows.rmap.first(shadows.rmap.list(mapping: gfn, level: level))
-      while slot >= 0 {
-        let present = entry(slot)
-        if present.isWritable {
-          change(slot, to: present.readOnly, for: .agileScan)
-          isChanged = true
-        }
-        slot = shadows.rmap.next(slot)
-      }
-    }
-    return isChanged
+    let isWatchedAnew = nested!.watchForWrites(GuestPhysical(gfn << 12), memory)
+    if isWatchedAnew { work(.agileScan, .protect) }
+    // What the hardware sets in the table does not count.
+    return takeWrites(of: .stores, to: gfn, for: .agileScan) || isWatchedAnew
   }
 
   /// What references to nested tables have cost since the last look (processors count them: Intel's EPT.WALK_CYCLES).

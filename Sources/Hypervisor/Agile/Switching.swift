@@ -90,21 +90,12 @@ extension Hypervisor {
     }
   }
 
-  private func isCachedRoot(_ page: Int) -> Bool {
-    virtualProcessors.contains { $0.roots.slots.contains { $0?.pages.contains(page) ?? false } }
-  }
-
   /// Makes a nested table one that is shadowed again, once a fault gets there.
   func comeBack(_ gfn: UInt64) {
     guard agile!.remove(gfn) != nil else { return }
     counted.cameBack &+= 1
     work(.agileSwitch, .lookup)
-    while true {
-      let slot = shadows.rmap.first(shadows.rmap.list(switchingTo: gfn))
-      guard slot >= 0 else { break }
-      change(slot, to: .none, for: .agileSwitch)
-    }
-    for one in virtualProcessors { one.roots.forget(table: gfn) }
+    takeWalks(of: gfn, for: .agileSwitch)
     // Paging-structure caches lead to the guest's own tables. They may: those say what the guest has said. But walks would go
     // on through nested tables that are to be spared.
     flushEveryProcessor()

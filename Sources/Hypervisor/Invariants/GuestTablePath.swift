@@ -13,6 +13,8 @@ struct GuestTablePath {
   /// Where the address is, if the tables say so.
   var physical: GuestPhysical?
   var permissions = PagePermissions.all
+  /// The extent of the page.
+  var length: UInt64 = 4096
   var isAccessed = true
   var isDirty = true
 }
@@ -42,6 +44,7 @@ extension Hypervisor {
       guard plan.layout.isLeaf(value, level: level) else { continue }
       path.permissions.key = EntryBit.key(value)
       path.isDirty = value & EntryBit.dirty != 0
+      path.length = plan.layout.offsetMask(level: level) &+ 1
       path.physical = GuestPhysical(
         plan.layout.page(value, level: level) | address.rawValue & plan.layout.offsetMask(level: level))
       // Reserved bits.
@@ -119,7 +122,7 @@ extension Hypervisor {
     else { return false }
     while true {
       let level = shadows.pool[page].role.level
-      let present = self.entry(page << 9 | Int(entry.address >> (3 + 9 * UInt64(level)) & 511))
+      let present = self.entry(slot(of: page, for: GuestVirtual(entry.address)))
       guard present.isPresent else { return false }
       if present.isLeaf(level: level) {
         let span = PageSize(level: level)?.offsetMask ?? 0xfff

@@ -29,15 +29,23 @@ public final class InvariantCheck {
 
   /// What was found out about one processor's buffers.
   private struct Seen {
-    /// The check at which each entry of the running context was last found to follow from the tables, or after which it
-    /// was made and they changed; 0: it was there before anything was known.
-    var verified: [BufferedTranslation: UInt64] = [:]
+    /// What is known of each entry of the running context.
+    var verified: [BufferedTranslation: Found] = [:]
     var lastCheck: UInt64 = 0
     var registers: Processor.PagingRegisters?
     /// The check at which the registers changed that decide how the guest pages.
     var registersSince: UInt64 = 0
     /// Nothing is known of what was in the buffers before.
     var isNew = true
+  }
+
+  /// What is known of one entry.
+  private struct Found {
+    /// The check at which it was last found to follow from the tables, or after which it was made and they changed; 0: it was
+    /// there before anything was known.
+    var since: UInt64
+    /// The extent of the guest's page of which it was the whole or a piece then.
+    var length: UInt64
   }
 
   public init(_ hypervisor: Hypervisor) {
@@ -135,28 +143,28 @@ public final class InvariantCheck {
     guard !one.isFlushDue else { return nil }
     let invalidated = InvalidatedByGuest(exit, hypervisor)
     var violation: String?
-    var verified: [BufferedTranslation: UInt64] = [:]
+    var verified: [BufferedTranslation: Found] = [:]
     processor.forEachBufferedTranslation { entry in
       guard violation == nil, !entry.buffer.isNested, !entry.isGlobal, entry.context == processor.runningContext else {
         return
       }
-      let since = seen.verified[entry]
-      let isInvalidated = invalidated.contains(entry)
-      if let since, since >= tablesWrittenAt, since >= seen.registersSince, !isInvalidated {
-        verified[entry] = since
+      let last = seen.verified[entry]
+      let isInvalidated = invalidated.contains(entry, in: max(last?.length ?? 0, entry.length))
+      if let last, last.since >= tablesWrittenAt, last.since >= seen.registersSince, !isInvalidated {
+        verified[entry] = last
         return
       }
       let path = hypervisor.guestPath(of: entry)
       tableFrames.formUnion(path.frames)
       guard let why = hypervisor.disagreement(entry, path) else {
-        verified[entry] = checks
+        verified[entry] = Found(since: checks, length: path.length)
         return
       }
       if !isInvalidated {
-        let known = since ?? (seen.isNew ? 0 : seen.lastCheck)
+        let known = last?.since ?? (seen.isNew ? 0 : seen.lastCheck)
         if known == 0 || seen.registersSince > known || path.frames.contains(where: { writtenAt[$0] ?? 0 > known }) {
           // The guest's own to invalidate: it may have followed from them until then, and be of use for long.
-          verified[entry] = known
+          verified[entry] = Found(since: known, length: last?.length ?? entry.length)
           return
         }
       }
@@ -223,7 +231,8 @@ struct InvalidatedByGuest {
     }
   }
 
-  func contains(_ entry: BufferedTranslation) -> Bool {
-    isWhole || entry.buffer.tableLevel == nil && address.map { $0 &- entry.address < entry.length } ?? false
+  /// Whether an entry is of the guest's page that was named, whose extent is given.
+  func contains(_ entry: BufferedTranslation, in length: UInt64) -> Bool {
+    isWhole || entry.buffer.tableLevel == nil && address.map { ($0 ^ entry.address) & ~(length &- 1) == 0 } ?? false
   }
 }

@@ -60,16 +60,14 @@ extension Hypervisor {
   /// Takes away every translation to a guest frame; what the guest accesses next it gets back by a fault.
   private func dropTranslations(of gfn: UInt64) {
     if hasShadows {
-      var lists = (1...3).map { shadows.rmap.list(mapping: gfn, level: $0) }
-      if agile != nil { lists.append(shadows.rmap.list(switchingTo: gfn)) }
-      for list in lists {
+      for level in 1...3 {
         while true {
-          let slot = shadows.rmap.first(list)
+          let slot = shadows.rmap.first(shadows.rmap.list(mapping: gfn, level: level))
           guard slot >= 0 else { break }
           change(slot, to: .none, for: .hostChurn)
         }
       }
-      if agile != nil { for one in virtualProcessors { one.roots.forget(table: gfn) } }
+      takeWalks(of: gfn, for: .hostChurn)
     }
     if nested != nil, changeNested({ $0.unmap(GuestPhysical(gfn << 12), $1, &$2) }) { work(.hostChurn, .protect) }
     flushNestedEverywhere()
@@ -96,18 +94,10 @@ extension Hypervisor {
     work(.hostChurn, .populate)
   }
 
-  /// Takes away the permission to write a guest frame; the next write gets it back by a fault.
-  private func writeProtect(_ gfn: UInt64) {
-    if hasShadows {
-      for level in 1...3 {
-        var slot = shadows.rmap.first(shadows.rmap.list(mapping: gfn, level: level))
-        while slot >= 0 {
-          let present = entry(slot)
-          if present.isWritable { change(slot, to: present.readOnly, for: .hostChurn) }
-          slot = shadows.rmap.next(slot)
-        }
-      }
-    }
+  /// Takes away the permission to write a guest frame; the next write gets it back by a fault, and so does the hardware
+  /// where it is to set A and D.
+  func writeProtect(_ gfn: UInt64) {
+    if hasShadows { _ = takeWrites(to: gfn, for: .hostChurn) }
     if nested != nil, setNestedWritable(GuestPhysical(gfn << 12), false) { work(.hostChurn, .protect) }
     flushNestedEverywhere()
   }

@@ -20,14 +20,38 @@ extension Hypervisor {
 
   private func invalidate(_ address: GuestVirtual, where isMeant: (ShadowRoots.Root) -> Bool) {
     for position in roots.slots.indices {
-      guard let root = roots.slots[position], isMeant(root), address.isCanonical(bits: root.key.role.addressBits) else {
-        continue
+      guard let root = roots.slots[position], isMeant(root) else { continue }
+      invalidate(address, at: position, root)
+    }
+  }
+
+  private func invalidate(_ address: GuestVirtual, at position: Int, _ root: ShadowRoots.Root) {
+    guard address.isCanonical(bits: root.key.role.addressBits) else { return }
+    if policy.mayBeStale && !root.needsSync { invalidateEntry(address, in: root) }
+    // Without tags the exit has flushed already.
+    guard costs.hasTaggedTLB, !root.needsFlush, !mutated("invlpg-keeps-tlb") else { return }
+    processor.invalidatePage(address, pcid: ShadowRoots.tag(position), globals: false)
+    work(.flush, .flushPage)
+  }
+
+  /// What a page fault of the guest's drops: everything that TLBs hold for its address under the current PCID (SDM vol. 3,
+  /// 4.10.4.1), which here may have several roots, one for each mode in which it was used; and the shadow entries that
+  /// stand for that (KVM: `kvm_inject_emulated_page_fault`).
+  ///
+  /// Of the root in use the hardware has dropped what it held, but the entry by which it refused the access may permit
+  /// another. Without PCIDs a root of another table is flushed when it is loaded.
+  func invalidateForFault(_ exit: VMExit) {
+    guard let current = roots.selected else { return }
+    let hasContexts = processor.pagingRegisters.cr4 & CR4.pcid != 0
+    for position in roots.slots.indices {
+      guard let root = roots.slots[position], root.key.pcid == current.pcid,
+        hasContexts || root.key.hasTables(of: current)
+      else { continue }
+      if position != roots.current {
+        invalidate(exit.address, at: position, root)
+      } else if policy.mayBeStale && exit.errorCode & PageFault.Code.present != 0 {
+        invalidateEntry(exit.address, in: root)
       }
-      if policy.mayBeStale && !root.needsSync { invalidateEntry(address, in: root) }
-      // Without tags the exit has flushed already.
-      guard costs.hasTaggedTLB, !root.needsFlush, !mutated("invlpg-keeps-tlb") else { continue }
-      processor.invalidatePage(address, pcid: ShadowRoots.tag(position), globals: false)
-      work(.flush, .flushPage)
     }
   }
 
@@ -41,7 +65,7 @@ extension Hypervisor {
     while true {
       work(.shadowResync, .sync)
       let role = shadows.pool[page].role
-      let slot = page << 9 | Int((address.rawValue >> (3 + 9 * UInt64(role.level))) & 511)
+      let slot = slot(of: page, for: address)
       let present = entry(slot)
       if role.level == 1 {
         guard shadows.pool[page].mayBeStale else { return }

@@ -73,6 +73,11 @@ struct ShadowEntry: Equatable {
 }
 
 extension Hypervisor {
+  /// The slot of a shadow page that an address is translated by.
+  func slot(of page: Int, for address: GuestVirtual) -> Int {
+    page << 9 | Int(address.rawValue >> (3 + 9 * UInt64(shadows.pool[page].role.level)) & 511)
+  }
+
   /// The shadow entry in a slot.
   func entry(_ slot: Int) -> ShadowEntry { ShadowEntry(rawValue: memory.word(at: entryAddress(slot))) }
 
@@ -103,7 +108,11 @@ extension Hypervisor {
       if after >= 0 {
         if !mutated("reverse-map-loses") { shadows.rmap.insert(slot, into: after) }
         shadows.pool[slot >> 9].present += 1
-        if new.isLink(level: level) { noteLink(slot, to: Int(allocator.owner(of: new.frame).number)) }
+        if new.isLink(level: level) {
+          let child = Int(allocator.owner(of: new.frame).number)
+          noteLink(slot, to: child)
+          if shadows.pool[child].leadsToPieces { notePieces(below: slot >> 9) }
+        }
       }
     }
     memory.setWord(new.rawValue, at: at)

@@ -49,17 +49,10 @@ extension Hypervisor {
   }
 
   /// Gives the guest a page fault that is its own.
-  ///
-  /// One drops what TLBs hold for the address (SDM vol. 3, 4.10.4.1), and so it does a shadow entry that stands for that:
-  /// the one by which the hardware refused the access may permit another (KVM: `kvm_inject_emulated_page_fault`).
   func injectTrueFault(_ fault: PageFault, during exit: VMExit) {
     counted.pfGuest &+= 1
     counted.trueFaults &+= 1
-    if policy.mayBeStale && exit.errorCode & PageFault.Code.present != 0,
-      let root = roots.current.flatMap({ roots.slots[$0] })
-    {
-      invalidateEntry(exit.address, in: root)
-    }
+    invalidateForFault(exit)
     inject(.exception(.pageFault(fault)), during: exit)
   }
 
@@ -121,7 +114,7 @@ extension Hypervisor {
     var level = shadows.pool[page].role.level
     while true {
       shadows.pool.use(page)
-      let slot = page << 9 | Int((address.rawValue >> (3 + 9 * UInt64(level))) & 511)
+      let slot = slot(of: page, for: address)
       if level <= path.leafLevel, let size = PageSize(level: level), size <= mapped.size,
         size == .page4K || !shadows.pool.isGuarded(path.physical.frame, size) || mutated("large-page-over-table")
       {
@@ -138,6 +131,7 @@ extension Hypervisor {
         startNested(gfn, shadows.pool[page].role, level: level - 1)
         if shadows.pool[page].role.mayNest, let table = nestedTable(gfn) {
           counted.switchingEntries &+= 1
+          letWalksWrite(gfn)
           change(
             slot, to: ShadowEntry(switchingTo: table, mutated("switch-permits-all") ? .all : above), for: .agileSwitch)
           return true
@@ -175,6 +169,10 @@ extension Hypervisor {
     // Asked here and not before: a table that maps itself has only just become one.
     if shadows.pool.isGuarded(path.physical.frame, size) && !mutated("fill-writable-over-table") {
       access.writable = access.writable && path.isWrite && liftProtection(of: path.physical.frame)
+    }
+    // The pieces of what becomes whole are in TLBs, and the guest's INVLPG will name only one of them (KVM: `mmu_set_spte`).
+    if policy.sharesPages && size != .page4K && entry(slot).isLink(level: size.level) {
+      flushEveryProcessor()
     }
     let base = HostPhysical(mapped.address.rawValue & ~size.offsetMask)
     let wanted = ShadowEntry(mapping: base, access, level: size.level)

@@ -10,7 +10,7 @@ extension Hypervisor {
   ///    but in pages that may be stale; their leaf entries map frames of the guest's.
   /// 4. Every host frame that the guest's map names belongs to that guest frame.
   /// 5. Nested tables say what the guest's map says, and let no guarded table be written. Under agile paging no table is
-  ///    nested and guarded at once.
+  ///    nested and guarded at once, and none to which a switch leads is write-protected.
   /// 6. Only leaf tables are out of step, and from every entry that leads to one marks lead there. In a virtual TLB one
   ///    entry leads to each page but the roots.
   public func checkInvariants() -> [String] {
@@ -27,6 +27,7 @@ extension Hypervisor {
       violations.append("the table in frame \(table.gfn) is nested, and guarded")
     }
     guard hasShadows else { return violations }
+    for table in agile?.tables ?? [] { checkWalked(table.gfn, &violations) }
     for page in shadows.pool.live { check(page, &violations) }
     for one in virtualProcessors {
       for (position, root) in one.roots.slots.enumerated() {
@@ -55,6 +56,18 @@ extension Hypervisor {
     }
     if entry & EPTBit.write != 0 && shadows.pool.isGuarded(frame) {
       violations.append("the nested entry for guest frame \(frame) is writable over a guarded table")
+    }
+  }
+
+  /// Where the hardware sets A and D whatever nested tables say, these permit it. What they keep from the guest to see whether
+  /// it writes is something else.
+  private func checkWalked(_ gfn: UInt64, _ violations: inout [String]) {
+    guard let nested, nested.plan.keepsAccessedDirty,
+      let (_, entry, _) = nested.leaf(for: GuestPhysical(gfn << 12), memory), entry & EPTBit.write == 0
+    else { return }
+    let isRoot = virtualProcessors.contains { $0.roots.hasRoot(guestTable: gfn) }
+    if isRoot || shadows.rmap.first(shadows.rmap.list(switchingTo: gfn)) >= 0 {
+      violations.append("the hardware goes on in the table in frame \(gfn), which nested tables do not let be written")
     }
   }
 
@@ -104,6 +117,9 @@ extension Hypervisor {
       if !page.mayBeStale, let why = underivable(page, offset, entry) { violations.append("\(name) \(why)") }
       if entry.isLink(level: level) {
         let child = Int(allocator.owner(of: entry.frame).number)
+        if shadows.pool[child].leadsToPieces && !page.leadsToPieces {
+          violations.append("\(name) leads to pieces of a large page and its page does not say so")
+        }
         if policy.liftsLeafTables && !shadows.unsyncMarks.contains(slot)
           && (shadows.pool[child].mayBeStale || shadows.unsyncMarks.hasAny(child))
         {
@@ -112,7 +128,7 @@ extension Hypervisor {
       }
     }
     let ways = shadows.rmap.slots(shadows.rmap.list(leadingTo: index)).count
-    if !policy.sharesPages && ways != (isRoot(index) ? 0 : 1) {
+    if !policy.sharesPages && ways != (isCachedRoot(index) ? 0 : 1) {
       violations.append("\(ways) entries lead to the shadow page of frame \(page.gfn) in a virtual TLB")
     }
     if present != page.present { violations.append("shadow page of frame \(page.gfn) miscounts its entries") }
@@ -120,10 +136,6 @@ extension Hypervisor {
     where entry(slot).frame != page.table || !entry(slot).isPresent {
       violations.append("the reverse map names an entry that does not lead to the shadow page of frame \(page.gfn)")
     }
-  }
-
-  private func isRoot(_ page: Int) -> Bool {
-    virtualProcessors.contains { $0.roots.slots.contains { $0?.pages.contains(page) ?? false } }
   }
 
   /// Why an entry does not follow from what the guest has in its table; nil when it does.

@@ -12,6 +12,9 @@ struct ShadowPage {
   /// Whether its entries may be behind the guest's table, which is then not write-protected for this page's sake (KVM:
   /// `unsync`): out of step, or part of a virtual TLB.
   var mayBeStale = false
+  /// Whether it maps pieces of a large page of the guest's, or leads to a page of which that is said; the note may outlive
+  /// its reason, until somebody follows it.
+  var leadsToPieces = false
   /// Entries that are present.
   var present = 0
   /// Traced writes to its guest table since a fault last used it (`TracedWrite`).

@@ -9,6 +9,9 @@ struct RootKey: Equatable {
   /// 0 without CR4.PCIDE.
   var pcid: UInt16
 
+  /// Whether it is of the same guest table, or tables, whatever the guest's mode.
+  func hasTables(of other: RootKey) -> Bool { gfn == other.gfn && pointers == other.pointers }
+
   /// How many shadow pages make the root: four where addresses have 32 bits, a page directory for each GiB (KVM:
   /// `pae_root`).
   var parts: Int { role.isNarrow || role.isPAE ? 4 : 1 }
@@ -45,7 +48,7 @@ struct RootPages: RandomAccessCollection, ExpressibleByArrayLiteral {
   }
 
   /// The one that an address is translated through; -1 for none.
-  func page(for address: GuestVirtual) -> Int { self[count == 1 ? 0 : Int(address.rawValue >> 30 & 3)] }
+  func page(for address: GuestVirtual) -> Int { self[count == 1 ? 0 : DirectoryPointers.number(for: address)] }
 }
 
 /// The roots that are kept beside one another, so that a guest that goes back to an address space finds its shadow
@@ -127,12 +130,24 @@ struct ShadowRoots {
     for position in slots.indices where slots[position]?.pages.contains(page) == true { forget(position) }
   }
 
-  /// Forgets the cached roots of which a guest frame is the table.
-  mutating func forget(table gfn: UInt64) {
-    for position in slots.indices {
-      guard let key = slots[position]?.key else { continue }
-      if (0..<key.parts).contains(where: { key.part($0)?.gfn == gfn }) { forget(position) }
+  /// Forgets the cached roots that begin in a guest's own table.
+  ///
+  /// - Returns: whether there were any.
+  mutating func forget(guestTable gfn: UInt64) -> Bool {
+    var hasForgotten = false
+    for position in slots.indices where begins(position, in: gfn) {
+      forget(position)
+      hasForgotten = true
     }
+    return hasForgotten
+  }
+
+  /// Whether a cached root begins in a guest's own table.
+  func hasRoot(guestTable gfn: UInt64) -> Bool { slots.indices.contains { begins($0, in: gfn) } }
+
+  private func begins(_ position: Int, in gfn: UInt64) -> Bool {
+    guard let root = slots[position] else { return false }
+    return root.pages.indices.contains { root.pages[$0] < 0 && root.key.part($0)?.gfn == gfn }
   }
 
   mutating func forget(_ position: Int) {
@@ -238,6 +253,7 @@ extension Hypervisor {
       startNested(gfn, role, level: role.level)
       // The hardware begins in the guest's own table.
       guard !role.mayNest || nestedTable(gfn) == nil else {
+        letWalksWrite(gfn)
         pages.append(-1)
         continue
       }

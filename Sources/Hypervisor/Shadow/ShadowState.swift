@@ -72,6 +72,7 @@ extension Hypervisor {
     var page = ShadowPage(gfn: gfn, role: role, table: table)
     page.owner = processor.index
     page.mayBeStale = !policy.guardsTables && !role.isDirect
+    page.leadsToPieces = role.isDirect
     let isNewlyGuarded = shadows.pool.insert(page)
     if isNewlyGuarded && !mutated("protect-skipped") { protect(gfn, for: cause) }
     return index
@@ -86,6 +87,11 @@ extension Hypervisor {
     return true
   }
 
+  /// Whether a page is one of a root that any processor keeps.
+  func isCachedRoot(_ page: Int) -> Bool {
+    virtualProcessors.contains { $0.roots.slots.contains { $0?.pages.contains(page) ?? false } }
+  }
+
   /// Whether a page is the root in use on any processor.
   private func isRootInUse(_ page: Int) -> Bool { virtualProcessors.contains { $0.roots.isInUse(page) } }
 
@@ -93,23 +99,7 @@ extension Hypervisor {
   /// it go altogether: the next fault there makes small ones.
   func protect(_ gfn: UInt64, for cause: Cause) {
     var hasLost = shadows.lostWrites.contains(gfn)
-    var slot = shadows.rmap.first(shadows.rmap.list(mapping: gfn, level: 1))
-    while slot >= 0 {
-      let present = entry(slot)
-      if present.isWritable {
-        change(slot, to: present.readOnly, for: cause)
-        hasLost = true
-      }
-      slot = shadows.rmap.next(slot)
-    }
-    for level in 2...3 {
-      while true {
-        let slot = shadows.rmap.first(shadows.rmap.list(mapping: gfn, level: level))
-        guard slot >= 0 else { break }
-        change(slot, to: .none, for: cause)
-        hasLost = true
-      }
-    }
+    if takeWrites(to: gfn, cuttingUp: true, for: cause) { hasLost = true }
     // The guest does not know that these translations have become stale.
     if hasLost && !mutated("protect-without-flush") { flushEveryProcessor() }
     guard nested != nil, !mutated("protect-not-nested"), setNestedWritable(GuestPhysical(gfn << 12), false) else {

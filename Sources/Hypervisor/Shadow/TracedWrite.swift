@@ -96,8 +96,9 @@ extension Hypervisor {
     if present.isPresent {
       let isLeaf = present.isLeaf(level: role.level)
       if !isLeaf { counted.mmuPdeZapped &+= 1 }
-      // The guest's large page is in the TLB in pieces, and its INVLPG will name only one of them.
-      if !mutated("splinters-kept"), isLeaf ? role.isNarrow && role.level > 1 : leadsToSplinters(present) {
+      // A large page of the guest's is in TLBs in pieces, and its INVLPG will name only one of them, whichever of the entries
+      // above it has changed.
+      if !mutated("splinters-kept"), isLeaf ? role.isNarrow && role.level > 1 : mayLeadToPieces(present) {
         flushEveryProcessor()
       }
     }
@@ -115,6 +116,40 @@ extension Hypervisor {
   func leadsToSplinters(_ entry: ShadowEntry) -> Bool {
     guard !entry.isSwitching else { return false }
     return shadows.pool[Int(allocator.owner(of: entry.frame).number)].role.isDirect
+  }
+
+  /// Whether TLBs may hold such pieces that were found through an entry, at once or further down. Behind a switching entry
+  /// the hardware knows the guest's large pages as what they are.
+  private func mayLeadToPieces(_ entry: ShadowEntry) -> Bool {
+    !entry.isSwitching && holdsPieces(Int(allocator.owner(of: entry.frame).number))
+  }
+
+  /// Whether pieces can be reached from a page. Where they cannot, none that was found through it is in TLBs: whoever cuts
+  /// the way to pieces flushes them. A note of ways that have all gone is dropped.
+  private func holdsPieces(_ page: Int) -> Bool {
+    let (role, hasNote) = (shadows.pool[page].role, shadows.pool[page].leadsToPieces)
+    guard hasNote && !role.isDirect else { return hasNote }
+    var left = shadows.pool[page].present
+    var slot = page << 9
+    while left > 0 {
+      let present = entry(slot)
+      if present.isPresent { left -= 1 }
+      if present.isLink(level: role.level), holdsPieces(Int(allocator.owner(of: present.frame).number)) { return true }
+      slot += 1
+    }
+    shadows.pool[page].leadsToPieces = false
+    return false
+  }
+
+  /// Takes note that pieces of a large page can be reached from a page from now on, and so from all that lead to it.
+  func notePieces(below page: Int) {
+    guard !shadows.pool[page].leadsToPieces else { return }
+    shadows.pool[page].leadsToPieces = true
+    var slot = shadows.rmap.first(shadows.rmap.list(leadingTo: page))
+    while slot >= 0 {
+      notePieces(below: slot >> 9)
+      slot = shadows.rmap.next(slot)
+    }
   }
 
   /// The shadow entry that a guest's leaf entry gets before anybody faults on it; none where hardware could not have

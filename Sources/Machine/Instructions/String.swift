@@ -97,7 +97,7 @@ extension Processor {
       setRegister(Slot.rcx, width: form.addressWidth, count &- done)
       for _ in 0..<done { chargeElement() }
       guard goesOn && count > done else { return }
-      if deadlineReached { throw again() }
+      if deadlineReached || form.isOverwritten { throw again() }
     }
   }
 
@@ -215,8 +215,10 @@ struct StringForm {
   /// The segment of rSI.
   let source: SegmentRegister
   let isBackward: Bool
+  private let operation: UnsafePointer<Operation>
 
   @inline(__always) init(_ op: UnsafePointer<Operation>, _ state: UnsafeMutablePointer<ProcessorState>) {
+    operation = op
     let form = OperandForm(op)
     width = form.width
     addressWidth = form.addressSize.width
@@ -225,6 +227,10 @@ struct StringForm {
     source = form.segment ?? .ds
     isBackward = state.pointee.systemFlags & Flag.direction != 0
   }
+
+  /// Whether its own code may have been written since it was decoded: what has been fetched does not count any more (SDM
+  /// vol. 3, 11.6), and a repetition is fetched anew before its next element.
+  @inline(__always) var isOverwritten: Bool { operation.pointee.handler == .stale }
 
   /// What one element adds to a pointer.
   @inline(__always) var step: UInt64 {

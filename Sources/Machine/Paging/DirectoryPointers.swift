@@ -18,7 +18,10 @@
   }
 
   /// The entry for an address.
-  @inlinable public subscript(_ address: GuestVirtual) -> UInt64 { self[Int(address.rawValue >> 30 & 3)] }
+  @inlinable public subscript(_ address: GuestVirtual) -> UInt64 { self[DirectoryPointers.number(for: address)] }
+
+  /// In which of the four stretches an address is.
+  @inlinable public static func number(for address: GuestVirtual) -> Int { Int(address.rawValue >> 30 & 3) }
 
   /// Whether all that are present have their reserved bits clear; if not, they cannot be loaded.
   public func areValid(_ reserved: ReservedBits) -> Bool {

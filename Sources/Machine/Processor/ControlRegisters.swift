@@ -100,11 +100,12 @@ extension Processor {
     let hasContexts = s.pointee.cr4 & CR4.pcid != 0
     counters.controlRegister3Loads &+= 1
     charge(.loadCR3, costs.loadCR3)
-    if hasContexts && value & CR3.noFlush == 0 {
-      for other in controls.rootTargets where other.pcid == target.pcid { flushContext(pcid: other.paging.tag) }
-    } else if !hasContexts {
-      // Every other root is flushed when it is loaded.
-      if !mutated("root-target-without-flush") { flushContext(pcid: target.paging.tag) }
+    if (!hasContexts || value & CR3.noFlush == 0) && !mutated("root-target-without-flush") {
+      // Without PCIDs a root that can be loaded like this one is flushed when it is.
+      for other in controls.rootTargets
+      where other.pcid == target.pcid && (hasContexts || other.cr3 == nil || other.cr3 == wanted) {
+        flushContext(pcid: other.paging.tag)
+      }
     }
     s.pointee.cr3 = wanted
     controls.paging = .shadow(target.paging)
@@ -329,17 +330,19 @@ extension Processor {
   /// hypervisor has named shadow roots, those of all that stand for the PCID.
   func contexts(of pcid: UInt16?) -> [UInt16] {
     guard isShadowed else { return [pcid ?? currentContext] }
-    let own = s.pointee.cr4 & CR4.pcid != 0 ? UInt16(s.pointee.cr3 & 0xfff) : 0
     var tags = controls.rootTargets.filter { pcid == nil || $0.pcid == pcid }.map(\.paging.tag)
-    if (pcid == nil || pcid == own) && !tags.contains(currentContext) { tags.append(currentContext) }
+    if (pcid == nil || pcid == currentPCID) && !tags.contains(currentContext) { tags.append(currentContext) }
     return tags
   }
 
   /// What tags the running context's entries: the shadow root's tag, or the PCID.
   var currentContext: UInt16 {
     if case .shadow(let shadow) = controls.paging { return shadow.tag }
-    return s.pointee.cr4 & CR4.pcid != 0 ? UInt16(s.pointee.cr3 & 0xfff) : 0
+    return currentPCID
   }
+
+  /// The guest's PCID; 0 without CR4.PCIDE.
+  var currentPCID: UInt16 { s.pointee.cr4 & CR4.pcid != 0 ? UInt16(s.pointee.cr3 & 0xfff) : 0 }
 }
 
 /// CR3 (SDM vol. 3, 4.5).

@@ -161,7 +161,10 @@ extension Processor {
     case .fault(let fault):
       // A page fault drops what the TLBs and paging-structure caches had for the page (SDM vol. 3, 4.10.4.1).
       dropPage(address)
-      guard controls.intercepts.contains(.pageFaults), !fault.isBehindSwitch else { return raise(.pageFault(fault)) }
+      guard controls.intercepts.contains(.pageFaults), !fault.isBehindSwitch else {
+        if !controls.rootTargets.isEmpty { dropPageOfTargets(address) }
+        return raise(.pageFault(fault))
+      }
       var exit = VMExit(.pageFault, of: access, at: fault.address, width: width)
       exit.errorCode = fault.errorCode
       return self.exit(exit)
@@ -319,12 +322,21 @@ extension Processor {
   }
 
   /// What a page fault drops: the page's translations and the paging-structure entries on its path.
-  func dropPage(_ address: UInt64) {
+  func dropPage(_ address: UInt64) { dropPage(address, tag: tag) }
+
+  private func dropPage(_ address: UInt64, tag: UInt64) {
     // As the walker names the tables of 32-bit paging.
-    dropTable(plan.layout.isNarrow ? address & ~(1 << 21) : address, from: translation.pde, shift: 21)
-    dropTable(address, from: translation.pdpte, shift: 30)
-    dropTable(address, from: translation.pml4e, shift: 39)
+    dropTable(plan.layout.isNarrow ? address & ~(1 << 21) : address, from: translation.pde, shift: 21, tag: tag)
+    dropTable(address, from: translation.pdpte, shift: 30, tag: tag)
+    dropTable(address, from: translation.pml4e, shift: 39, tag: tag)
     dropTranslations(address, tag: tag, globals: true)
+  }
+
+  /// The same for the shadow roots besides the one in use that stand for the guest's PCID: they are one context to it.
+  @inline(never) private func dropPageOfTargets(_ address: UInt64) {
+    for context in contexts(of: currentPCID) where context != currentContext {
+      for space in runningSpaces { dropPage(address, tag: TranslationKey.tag(space: space, pcid: context)) }
+    }
   }
 
   /// What a violation drops: every guest-physical mapping by which its address would be translated, those that lead to
@@ -339,7 +351,7 @@ extension Processor {
     }
   }
 
-  private func dropTable(_ address: UInt64, from array: AssociativeArray, shift: UInt64) {
+  private func dropTable(_ address: UInt64, from array: AssociativeArray, shift: UInt64, tag: UInt64) {
     let way = array.find(TranslationKey.table(address, shift, tag: tag), inSet: 0)
     if way >= 0 { array.drop(way) }
   }

@@ -52,24 +52,37 @@ import Testing
 
   /// It loads from 0x400000, makes the PDE of that page the next one's, and loads again without an INVLPG; in between it
   /// writes to a port. What it loaded it stores eight bytes on.
-  static let forgetful = OutcomeTests.guest(
-    [
-      0x0f, 0x20, 0xda,  // mov rdx, cr3
-      0x48, 0x8b, 0x12,  // mov rdx, [rdx]
-      0x48, 0x81, 0xe2, 0x00, 0xf0, 0xff, 0xff,  // and rdx, -4096
-      0x48, 0x8b, 0x12,  // mov rdx, [rdx]
-      0x48, 0x81, 0xe2, 0x00, 0xf0, 0xff, 0xff,  // and rdx, -4096
-      0xbb, 0x00, 0x00, 0x40, 0x00,  // mov ebx, 0x400000
-      0xc6, 0x03, 0x01,  // mov byte [rbx], 1
-      0xc6, 0x83, 0x00, 0x00, 0x20, 0x00, 0x02,  // mov byte [rbx + 0x200000], 2
+  static let forgetful = OutcomeTests.guest(findsDirectory + forgets)
+
+  /// The same, after it has made the PDE the next one's once before, and taken that back.
+  static let wavering = OutcomeTests.guest(
+    findsDirectory + [
       0x48, 0x8b, 0x42, 0x18,  // mov rax, [rdx + 24]
+      0x48, 0x8b, 0x4a, 0x10,  // mov rcx, [rdx + 16]
       0x48, 0x89, 0x42, 0x10,  // mov [rdx + 16], rax
-      0xe6, 0x80,  // out 0x80, al
-      0x0f, 0xb6, 0x0b,  // movzx ecx, byte [rbx]
-      0x88, 0x4b, 0x08,  // mov [rbx + 8], cl
-      0x31, 0xc0,  // xor eax, eax
-      0xe6, 0xf4,  // out 0xf4, al
-    ])
+      0x48, 0x89, 0x4a, 0x10,  // mov [rdx + 16], rcx
+    ] + forgets)
+
+  private static let findsDirectory: [UInt8] = [
+    0x0f, 0x20, 0xda,  // mov rdx, cr3
+    0x48, 0x8b, 0x12,  // mov rdx, [rdx]
+    0x48, 0x81, 0xe2, 0x00, 0xf0, 0xff, 0xff,  // and rdx, -4096
+    0x48, 0x8b, 0x12,  // mov rdx, [rdx]
+    0x48, 0x81, 0xe2, 0x00, 0xf0, 0xff, 0xff,  // and rdx, -4096
+  ]
+
+  private static let forgets: [UInt8] = [
+    0xbb, 0x00, 0x00, 0x40, 0x00,  // mov ebx, 0x400000
+    0xc6, 0x03, 0x01,  // mov byte [rbx], 1
+    0xc6, 0x83, 0x00, 0x00, 0x20, 0x00, 0x02,  // mov byte [rbx + 0x200000], 2
+    0x48, 0x8b, 0x42, 0x18,  // mov rax, [rdx + 24]
+    0x48, 0x89, 0x42, 0x10,  // mov [rdx + 16], rax
+    0xe6, 0x80,  // out 0x80, al
+    0x0f, 0xb6, 0x0b,  // movzx ecx, byte [rbx]
+    0x88, 0x4b, 0x08,  // mov [rbx + 8], cl
+    0x31, 0xc0,  // xor eax, eax
+    0xe6, 0xf4,  // out 0xf4, al
+  ]
 
   /// Without tags every exit flushes, so that only the bare machine keeps the stale translation.
   private static func untagged(_ tlb: TLBCoherence) throws -> Configuration {
@@ -97,6 +110,17 @@ import Testing
     let writer = "mov qword ptr [rdx + 0x10], rax (bytes 48 89 42 10) at RIP 0x20002a"
     #expect(difference.staleness.contains { $0.hasSuffix("written by instruction 10, \(writer)") })
     #expect(difference.headline.hasSuffix("differ after instruction 12 in rcx, because a translation is stale"))
+  }
+
+  @Test("the last change of an entry is named, though it had the same value before")
+  func wavers() throws {
+    guard case .different(let difference) = try Self.verify(Self.wavering, every: 10_000, Self.untagged(.real)) else {
+      Issue.record("they do not differ")
+      return
+    }
+    #expect(difference.instructions == 15)
+    let writer = "mov qword ptr [rdx + 0x10], rax (bytes 48 89 42 10) at RIP 0x20003a"
+    #expect(difference.staleness.contains { $0.hasSuffix("written by instruction 14, \(writer)") }, "\(difference)")
   }
 
   @Test("a guest that has invalidated is not blamed")

@@ -112,40 +112,29 @@ struct Explanation {
     return lines
   }
 
-  /// The instruction by which the first of the guest's entries came to say what they all say now, as far back as there is a
-  /// snapshot; A and D, which walks set, do not count where something else has changed. The lane is left before that
-  /// instruction.
+  /// The instruction that changed one of the guest's entries last, as far back as there is a snapshot; that A and D were
+  /// set, as walks do, counts only where nothing else has changed. The lane is left before that instruction.
   private func lastWrite(to entries: [GuestPhysical], in lane: Lane) -> [String] {
     guard let origin = lane.origin, !entries.isEmpty else { return [] }
-    let last = entries.map { lane.word($0) }
-    var (before, snapshot) = origin
-    lane.restore(snapshot)
-    var counted = ~(EntryBit.accessed | EntryBit.dirty)
-    func firstOther() -> Int? { entries.indices.first { (lane.word(entries[$0]) ^ last[$0]) & counted != 0 } }
-    if firstOther() == nil { counted = .max }
-    guard var place = firstOther() else {
-      return ["its entries were written by whoever loaded the guest, or before instruction \(before)"]
-    }
-    var after = low.instructions
-    while after - before > 1 {
-      let middle = before + (after - before) / 2
-      guard lane.run(to: middle) == .limit(.instructions(middle)) else { return [] }
-      if let found = firstOther() {
-        before = middle
-        snapshot = lane.snapshot()
-        place = found
-      } else {
-        after = middle
+    for ignoring in [EntryBit.accessed | EntryBit.dirty, 0] {
+      var search = ChangeSearch(lane, entries, ignoring: ignoring)
+      switch search.find(from: origin.instructions, origin.snapshot, to: low.instructions) {
+      case .found(let entry, let snapshot, let instruction):
         lane.restore(snapshot)
+        let processors = lane.machine.processors
+        let counts = processors.map(\.instructionsRetired)
+        let texts = processors.map { $0.describeInstruction() }
+        _ = lane.run(to: instruction)
+        let executed = processors.indices.first { processors[$0].instructionsRetired != counts[$0] } ?? 0
+        lane.restore(snapshot)
+        return ["the entry at \(entry) was written by instruction \(instruction), \(texts[executed])"]
+      case .never: continue
+      case .unknown:
+        lane.restore(origin.snapshot)
+        return []
       }
     }
-    lane.restore(snapshot)
-    let processors = lane.machine.processors
-    let counts = processors.map(\.instructionsRetired)
-    let texts = processors.map { $0.describeInstruction() }
-    _ = lane.run(to: after)
-    let executed = processors.indices.first { processors[$0].instructionsRetired != counts[$0] } ?? 0
-    lane.restore(snapshot)
-    return ["the entry at \(entries[place]) was written by instruction \(after), \(texts[executed])"]
+    lane.restore(origin.snapshot)
+    return ["its entries were written by whoever loaded the guest, or before instruction \(origin.instructions)"]
   }
 }

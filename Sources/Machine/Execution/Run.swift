@@ -401,6 +401,19 @@ extension Processor {
     return "\(reason): \(describeInstruction())"
   }
 
+  /// Where an instruction is fetched from, by what TLBs hold, stale or not, or else by the tables; nothing changes.
+  private func fetchAddress(_ address: GuestVirtual) -> HostPhysical? {
+    let access = Access(.fetch, privilege)
+    for buffer in [translation.code, translation.second] where !options.coherentTLB {
+      guard let hit = buffer.find(address.rawValue, tag: tag, globalTag: globalTag), serves(hit.entry, access) else {
+        continue
+      }
+      return HostPhysical(hit.entry.base | address.rawValue & hit.size.offsetMask)
+    }
+    guard case .mapped(let mapping) = peek(address, access).result else { return nil }
+    return mapping.host.address
+  }
+
   /// The instruction at RIP, its bytes and RIP, for a message in one line.
   public func describeInstruction() -> String {
     let size = s.pointee.codeSize
@@ -409,10 +422,8 @@ extension Processor {
     var bytes: [UInt8] = []
     for offset in 0..<15 {
       let address = GuestVirtual(linear &+ UInt64(offset))
-      guard case .mapped(let mapping) = peek(address, Access(.fetch, privilege)).result,
-        memory.contains(mapping.host.address)
-      else { break }
-      bytes.append(memory.read(mapping.host.address, count: 1)[0])
+      guard let host = fetchAddress(address), memory.contains(host) else { break }
+      bytes.append(memory.read(host, count: 1)[0])
     }
     guard !bytes.isEmpty else { return "code that cannot be read \(place)" }
     let text = blocks.disassemble(bytes, rip: s.pointee.rip, size: size) ?? "unknown instruction"

@@ -76,6 +76,10 @@ public struct Configuration: Equatable, Sendable {
   public var shadowOutOfSync: Int?
   /// Agile paging: when tables go from shadow to nested paging and back.
   public var agile = AgileOptions()
+  /// Nested paging: whether the hardware keeps A and D in nested tables; nil: where it can.
+  public var nestedAccessedDirty: Bool?
+  /// Nested paging: how pages are logged that the guest writes.
+  public var dirtyLog = DirtyLogOptions()
   /// Cycles between two frames of the guest's that the host unmaps, moves or write-protects; nil: it leaves them alone.
   public var hostChurn: UInt64?
   /// What the real-time clock says when the machine starts.
@@ -129,12 +133,35 @@ public struct Configuration: Equatable, Sendable {
     if let shadowPool, shadowPool < 32 * cpus {
       throw .usage("shadow.pool: \(shadowPool) pages are too few for \(cpus) processors, which need 32 each")
     }
+    try checkNested()
     let reach = UInt64(1) << profile[.physicalBits]
     // Memory above 3 GiB is moved above 4 GiB, which leaves room for devices.
     guard memory + (1 << 30) <= reach else {
       throw .usage(
         "memory: \(NumberParsing.describe(bytes: memory)) are more than "
           + "\(profile[.physicalBits]) physical address bits reach")
+    }
+  }
+  /// What nested tables cannot do on the profile's processor, and the other kinds of paging not at all. A bare machine has
+  /// nobody who would log anything, and runs beside the others.
+  private func checkNested() throws(SetupError) {
+    let (profile, method) = (profile, dirtyLog.method)
+    let canKeep = profile[.nestedAccessedDirty] != 0
+    if nestedAccessedDirty == true && !canKeep {
+      throw .usage("nested.accessed-dirty: the profile's processor keeps no A and D in nested tables")
+    }
+    if nestedAccessedDirty == false && profile.vendor == .amd {
+      throw .usage("nested.accessed-dirty: AMD's processors always keep A and D in nested tables")
+    }
+    guard method != .off else { return }
+    if let kind = pagings.first(where: { $0 != .native && $0 != .nested }) {
+      throw .usage("dirty.log: \(kind.name) keeps no log of what the guest writes; nested does")
+    }
+    if method == .modificationLog && profile.vendor != .intel {
+      throw .usage("dirty.log: pml is Intel's; AMD's processors have accessed-dirty and write-protect")
+    }
+    if (method == .accessedDirty || method == .modificationLog) && !(nestedAccessedDirty ?? canKeep) {
+      throw .usage("dirty.log: \(method.rawValue) needs A and D in nested tables; write-protect does not")
     }
   }
 }

@@ -136,6 +136,23 @@ extension ConfigurationKey {
       $0.agile.patience = try number("agile.patience", $1, in: 0...10000)
     },
     ConfigurationKey(
+      "nested.accessed-dirty", "true|false|none",
+      "nested: whether the hardware keeps A and D in nested tables; none: where it can, by the profile"
+    ) {
+      $0.nestedAccessedDirty.map { .flag($0) } ?? .none
+    } set: {
+      guard let value = ["true": true, "false": false, "none": Bool?.none][$1] else {
+        throw refused("nested.accessed-dirty", $1, "true, false, none")
+      }
+      $0.nestedAccessedDirty = value
+    },
+    choice("dirty.log", \.dirtyLog.method, "nested: how pages are logged that the guest writes, as for a migration"),
+    ConfigurationKey("dirty.interval", "1000...", "cycles between two collections of the pages that were logged") {
+      .number($0.dirtyLog.interval)
+    } set: {
+      $0.dirtyLog.interval = try number("dirty.interval", $1, in: 1000...UInt64.max)
+    },
+    ConfigurationKey(
       "host.churn", "N",
       "every N cycles, 100 or more, the host unmaps, moves or write-protects a guest frame that it draws; none: never"
     ) {

@@ -137,9 +137,16 @@ extension VirtualMachine {
     shadow.synced = counted.synced
     shadow.tlbFlush = counted.tlbFlush
     shadow.invlpg = counted.invlpg
+    shadow.invept = counted.invept
+    shadow.invvpid = counted.invvpid
     shadow.remoteTlbFlush = counted.remoteTlbFlush
     shadow.lockWaits = counted.lockWaits
     shadow.lockWaitCycles = counted.lockWaitCycles
+    shadow.dirtyPages = counted.dirtyPages
+    shadow.dirtyCollections = counted.dirtyCollections
+    shadow.dirtyFaults = counted.dirtyFaults
+    shadow.dirtyScanned = counted.dirtyScanned
+    shadow.dirtyLogFull = counted[.modificationLogFull].count
     shadow.tableBytes = counted.tableBytes
     shadow.peakTableBytes = counted.peakTableBytes
     statistics.shadow = shadow

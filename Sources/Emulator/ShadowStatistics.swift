@@ -19,10 +19,17 @@ extension Statistics {
     public var unsynced: UInt64 = 0
     public var synced: UInt64 = 0
     public var tlbFlush: UInt64 = 0
+    public var invept: UInt64 = 0
+    public var invvpid: UInt64 = 0
     public var remoteTlbFlush: UInt64 = 0
     public var invlpg: UInt64 = 0
     public var lockWaits: UInt64 = 0
     public var lockWaitCycles: UInt64 = 0
+    public var dirtyPages: UInt64 = 0
+    public var dirtyCollections: UInt64 = 0
+    public var dirtyFaults: UInt64 = 0
+    public var dirtyScanned: UInt64 = 0
+    public var dirtyLogFull: UInt64 = 0
     public var tableBytes: UInt64 = 0
     public var peakTableBytes: UInt64 = 0
 
@@ -33,7 +40,7 @@ extension Statistics {
 extension Statistics.Shadow {
   /// One of the counters: its name in documents and tables, and what it counts.
   public struct Counter: Sendable {
-    public enum Group: Sendable { case faults, tables, flushes, lock, memory }
+    public enum Group: Sendable { case faults, tables, flushes, lock, dirty, memory }
 
     public let name: String
     public let group: Group
@@ -69,10 +76,17 @@ extension Statistics.Shadow {
     Counter("unsynced", .tables, \.unsynced, "times that one left step"),
     Counter("synced", .tables, \.synced, "times that one was brought up to date"),
     Counter("tlb_flush", .flushes, \.tlbFlush, "flushes of a whole context"),
+    Counter("invept", .flushes, \.invept, "of those, INVEPTs: after changes of nested tables"),
+    Counter("invvpid", .flushes, \.invvpid, "of those, INVVPIDs: of a whole virtual processor"),
     Counter("remote_tlb_flush", .flushes, \.remoteTlbFlush, "flushes asked of other processors"),
     Counter("invlpg", .flushes, \.invlpg, "INVLPGs that exited"),
     Counter("lockWaits", .lock, \.lockWaits, "waits of a processor for the lock of the tables"),
     Counter("lockWaitCycles", .lock, \.lockWaitCycles, "cycles waited"),
+    Counter("dirtyPages", .dirty, \.dirtyPages, "pages logged as written, each once in an interval"),
+    Counter("dirtyCollections", .dirty, \.dirtyCollections, "collections of what was logged"),
+    Counter("dirtyFaults", .dirty, \.dirtyFaults, "first writes that faulted to be logged"),
+    Counter("dirtyScanned", .dirty, \.dirtyScanned, "nested entries that were looked at for D"),
+    Counter("dirtyLogFull", .dirty, \.dirtyLogFull, "exits because the page-modification log was full"),
     Counter("tableBytes", .memory, \.tableBytes, "host memory in tables"),
     Counter("peakTableBytes", .memory, \.peakTableBytes, "the most that tables ever took"),
   ]

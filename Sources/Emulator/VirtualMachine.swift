@@ -111,6 +111,8 @@ public final class VirtualMachine {
       zapOnReuse: configuration.shadowZapReused, shadowPages: configuration.shadowPool,
       outOfSyncLimit: configuration.shadowOutOfSync, agile: configuration.agile, vendor: profile.vendor,
       ramRanges: plan.memoryMap.ram.map { $0.base.rawValue..<$0.base.rawValue + $0.size })
+    options.nestedAccessedDirty = configuration.nestedAccessedDirty
+    options.dirtyLog = configuration.dirtyLog
     options.churn = configuration.hostChurn
     do {
       return try Hypervisor(

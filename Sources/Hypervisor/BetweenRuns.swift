@@ -17,7 +17,10 @@ extension Hypervisor {
   /// would.
   func runUntilDue(_ running: VirtualProcessor, clockLimit: UInt64, retiredLimit: UInt64) -> RunResult {
     let processor = running.processor
-    let due = agile != nil || churn != nil ? min(agile?.nextLook ?? .max, churn?.next ?? .max) : .max
+    var due = UInt64.max
+    if agile != nil || churn != nil || dirtyLog != nil {
+      due = min(agile?.nextLook ?? .max, churn?.next ?? .max, dirtyLog?.next ?? .max)
+    }
     guard due < clockLimit, running.assist == nil else {
       return processor.run(clockLimit: clockLimit, retiredLimit: retiredLimit)
     }
@@ -38,6 +41,7 @@ extension Hypervisor {
     let clock = processor.clock
     if let agile, agile.nextLook <= clock { self.agile!.postponeLook(after: clock) }
     if let churn, churn.next <= clock { self.churn!.schedule(after: clock) }
+    if let dirtyLog, dirtyLog.next <= clock { self.dirtyLog!.schedule(after: clock) }
   }
 
   /// Whether one of the guest's processors is in HLT.

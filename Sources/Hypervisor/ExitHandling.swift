@@ -12,6 +12,12 @@ extension Hypervisor {
     case .pageFault: return handlePageFault(exit)
     case .nestedFault: return handleNestedFault(exit)
     case .nestedMisconfiguration: return .unsupported("misconfigured nested entry for \(exit.address)")
+    case .modificationLogFull:
+      // Reason, IDT-vectoring information and the log's index, which is put back.
+      handle(exit.reason, reads: 3, writes: 1)
+      emptyModificationLog(of: running, for: .dirtyLog)
+      resume(exit)
+      return nil
     case .assisted:
       finishAssist(exit)
       return nil

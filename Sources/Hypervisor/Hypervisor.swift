@@ -24,8 +24,10 @@ public final class Hypervisor {
   var agile: AgileState?
   /// Nil unless the host is to disturb the guest.
   var churn: HostChurn?
+  /// Nil unless pages are logged that the guest writes.
+  var dirtyLog: DirtyLog?
   let virtualProcessors: [VirtualProcessor]
-  /// When the lock of the shadow tables was last held.
+  /// When the lock of the tables was held.
   var lock = TableLock()
   /// What tables took in the course of time.
   var timeline = TableTimeline()
@@ -38,14 +40,17 @@ public final class Hypervisor {
   var running: VirtualProcessor
   /// Translations that other processors may hold have become stale in this exit.
   var owesRemoteFlush = false
-  /// When this exit took the lock of the shadow tables.
-  var lockedSince: UInt64?
+  /// When this exit came for the lock of the tables, and whether others may have it too.
+  var locked: (since: UInt64, isShared: Bool)?
   /// False while something is done that takes no time.
   var isCharging = true
   /// Why the guest cannot go on.
   var failure: String?
   /// Looks at everything after every exit, where somebody has asked for that.
   public var check: InvariantCheck?
+  /// Called with the guest frames of every collection of the dirty log, in the order of their first writes: what a
+  /// migration would send again.
+  public var afterCollection: (([UInt64]) -> Void)?
   /// Called after every exit was handled, for tests.
   var afterExit: ((VMExit) -> Void)?
 
@@ -77,6 +82,7 @@ public final class Hypervisor {
     // One table of each level for every 2 MiB at worst, and the paths to the ranges' ends.
     if options.kind.hasNestedTables { tables += guest.frames >> 9 + guest.frames >> 18 + 8 }
     if options.kind.policy != nil { tables += UInt64(limit) + 2 }
+    if options.dirtyLog.method == .modificationLog { tables += UInt64(processors.count) }
     let needed = guest.size + tables << 12 + 4096
     guard needed <= memory.lowLimit else {
       throw .hostMemoryTooSmall(needed: needed, available: memory.lowLimit)
@@ -85,7 +91,8 @@ public final class Hypervisor {
     var controls = VMControls(
       paging: .native, intercepts: [.ports, .halt, .externalInterrupts], vpid: max(options.vpid & 7, 1))
     if options.kind.hasNestedTables {
-      let tables = NestedTables(options.vendor, profile, &allocator)
+      let tables = NestedTables(
+        options.vendor, profile, keepsAccessedDirty: options.nestedAccessedDirty, &allocator)
       nested = tables
       controls.paging = .nested(tables.plan)
     }
@@ -104,14 +111,21 @@ public final class Hypervisor {
       controls.intercepts.remove(.invalidations)
     }
     churn = options.churn.map { HostChurn(interval: $0) }
-    virtualProcessors = processors.map {
-      VirtualProcessor($0, controls: controls, cachedRoots: options.cachedRoots)
+    dirtyLog = DirtyLog(options.dirtyLog, guestFrames: guest.frames)
+    nested?.remembersWritten = options.dirtyLog.method == .accessedDirty
+    var virtual: [VirtualProcessor] = []
+    for processor in processors {
+      if options.dirtyLog.method == .modificationLog {
+        controls.modificationLog = allocator.allocate(.modificationLog, number: UInt64(processor.index))?.address
+      }
+      virtual.append(VirtualProcessor(processor, controls: controls, cachedRoots: options.cachedRoots))
     }
+    virtualProcessors = virtual
     guard let first = virtualProcessors.first else { throw .noProcessor }
     running = first
-    for processor in processors {
-      if hasShadows && policy.mayBeStale { processor.guestFrames = guest.map }
-      processor.enter(controls)
+    for one in virtualProcessors {
+      if hasShadows && policy.mayBeStale { one.processor.guestFrames = guest.map }
+      one.processor.enter(one.controls)
     }
     timeline.take(allocator.tableCounts, at: 0)
   }
@@ -149,6 +163,8 @@ public final class Hypervisor {
       let start = processor.clock &- (exit.reason == .assisted ? 0 : costs.exitRoundTrip)
       if agile != nil { noteLoadedRoot() }
       if processor.clock >= timeline.due { timeline.take(allocator.tableCounts, at: processor.clock) }
+      // A first write that is noted now is made after the collection.
+      if dirtyLog != nil { collectDirtyPages() }
       let end = handle(exit)
       if agile != nil { lookAtNestedTables() }
       if churn != nil { churnHost() }
@@ -175,7 +191,7 @@ public final class Hypervisor {
     if agile != nil { nameRootTargets() }
     if !running.watched.isEmpty { running.watched.capture(memory) }
     running.processor.enter(taking: &running.controls)
-    if agile != nil || churn != nil { postponeWhatIsDue() }
+    if agile != nil || churn != nil || dirtyLog != nil { postponeWhatIsDue() }
   }
 
   // MARK: Seeing
@@ -191,6 +207,8 @@ public final class Hypervisor {
     all.timeline = timeline
     all.mmuUnsync = UInt64(shadows.pool.staleCount)
     all.churned = churn?.counts ?? []
+    all.invept = counted.work.total(.invalidateExtended)
+    all.invvpid = counted.work.total(.invalidateVirtualProcessor)
     all.nestedTables = UInt64(agile?.count ?? 0)
     return all
   }
@@ -217,6 +235,7 @@ public final class Hypervisor {
     let shadows: ShadowState
     let agile: AgileState?
     let churn: HostChurn?
+    let dirtyLog: DirtyLog?
     let virtualProcessors: [VirtualProcessor.Snapshot]
     let lock: TableLock
     let timeline: TableTimeline
@@ -227,7 +246,8 @@ public final class Hypervisor {
   public func snapshot() -> Snapshot {
     Snapshot(
       allocator: allocator, frames: guest.map.image(), nested: nested, shadows: shadows, agile: agile, churn: churn,
-      virtualProcessors: virtualProcessors.map { $0.snapshot() }, lock: lock, timeline: timeline, counted: counted)
+      dirtyLog: dirtyLog, virtualProcessors: virtualProcessors.map { $0.snapshot() }, lock: lock, timeline: timeline,
+      counted: counted)
   }
 
   /// Makes the hypervisor as it was. Host memory and the processors, whose controls are their own, are restored by the
@@ -239,6 +259,7 @@ public final class Hypervisor {
     shadows = snapshot.shadows
     agile = snapshot.agile
     churn = snapshot.churn
+    dirtyLog = snapshot.dirtyLog
     for (one, saved) in zip(virtualProcessors, snapshot.virtualProcessors) { one.restore(saved) }
     lock = snapshot.lock
     timeline = snapshot.timeline

@@ -45,6 +45,10 @@ public struct HypervisorOptions: Sendable {
   public var agile = AgileOptions()
   /// Cycles between two guest frames that the host disturbs; nil: it leaves them alone.
   public var churn: UInt64?
+  /// Whether the hardware keeps A and D in nested tables (EPTP bit 6); nil: where it can. AMD's always does.
+  public var nestedAccessedDirty: Bool?
+  /// How pages are logged that the guest writes, and how often what was logged is collected.
+  public var dirtyLog = DirtyLogOptions()
   /// Whose nested-table format is used.
   public var vendor: Vendor
   /// Guest-physical bytes that are memory, in ascending order; everything else is device space.

@@ -47,6 +47,9 @@ public struct HypervisorStatistics: Sendable {
   /// Flushes of whole contexts that the hypervisor asked for, and INVLPGs of the guest that exited.
   public var tlbFlush: UInt64 = 0
   public var invlpg: UInt64 = 0
+  /// Of those that the hypervisor asked for, INVEPTs and INVVPIDs.
+  public var invept: UInt64 = 0
+  public var invvpid: UInt64 = 0
   /// Flushes asked of the other processors.
   public var remoteTlbFlush: UInt64 = 0
   /// How often a processor waited for another that changed shadow tables, and how long.
@@ -66,6 +69,13 @@ public struct HypervisorStatistics: Sendable {
 
   /// Frames that the host unmapped, moved and write-protected by itself.
   public var churned: [UInt64] = []
+
+  /// Dirty logging: pages logged, each once in an interval; collections; first writes that faulted; nested entries that
+  /// were looked at for D. How often the page-modification log was full, exits tell.
+  public var dirtyPages: UInt64 = 0
+  public var dirtyCollections: UInt64 = 0
+  public var dirtyFaults: UInt64 = 0
+  public var dirtyScanned: UInt64 = 0
 
   /// Host bytes in shadow or nested tables, now and at most; bytes that back the guest's memory.
   public var tableBytes: UInt64 = 0

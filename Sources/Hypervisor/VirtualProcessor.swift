@@ -18,6 +18,8 @@ final class VirtualProcessor {
   var isKicked = false
   /// What is cached of nested tables, and of anything through them, is to be flushed before the next entry.
   var owesNestedFlush = false
+  /// What it has waited for the tables' lock and has not been charged yet.
+  var owedWait: UInt64 = 0
   /// Agile paging: what the hardware's root targets were made from.
   var targetsMadeFrom: RootTargetBasis?
   /// Shadow paging: the roots that are kept beside one another.
@@ -43,6 +45,7 @@ final class VirtualProcessor {
     let isWaiting: Bool
     let isKicked: Bool
     let owesNestedFlush: Bool
+    let owedWait: UInt64
     let roots: ShadowRoots
     let lifted: LiftedTables
   }
@@ -50,7 +53,7 @@ final class VirtualProcessor {
   func snapshot() -> Snapshot {
     Snapshot(
       controls: controls, assist: assist, watched: watched, isWaiting: isWaiting, isKicked: isKicked,
-      owesNestedFlush: owesNestedFlush, roots: roots, lifted: lifted)
+      owesNestedFlush: owesNestedFlush, owedWait: owedWait, roots: roots, lifted: lifted)
   }
 
   func restore(_ snapshot: Snapshot) {
@@ -60,6 +63,7 @@ final class VirtualProcessor {
     isWaiting = snapshot.isWaiting
     isKicked = snapshot.isKicked
     owesNestedFlush = snapshot.owesNestedFlush
+    owedWait = snapshot.owedWait
     targetsMadeFrom = nil
     roots = snapshot.roots
     lifted = snapshot.lifted

@@ -6,7 +6,8 @@ public enum Work: Int, CaseIterable, Sendable {
   case port, device, halt, interrupt, control, invalidate
   case walkStep, lookup, fill, allocate, protect, emulate, zap, sync
   case nestedFill, nestedAllocate, populate
-  case flushPage, flushAll, shootdown
+  case flushPage, flushAll, invalidateExtended, invalidateVirtualProcessor, shootdown
+  case dirtyNote, dirtyScan
 
   /// The figure that prices it.
   public var key: CostKey {
@@ -32,8 +33,10 @@ public enum Work: Int, CaseIterable, Sendable {
     case .nestedAllocate: .nestedAllocate
     case .populate: .populate
     case .flushPage: .flushPage
-    case .flushAll: .flushAll
+    case .flushAll, .invalidateExtended, .invalidateVirtualProcessor: .flushAll
     case .shootdown: .remoteFlush
+    case .dirtyNote: .dirtyNote
+    case .dirtyScan: .dirtyScan
     }
   }
 }

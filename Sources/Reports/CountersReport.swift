@@ -5,11 +5,15 @@ struct CountersReport: RunTable {
   private typealias Counter = Statistics.Shadow.Counter
 
   private let columns: [Comparison.Column]
-  private let counters = Counter.shown
+  private let counters: [Counter]
 
   init(_ columns: [Comparison.Column]) {
     // A bare machine has nobody who counts.
-    self.columns = columns.filter { $0.name != PagingKind.native.name }
+    let columns = columns.filter { $0.name != PagingKind.native.name }
+    self.columns = columns
+    // Dirty logging is rare: its rows are there where there is one.
+    let logs = columns.contains { $0.statistics.shadow.dirtyCollections + $0.statistics.shadow.dirtyPages != 0 }
+    counters = Counter.shown.filter { $0.group != .dirty || logs }
   }
 
   var title: String { ": the hypervisor's memory management, kvm_stat's counters" }
@@ -37,7 +41,7 @@ struct CountersReport: RunTable {
     case .faults:
       [("hidden of all", { NumberFormat.share($0.hiddenFaults, of: $0.hiddenFaults + $0.trueFaults) })]
     case .lock: [("cycles a wait", { NumberFormat.ratio($0.lockWaitCycles, to: $0.lockWaits) })]
-    case .tables, .flushes, .memory: []
+    case .tables, .flushes, .dirty, .memory: []
     }
   }
 

@@ -35,7 +35,7 @@ public struct TracedExit: Equatable, Sendable {
   static func detail(of exit: VMExit) -> UInt64 {
     switch exit.reason {
     case .pageFault: UInt64(exit.errorCode)
-    case .nestedFault, .nestedMisconfiguration:
+    case .nestedFault, .nestedMisconfiguration, .modificationLogFull:
       exit.nested.map { UInt64($0.kind.rawValue) | ($0.duringWalk ? 4 : 0) | ($0.present ? 8 : 0) } ?? 0
     case .port: UInt64(exit.port) | UInt64(exit.width) << 16 | (exit.isWrite ? 1 << 24 : 0) | exit.value << 32
     case .controlRegister0, .controlRegister3, .controlRegister4, .readMSR, .writeMSR, .invalidatePCID: exit.value

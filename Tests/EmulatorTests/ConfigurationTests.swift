@@ -64,6 +64,10 @@ import Testing
     ("shadow.pool=none", "shadow.pool", ConfigurationValue.none),
     ("shadow.zap-reused=false", "shadow.zap-reused", .flag(false)),
     ("shadow.out-of-sync=3", "shadow.out-of-sync", .number(3)),
+    ("nested.accessed-dirty=false", "nested.accessed-dirty", .flag(false)),
+    ("nested.accessed-dirty=none", "nested.accessed-dirty", ConfigurationValue.none),
+    ("dirty.log=pml", "dirty.log", .text("pml")), ("dirty.log=write-protect", "dirty.log", .text("write-protect")),
+    ("dirty.interval=5000", "dirty.interval", .number(5000)),
     ("rtc.start=2030-12-31", "rtc.start", .text("2030-12-31T00:00:00Z")),
     ("rtc.start=2024-02-29T23:59:58Z", "rtc.start", .text("2024-02-29T23:59:58Z")),
     ("profile.switch.cr3=186", "profile.switch.cr3", .number(186)),
@@ -133,6 +137,9 @@ import Testing
     ("shadow.fill-around=6", "shadow.fill-around: 6 is not a power of two"),
     ("shadow.pool=31", "shadow.pool: 31 is not between 32 and 1048576"),
     ("shadow.zap-reused=1", "shadow.zap-reused: 1 is none of true, false"),
+    ("nested.accessed-dirty=on", "nested.accessed-dirty: on is none of true, false, none"),
+    ("dirty.log=on", "dirty.log: on is none of off, write-protect, accessed-dirty, pml"),
+    ("dirty.interval=999", "dirty.interval: 999 is not between 1000 and 18446744073709551615"),
     ("shadow.out-of-sync=0", "shadow.out-of-sync: 0 is not between 1 and 1024"),
     ("rtc.start=today", "rtc.start: today is no date from 1970 to 2099 like 2024-01-31 or 2024-01-31T12:34:56Z"),
     (
@@ -157,6 +164,48 @@ import Testing
     #expect(error?.description == message)
     #expect(error?.exitStatus == 64)
     #expect(configuration == before)
+  }
+
+  @Test(
+    "what dirty logging needs is told where it is not there",
+    arguments: [
+      ("dirty.log=pml paging=nested", nil), ("dirty.log=pml paging=native,nested", nil),
+      ("dirty.log=accessed-dirty paging=nested profile=zen4", nil),
+      ("dirty.log=write-protect nested.accessed-dirty=false", nil), ("nested.accessed-dirty=true", nil),
+      (
+        "dirty.log=pml paging=native,shadow:unsync",
+        "dirty.log: shadow:unsync keeps no log of what the guest writes; nested does"
+      ),
+      ("dirty.log=pml paging=agile", "dirty.log: agile keeps no log of what the guest writes; nested does"),
+      (
+        "dirty.log=pml profile=zen4",
+        "dirty.log: pml is Intel's; AMD's processors have accessed-dirty and write-protect"
+      ),
+      (
+        "dirty.log=pml nested.accessed-dirty=false",
+        "dirty.log: pml needs A and D in nested tables; write-protect does not"
+      ),
+      (
+        "dirty.log=accessed-dirty profile=nehalem",
+        "dirty.log: accessed-dirty needs A and D in nested tables; write-protect does not"
+      ),
+      (
+        "nested.accessed-dirty=true profile=nehalem",
+        "nested.accessed-dirty: the profile's processor keeps no A and D in nested tables"
+      ),
+      (
+        "nested.accessed-dirty=false profile=zen4",
+        "nested.accessed-dirty: AMD's processors always keep A and D in nested tables"
+      ),
+    ])
+  func dirtyLogging(assignments: String, message: String?) throws {
+    var configuration = try Configuration()
+    for assignment in assignments.split(separator: " ") {
+      try ConfigurationKey.apply(String(assignment), to: &configuration)
+    }
+    guard let message else { return try configuration.check() }
+    let error = #expect(throws: SetupError.self) { try configuration.check() }
+    #expect(error?.description == message && error?.exitStatus == 64)
   }
 
   @Test("an unusable input is an input error, whichever key names it")

@@ -137,4 +137,13 @@ import Testing
     }
     #expect(try #require(what).contains("the nested entry for guest frame"))
   }
+  @Test func `a nested entry that has lost D while caches let its page be written is found`() throws {
+    let what = try violation(.nested) { hypervisor in
+      var tables = try #require(hypervisor.nested)
+      let wasWritten = tables.watchForWrites(GuestPhysical(Place.table), hypervisor.memory)
+      #expect(wasWritten)
+      hypervisor.nested = tables
+    }
+    #expect(try #require(what).contains("lets frame 4 be written, they do not"))
+  }
 }

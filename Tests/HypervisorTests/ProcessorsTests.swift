@@ -11,7 +11,7 @@ import Testing
 /// Several virtual processors over one guest memory and one set of shadow or nested tables.
 @Suite struct VirtualProcessorsTests {
   /// The guest `processors` on a hypervisor, its invariants checked after every few exits.
-  private final class Group {
+  final class Group {
     let memory: HostMemory
     let devices: PCDevices
     let console = BufferConsole()
@@ -23,7 +23,7 @@ import Testing
 
     init(
       _ kind: HypervisorOptions.Kind, cpus: Int, shadowPages: Int? = nil, hostPage: PageSize = .page4K,
-      agile: AgileOptions = AgileOptions()
+      agile: AgileOptions = AgileOptions(), options change: (inout HypervisorOptions) -> Void = { _ in }
     ) throws {
       let size: UInt64 = 16 << 20
       let profile = testProfile(.intel)
@@ -43,11 +43,12 @@ import Testing
           memory: memory, bus: devices, decoder: CapstoneDecoder(), profile: profile,
           features: FeatureSet(names: profile.features), options: options)
       }
+      var options = HypervisorOptions(
+        kind: kind, hostPage: hostPage, shadowPages: shadowPages, agile: agile, vendor: profile.vendor,
+        ramRanges: [0..<size])
+      change(&options)
       hypervisor = try Hypervisor(
-        processors: processors, memory: memory, bus: devices, profile: profile,
-        options: HypervisorOptions(
-          kind: kind, hostPage: hostPage, shadowPages: shadowPages, agile: agile, vendor: profile.vendor,
-          ramRanges: [0..<size]))
+        processors: processors, memory: memory, bus: devices, profile: profile, options: options)
       interleaving = Interleaving(processors: cpus, quantum: 300)
       for segment in plan.segments where !segment.bytes.isEmpty {
         #expect(hypervisor.writeGuest(segment.bytes, at: segment.address))
@@ -143,13 +144,57 @@ import Testing
 
   @Test func `who comes while another holds the lock waits until it is free`() {
     var lock = TableLock()
-    #expect(lock.wait(of: 0, at: 5) == 0)
-    lock.hold(by: 0, from: 100, until: 200)
-    #expect(lock.wait(of: 1, at: 99) == 0, "it came before")
-    #expect(lock.wait(of: 1, at: 100) == 100)
-    #expect(lock.wait(of: 1, at: 199) == 1)
-    #expect(lock.wait(of: 1, at: 200) == 0)
-    #expect(lock.wait(of: 0, at: 150) == 0, "its own")
+    var waits = [lock.waits(0, 100, 100), lock.waits(1, 199, 10), lock.waits(2, 300, 1)]
+    #expect(waits == [[:], [1: 1], [:]])
+    // It is done before.
+    waits = [lock.waits(1, 50, 50)]
+    #expect(waits == [[:]])
+  }
+
+  @Test func `three holders never overlap, in whatever order their clocks come`() {
+    var lock = TableLock()
+    // The third came before the second began, and while the first held.
+    var waits = [lock.waits(0, 1000, 3000), lock.waits(1, 1100, 3000), lock.waits(2, 1200, 3000)]
+    #expect(waits == [[:], [1: 2900], [2: 5800]])
+    // Who came first has it first, and the others learn how much longer they have waited.
+    waits = [lock.waits(3, 900, 200)]
+    #expect(waits == [[0: 100, 1: 100, 2: 100]])
+    #expect(lock.holds.map(\.processor) == [3, 0, 1, 2])
+    #expect(lock.holds.map(\.from) == [900, 1100, 4100, 7100])
+  }
+
+  @Test func `holds are apart but those that share, whatever comes`() {
+    var random = RepeatableRandom(seed: 7)
+    var lock = TableLock()
+    var (waited, contended): (UInt64, Int) = (0, 0)
+    for round in UInt64(0)..<400 {
+      let came = round * 100 + random.next() % 3000
+      let waits = lock.hold(
+        by: Int(round), from: came, for: 1 + random.next() % 120, isShared: random.next() % 3 == 0)
+      waited += waits.reduce(0) { $0 + $1.cycles }
+      contended += waits.count
+      for (number, one) in lock.holds.enumerated() {
+        #expect(one.from >= one.came)
+        for other in lock.holds[..<number] where !(one.isShared && other.isShared) {
+          #expect(other.came <= one.came && other.until <= one.from)
+        }
+      }
+      if round == 200 { #expect(lock.holds.reduce(0) { $0 + $1.from - $1.came } == waited) }
+      if round > 200 { lock.forget(before: round * 100) }
+    }
+    #expect(contended > 100 && lock.holds.count < 100)
+  }
+
+  @Test func `processors that only fill nested tables do not wait for one another`() throws {
+    let machine = try Group(.nested, cpus: 4)
+    var holds = 0
+    machine.hypervisor.afterExit = { [unowned machine] _ in
+      holds = max(holds, machine.hypervisor.lock.holds.count)
+      #expect(machine.hypervisor.lock.holds.allSatisfy { $0.isShared })
+    }
+    #expect(machine.run() == .shutdown(.debugExit(0)))
+    #expect(machine.hypervisor.statistics.lockWaits == 0)
+    #expect(holds > 1)
   }
 
   @Test func `an entry loses by what takes the page or a permission away`() {
@@ -209,5 +254,12 @@ import Testing
       #expect(!hypervisor.isInBetween(0))
     }
     #expect(hypervisor.isHalted(0) && guest.bus.registers.count == 2)
+  }
+}
+
+extension TableLock {
+  /// Holds the lock, and says who waits how long for that.
+  fileprivate mutating func waits(_ processor: Int, _ came: UInt64, _ length: UInt64) -> [Int: UInt64] {
+    Dictionary(uniqueKeysWithValues: hold(by: processor, from: came, for: length).map { ($0.processor, $0.cycles) })
   }
 }

@@ -179,10 +179,16 @@ import Testing
     RootKey(gfn: gfn, role: ShadowRole(.init(cr0: CR0.paging, cr3: 0, cr4: 0, efer: EFER.longModeActive)), pcid: pcid)
   }
 
+  private func one(_ page: Int) -> RootPages {
+    var pages = RootPages()
+    pages.append(page)
+    return pages
+  }
+
   @Test func `the root used longest ago makes room, and its tag starts empty`() {
     var roots = ShadowRoots(capacity: 2)
     for (page, gfn) in [UInt64(10), 20].enumerated() {
-      let position = roots.insert(key(gfn), pages: [page])
+      let position = roots.insert(key(gfn), pages: one(page))
       roots.use(position, for: key(gfn))
       let due = [roots.takeFlush(), roots.takeFlush()]
       #expect(due == [true, false])
@@ -190,7 +196,7 @@ import Testing
     roots.use(0, for: key(10))
     let isDue = roots.takeFlush()
     #expect(!isDue)
-    let position = roots.insert(key(30), pages: [2])
+    let position = roots.insert(key(30), pages: one(2))
     #expect(position == 1 && roots.find(key(20)) == nil)
     roots.use(1, for: key(30))
     let isDueNow = roots.takeFlush()
@@ -200,7 +206,7 @@ import Testing
   @Test func `a flush of a root waits until it is in use`() {
     var roots = ShadowRoots(capacity: 3)
     for (page, pcid) in [UInt16(1), 2, 1].enumerated() {
-      roots.use(roots.insert(key(UInt64(page), pcid: pcid), pages: [page]), for: key(UInt64(page), pcid: pcid))
+      roots.use(roots.insert(key(UInt64(page), pcid: pcid), pages: one(page)), for: key(UInt64(page), pcid: pcid))
       _ = roots.takeFlush()
     }
     for position in [0, 2] { roots.flush(position) }

@@ -6,7 +6,7 @@ import Testing
 struct KnownPagesTests {
   private static let page: UInt64 = 0xffff_8000_1234_5000
   private static let key = TranslationKey.make(
-    TranslationKey.number(page, .page4K), .page4K, tag: TranslationKey.tag(vpid: 0, pcid: 1))
+    TranslationKey.number(page, .page4K), .page4K, tag: TranslationKey.tag(space: 0, pcid: 1))
 
   private let array = AssociativeArray(entries: 24, ways: 12, searched: .expectingHits)
 

@@ -1,6 +1,7 @@
-import Machine
 import Support
 import Testing
+
+@testable import Machine
 
 /// What the second dimension permits, keeps and refuses.
 struct NestedWalkTests {
@@ -35,9 +36,11 @@ struct NestedWalkTests {
     machine.guest.nested.map { machine.guest.host.word(at: $0.entry(address, level: level)) } ?? 0
   }
 
-  private static func setNestedEntry(_ machine: TinyMachine, _ address: UInt64, _ change: (UInt64) -> UInt64) {
+  private static func setNestedEntry(
+    _ machine: TinyMachine, _ address: UInt64, level: Int = 1, _ change: (UInt64) -> UInt64
+  ) {
     guard let nested = machine.guest.nested else { return }
-    let at = nested.entry(address, level: 1)
+    let at = nested.entry(address, level: level)
     machine.guest.host.setWord(change(machine.guest.host.word(at: at)), at: at)
   }
 
@@ -150,6 +153,101 @@ struct NestedWalkTests {
       Self.setNestedEntry(machine, Self.physical) { $0 | 1 << 50 }
       #expect(Self.nestedFault(Self.execute(machine, write: false))?.misconfigured == true)
     }
+  }
+
+  // MARK: What entries may say
+
+  @Test func `an entry with R clear and X set serves fetches and refuses loads`() {
+    let machine = Self.machine(isExtended: true, keepsAccessedDirty: false, figures: .commonTLBs)
+    Self.setNestedEntry(machine, Self.physical) { $0 & ~7 | 4 }
+    // A NOP there, which the second-level TLB may not serve a load with afterwards.
+    machine.guest.write([0x90], atPhysical: Self.physical)
+    machine.update { $0.rip = Self.address }
+    #expect(machine.run(1) == .limit)
+    for write in [false, true] {
+      let fault = Self.nestedFault(Self.execute(machine, write: write))
+      #expect(fault?.kind == (write ? .write : .read) && fault?.present == true && fault?.misconfigured == false)
+    }
+  }
+
+  @Test func `a table's entry with X alone lets nothing behind it be read`() {
+    let machine = Self.machine(isExtended: true, keepsAccessedDirty: false)
+    Self.setNestedEntry(machine, Self.physical, level: 2) { $0 & ~7 | 4 }
+    let fault = Self.nestedFault(Self.execute(machine, write: false))
+    #expect(fault?.kind == .read && fault?.present == true && fault?.misconfigured == false)
+  }
+
+  @Test func `X alone is a misconfiguration where the processor has no such pages`() {
+    let machine = Self.machine(isExtended: true, keepsAccessedDirty: true)
+    guard var plan = machine.guest.nestedPlan(keepsAccessedDirty: true) else { return }
+    plan.executeOnly = false
+    machine.processor.enter(VMControls(paging: .nested(plan), intercepts: [], vpid: 1))
+    Self.setNestedEntry(machine, Self.physical) { $0 & ~7 | 4 }
+    #expect(Self.nestedFault(Self.execute(machine, write: false))?.misconfigured == true)
+  }
+
+  @Test func `memory types 2, 3 and 7 are misconfigurations, in entries that map pages`() {
+    for type in UInt64(0)..<8 {
+      let machine = Self.machine(isExtended: true, keepsAccessedDirty: true)
+      Self.setNestedEntry(machine, Self.physical) { $0 & ~0x38 | type << 3 }
+      let result = Self.execute(machine, write: false)
+      #expect((Self.nestedFault(result)?.misconfigured == true) == [2, 3, 7].contains(type), "\(type)")
+    }
+  }
+
+  @Test func `a guest's access is a user's to AMD's nested tables`() {
+    for level in 1...4 {
+      let machine = Self.machine(isExtended: false, keepsAccessedDirty: false, figures: .commonTLBs)
+      Self.setNestedEntry(machine, Self.physical, level: level) { $0 & ~4 }
+      let fault = Self.nestedFault(Self.execute(machine, write: false))
+      #expect(fault?.present == true && fault?.misconfigured == false, "\(level)")
+      // Above the last level the code's page is behind the entry too.
+      #expect(level > 1 || fault?.kind == .read && fault?.address.pageBase == GuestPhysical(Self.physical))
+    }
+  }
+
+  // MARK: What a violation drops
+
+  @Test(arguments: [true, false])
+  func `a violation drops the guest-physical mappings of its address, so that the next try sees the tables`(
+    isExtended: Bool
+  ) {
+    let caches: [CostKey: UInt64] = [.nestedTLBEntries: 16, .pscNestedPDE: 4, .pscNestedPDPTE: 4]
+    let machine = Self.machine(
+      isExtended: isExtended, fresh: false, keepsAccessedDirty: false, figures: .commonStructureCaches + caches)
+    // Another page of the same table, whose entry wants A.
+    machine.guest.map(map(Self.address + 0x1000, to: Self.physical, .fresh))
+    let table = machine.guest.entry(Self.address, level: 2) & ~0xfff
+    Self.setNestedEntry(machine, table) { $0 & ~2 }
+    #expect(Self.execute(machine, write: false) == .limit)
+    // Somebody lets the table be written again, and this processor still remembers that it may not be.
+    Self.setNestedEntry(machine, table) { $0 | 2 }
+    machine[Slot.rbx] = Self.address + 0x1000
+    let fault = Self.nestedFault(Self.execute(machine, write: false))
+    #expect(fault?.address.pageBase == GuestPhysical(table) && fault?.kind == .write && fault?.duringWalk == true)
+    #expect(Self.execute(machine, write: false) == .limit)
+    #expect(machine.guest.entry(Self.address + 0x1000, level: 1) & 0x20 != 0)
+  }
+
+  @Test func `a misconfiguration drops nothing, and neither does a full log`() {
+    let faults = [true, false].map { isLogFull in
+      var fault = NestedFault(
+        address: GuestPhysical(0), kind: .write, duringWalk: false, misconfigured: !isLogFull, present: true)
+      fault.isLogFull = isLogFull
+      return fault
+    }
+    #expect(faults.map(\.exitReason) == [.modificationLogFull, .nestedMisconfiguration])
+    let machine = Self.machine(
+      isExtended: true, keepsAccessedDirty: false, figures: .commonTLBs + [.nestedTLBEntries: 16])
+    #expect(Self.execute(machine, write: false) == .limit)
+    func held() -> Int { machine.processor.cachedTranslations.count { $0.holder == .nestedTLB } }
+    let before = held()
+    for fault in faults {
+      var fault = fault
+      fault.address = GuestPhysical(Self.physical)
+      machine.processor.dropNested(fault)
+    }
+    #expect(before > 0 && held() == before)
   }
 
   @Test func `the guest's own faults stay its own`() {

@@ -185,10 +185,25 @@ private func text(
       "lockWaits                     4       0", "cycles a wait            250.00       -",
     ] { #expect(lines.contains { $0 == line }, "\(line)") }
     for counter in Statistics.Shadow.counters {
-      #expect(lines.contains { $0.hasPrefix(counter.name + " ") } == (counter.group != .memory), "\(counter.name)")
+      let isShown = counter.group != .memory && counter.group != .dirty
+      #expect(lines.contains { $0.hasPrefix(counter.name + " ") } == isShown, "\(counter.name)")
     }
     let csv = try text([.mmu], samples, .csv)
     #expect(csv.hasPrefix("counter,shadow:trace,nested\npf_taken,6,0\n"))
+  }
+
+  @Test("what is logged as written is told where something is")
+  func dirty() throws {
+    var logged = samples
+    logged[logged.count - 1].shadow.dirtyPages = 12
+    logged[logged.count - 1].shadow.dirtyCollections = 3
+    let lines = try text([.mmu], logged).split(separator: "\n")
+    for line in ["dirtyPages                    0      12", "dirtyCollections              0       3"] {
+      #expect(lines.contains { $0 == line }, "\(line)")
+    }
+    for counter in Statistics.Shadow.counters where counter.group == .dirty {
+      #expect(lines.contains { $0.hasPrefix(counter.name + " ") }, "\(counter.name)")
+    }
   }
 
   @Test("beside one run's counters stands what they count; a bare machine has none")

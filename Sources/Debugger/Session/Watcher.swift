@@ -95,7 +95,7 @@ extension VMExit {
     switch reason {
     case .pageFault:
       text += " at \(address), error code 0x\(String(errorCode, radix: 16))"
-    case .nestedFault, .nestedMisconfiguration:
+    case .nestedFault, .nestedMisconfiguration, .modificationLogFull:
       if let nested { text += " at guest-physical \(nested.address)\(nested.duringWalk ? ", a table" : "")" }
     case .controlRegister0, .controlRegister3, .controlRegister4: text += ", value 0x\(String(value, radix: 16))"
     case .invalidatePage: text += " of \(address)"

@@ -183,6 +183,14 @@ public final class InvariantCheck {
     var violation: String?
     for one in hypervisor.virtualProcessors where !one.isFlushDue {
       one.processor.forEachBufferedTranslation { entry in
+        guard violation == nil else { return }
+        if !hypervisor.hasShadows, entry.letsHostBeWritten, hypervisor.memory.contains(entry.host) {
+          let owner = hypervisor.allocator.owner(of: entry.host)
+          let address = GuestPhysical(entry.buffer == .nested ? entry.address : owner.number << 12)
+          if owner.use == .guest && !tables.letsBeWritten(address, hypervisor.memory) {
+            violation = "nested tables: \(name(entry, one)) lets frame \(address.frame) be written, they do not"
+          }
+        }
         guard violation == nil, entry.buffer.isNested else { return }
         let address = GuestPhysical(entry.address)
         let said =

@@ -101,6 +101,7 @@ extension Hypervisor {
         watched.add(at.frame, at: page.address)
         watched.capture(memory)
       }
+      noteDirty(at.frame, for: .dirtyLog)
       processor.hostMemoryChanged(at: page.address, count: piece.count)
       guard memory.write(piece, at: page.address) else { return false }
       if !watched.isEmpty {

@@ -8,6 +8,8 @@ public enum TableKind: UInt8, CaseIterable, Sendable {
   case empty
   /// Nested tables, by the level of their entries.
   case nested1, nested2, nested3, nested4, nested5
+  /// A processor's page-modification log, which is no table, but memory that nested paging takes like one.
+  case modificationLog
 
   /// - Parameter level: 1 ... 5.
   static func shadow(level: Int) -> TableKind { byLevel(.shadow1, level) }
@@ -26,6 +28,7 @@ public enum TableKind: UInt8, CaseIterable, Sendable {
     switch self {
     case .direct: "shadow.direct"
     case .empty: "shadow.empty"
+    case .modificationLog: "nested.log"
     case _ where self < .direct: "shadow.\(rawValue + 1)"
     default: "nested.\(rawValue - TableKind.nested1.rawValue + 1)"
     }

@@ -18,13 +18,17 @@ extension Hypervisor {
       return fault.duringWalk ? handleAbsentTable(exit) : accessDevice(exit, at: fault.address)
     }
     if fault.present { return handleNestedProtection(exit, fault) }
+    // The host's page is got without the lock (KVM: `kvm_faultin_pfn`).
     guard let page = populate(fault.address) else { return nil }
+    lockTables(isShared: !hasShadows)
     nested = nil
     let size = nestedPageSize(fault.address, page.size)
-    let outcome = tables.map(
-      fault.address, to: page, size: size,
-      writable: mutated("nested-writable-over-table") || !(shadows.pool.isGuarded(fault.address.frame, size)),
-      memory, &allocator)
+    var writable = mutated("nested-writable-over-table") || !(shadows.pool.isGuarded(fault.address.frame, size))
+    if logsByFaults {
+      writable = writable && fault.kind == .write
+      if writable { noteFirstWrite(to: fault.address.frame) }
+    }
+    let outcome = tables.map(fault.address, to: page, size: size, writable: writable, memory, &allocator)
     nested = tables
     switch outcome {
     case .mapped(let newTables):
@@ -39,15 +43,24 @@ extension Hypervisor {
     return nil
   }
 
-  /// The page by which nested tables map an address: none that a guarded table is a part of, unless it is one.
+  private func noteFirstWrite(to gfn: UInt64) {
+    counted.dirtyFaults &+= 1
+    noteDirty(gfn, for: .dirtyLog)
+  }
+
+  /// The page by which nested tables map an address: none that a guarded table is a part of, unless it is one; and one of
+  /// 4 KiB where writes to each of those are logged.
   private func nestedPageSize(_ address: GuestPhysical, _ most: PageSize) -> PageSize {
-    PageSize.allCases.last { $0 <= most && ($0 == .page4K || !shadows.pool.isGuarded(address.frame, $0)) } ?? .page4K
+    guard dirtyLog == nil else { return .page4K }
+    return PageSize.allCases.last { $0 <= most && ($0 == .page4K || !shadows.pool.isGuarded(address.frame, $0)) }
+      ?? .page4K
   }
 
   /// A write to what the nested tables let be read only: a guarded table of the guest's, or a page that was watched for
   /// writes.
   private func handleNestedProtection(_ exit: VMExit, _ fault: NestedFault) -> RunResult? {
-    lockTables()
+    // Permission to write what is no table comes back without the lock (KVM: `fast_page_fault`).
+    if hasShadows { lockTables() }
     counted.pfTaken &+= 1
     counted.hiddenFaults &+= 1
     let gfn = fault.address.frame
@@ -61,13 +74,10 @@ extension Hypervisor {
     guard fault.kind == .write else {
       return .unsupported("nested fault at \(fault.address), which permits \(fault.kind)")
     }
-    if setNestedWritable(fault.address, true) {
-      work(.nestedFill, .protect)
-    } else {
-      guard failure == nil else { return nil }
-      // Another processor has been here, and this one remembers what the tables said before.
-      running.owesNestedFlush = true
-    }
+    if logsByFaults { noteFirstWrite(to: gfn) }
+    // Where another processor has been here before, the violation has dropped what this one remembered.
+    if setNestedWritable(fault.address, true) { work(.nestedFill, .protect) }
+    guard failure == nil else { return nil }
     counted.pfFixed &+= 1
     resume(exit)
     return nil

@@ -10,17 +10,23 @@ struct NestedTables {
   private(set) var tables: UInt64 = 1
   private(set) var leaves: UInt64 = 0
   private(set) var changes: UInt64 = 0
+  /// Whether it is remembered of an entry that goes that its page was written; and the guest frames of those.
+  var remembersWritten = false
+  private(set) var writtenBefore: [UInt64] = []
 
   /// Write-back, in bits 5:3 of an extended leaf entry.
   private static let writeBack: UInt64 = 6 << 3
 
-  init(_ vendor: Vendor, _ profile: CostProfile, _ allocator: inout FrameAllocator) {
+  /// - Parameter keepsAccessedDirty: whether the hardware keeps A and D; nil: where it can.
+  init(
+    _ vendor: Vendor, _ profile: CostProfile, keepsAccessedDirty: Bool? = nil, _ allocator: inout FrameAllocator
+  ) {
     let root = allocator.allocate(.nested(level: 4), number: 0)?.address ?? HostPhysical(0)
     let format: TableFormat = vendor == .intel ? .extended : .ordinary(noExecute: true)
     plan = NestedPlan(
       root: root, levels: 4, format: format,
       reserved: ReservedBits(format, physicalBits: profile[.physicalBits], gigabytePages: true, vendor: vendor),
-      keepsAccessedDirty: profile[.nestedAccessedDirty] != 0)
+      keepsAccessedDirty: keepsAccessedDirty ?? (profile[.nestedAccessedDirty] != 0))
   }
 
   private var linkBits: UInt64 {
@@ -145,10 +151,19 @@ struct NestedTables {
     _ address: GuestPhysical, _ memory: HostMemory, _ allocator: inout FrameAllocator
   ) -> (isChanged: Bool, newTables: UInt64)? {
     guard leaf(for: address, memory) != nil else { return (false, 0) }
-    guard let made = split(address, memory, &allocator), let (at, _, _) = leaf(for: address, memory) else { return nil }
+    guard let made = split(address, memory, &allocator), let (at, piece, _) = leaf(for: address, memory) else {
+      return nil
+    }
+    if remembersWritten && piece & writtenBit != 0 { writtenBefore.append(address.frame) }
     memory.setWord(0, at: at)
     changes += 1
     return (true, made)
+  }
+
+  /// Whether a write to an address neither faults nor sets D.
+  func letsBeWritten(_ address: GuestPhysical, _ memory: HostMemory) -> Bool {
+    let wanted = NestedTables.writable | writtenBit
+    return leaf(for: address, memory).map { $0.entry & wanted == wanted } ?? false
   }
 
   /// Whether the page that holds an address was written since `watchForWrites`.
@@ -164,6 +179,35 @@ struct NestedTables {
     memory.setWord(entry & ~writtenBit, at: at)
     changes += 1
     return true
+  }
+
+  /// Looks at every entry, and clears what tells that its page was written.
+  ///
+  /// - Returns: the guest frames of the pages that were, those of entries that have gone among them; and how many entries
+  ///   were looked at.
+  mutating func collectWritten(_ memory: HostMemory) -> (frames: [UInt64], scanned: UInt64) {
+    var frames = writtenBefore
+    writtenBefore.removeAll(keepingCapacity: true)
+    var scanned: UInt64 = 0
+    func look(at table: HostPhysical, _ level: Int, from first: UInt64) {
+      scanned += 512
+      for number in 0..<512 as Range<UInt64> {
+        let at = table.advanced(by: number * 8)
+        let entry = memory.word(at: at)
+        guard entry & 1 != 0 else { continue }
+        let frame = first | number << (9 * UInt64(level - 1))
+        if !EntryLayout.wide.isLeaf(entry, level: level) {
+          look(at: HostPhysical(entry & EntryBit.frameMask), level - 1, from: frame)
+        } else if entry & writtenBit != 0 {
+          memory.setWord(entry & ~writtenBit, at: at)
+          frames.append(frame)
+        }
+      }
+    }
+    let before = frames.count
+    look(at: plan.root, plan.levels, from: 0)
+    changes += UInt64(frames.count - before)
+    return (frames, scanned)
   }
 
   /// The table whose entries of a level an address is translated by; nil where the tables do not get there.

@@ -170,9 +170,9 @@ struct ShadowRoots {
     changes += 1
   }
 
-  /// Nothing that was made for any root is left.
-  mutating func flushesDone() {
-    for position in slots.indices { slots[position]?.needsFlush = false }
+  /// Nothing that was made for any root, or for those that are meant, is left.
+  mutating func flushesDone(where isMeant: (Root) -> Bool = { _ in true }) {
+    for position in slots.indices where slots[position].map(isMeant) ?? false { slots[position]?.needsFlush = false }
     changes += 1
   }
 

@@ -54,6 +54,7 @@ extension Processor {
     controls.injection = wanted.injection
     if wanted.hasNewPaging {
       (controls.paging, controls.vpid) = (wanted.paging, wanted.vpid)
+      controls.modificationLog = wanted.modificationLog
       updatePaging()
     } else {
       updateVerdicts()

@@ -37,4 +37,6 @@
   public var misconfigured: Bool
   /// Whether an entry was present and denied the access (else there was none).
   public var present: Bool
+  /// Nothing is denied, but A or D would have to be set, and the page-modification log is full.
+  public var isLogFull = false
 }

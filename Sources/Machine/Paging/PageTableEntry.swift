@@ -74,7 +74,8 @@ public enum EPTBit {
     }
   }
 
-  /// What one entry permits, whatever it leads to.
+  /// What one entry permits, whatever it leads to. Every access of a guest is a user's to AMD's nested tables (APM vol. 2,
+  /// 15.25.5): U/S lets it in at all. An extended entry has R in its place, which fetches do not ask for.
   @inline(__always) public func permissions(_ entry: UInt64) -> PagePermissions {
     switch self {
     case .ordinary(let noExecute):
@@ -82,7 +83,8 @@ public enum EPTBit {
         writable: entry & EntryBit.writable != 0, user: entry & EntryBit.user != 0,
         executable: !(noExecute && entry & EntryBit.noExecute != 0))
     case .extended:
-      PagePermissions(writable: entry & EPTBit.write != 0, user: true, executable: entry & EPTBit.execute != 0)
+      PagePermissions(
+        writable: entry & EPTBit.write != 0, user: entry & EPTBit.read != 0, executable: entry & EPTBit.execute != 0)
     }
   }
 
@@ -93,11 +95,16 @@ public enum EPTBit {
     return permissions
   }
 
-  /// Whether a present entry is malformed beyond its reserved bits: an extended entry that is writable but not readable
-  /// (SDM vol. 3, 29.3.3.1).
-  @inline(__always) func isMalformed(_ entry: UInt64) -> Bool {
-    self == .extended && entry & EPTBit.write != 0 && entry & EPTBit.read == 0
+  /// Whether a present entry is malformed beyond its reserved bits (SDM vol. 3, 29.3.3.1): an extended entry that can be
+  /// written and not read; one that can be executed and not read, where the processor has no such pages
+  /// (IA32_VMX_EPT_VPID_CAP bit 0); and one that maps a page with a memory type of 2, 3 or 7.
+  @inline(__always) func isMalformed(_ entry: UInt64, leaf: Bool, executeOnly: Bool) -> Bool {
+    guard self == .extended else { return false }
+    if entry & EPTBit.read == 0 && (!executeOnly || entry & EPTBit.write != 0) { return true }
+    return leaf && TableFormat.reservedMemoryTypes &>> (entry &>> 3 & 7) & 1 != 0
   }
+
+  private static let reservedMemoryTypes: UInt64 = 1 << 2 | 1 << 3 | 1 << 7
 
   @inline(__always) var accessedBit: UInt64 { self == .extended ? EPTBit.accessed : EntryBit.accessed }
   @inline(__always) var dirtyBit: UInt64 { self == .extended ? EPTBit.dirty : EntryBit.dirty }

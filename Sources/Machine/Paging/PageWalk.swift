@@ -395,7 +395,7 @@ struct PageWalk<Port: WalkPort> {
       path[level] = Step(address: at, entry: entry, permissions: permissions, isWritable: true)
       guard nested.format.isPresent(entry) else { return refused(present: false) }
       let leaf = EntryLayout.wide.isLeaf(entry, level: level)
-      if nested.format.isMalformed(entry)
+      if nested.format.isMalformed(entry, leaf: leaf, executeOnly: nested.executeOnly)
         || entry & nested.reserved.mask(level: level, leaf: leaf) != 0
       {
         return refused(present: true, misconfigured: true)
@@ -409,18 +409,32 @@ struct PageWalk<Port: WalkPort> {
     let size = PageSize(level: level) ?? .page4K
     let base = path[level].entry & EntryBit.frameMask & ~size.offsetMask
     var found = HostMapping(
-      address: HostPhysical(base | (address.rawValue & size.offsetMask)), writable: permissions.writable,
-      executable: permissions.executable, size: size)
+      address: HostPhysical(base | (address.rawValue & size.offsetMask)),
+      writable: permissions.writable && permissions.user,
+      executable: permissions.executable && (permissions.user || nested.format == .extended), size: size)
+    found.readable = permissions.user
     guard permits(found, kind) else { return refused(present: true) }
 
     if nested.keepsAccessedDirty {
-      for visited in level...start {
+      let last = level
+      func missing(_ visited: Int) -> UInt64 {
         var wanted = nested.format.accessedBit
-        if kind == .write && visited == level { wanted |= nested.format.dirtyBit }
+        if kind == .write && visited == last { wanted |= nested.format.dirtyBit }
+        return wanted & ~path[visited].entry
+      }
+      // Whether anything is to be set is asked before anything is (SDM vol. 3, 29.3.6).
+      if port.isLogFull && (level...start).contains(where: { missing($0) != 0 }) {
+        var fault = NestedFault(
+          address: address, kind: kind, duringWalk: duringWalk, misconfigured: false, present: true)
+        fault.isLogFull = true
+        return .failure(fault)
+      }
+      for visited in level...start {
+        let bits = missing(visited)
+        guard bits != 0 else { continue }
         let step = path[visited]
-        if step.entry & wanted != wanted {
-          port.set(wanted, in: step.entry, at: step.address, width: 8, dimension: .second)
-        }
+        port.set(bits, in: step.entry, at: step.address, width: 8, dimension: .second)
+        if bits & nested.format.dirtyBit != 0 { port.logModification(of: address) }
       }
       // While D is clear a write comes back, to set it.
       if kind != .write && path[level].entry & nested.format.dirtyBit == 0 { found.writable = false }
@@ -441,7 +455,7 @@ struct PageWalk<Port: WalkPort> {
 
   @inline(__always) private func permits(_ mapping: HostMapping, _ kind: AccessKind) -> Bool {
     switch kind {
-    case .read: true
+    case .read: mapping.readable
     case .write: mapping.writable
     case .fetch: mapping.executable
     }

@@ -75,6 +75,8 @@
   /// Whether the walker keeps accessed and dirty bits here; then its reads of the guest's tables count as writes (SDM
   /// vol. 3, 29.3.5).
   public var keepsAccessedDirty: Bool
+  /// Whether an extended entry may permit fetches alone.
+  public var executeOnly = true
 
   public init(root: HostPhysical, levels: Int, format: TableFormat, reserved: ReservedBits, keepsAccessedDirty: Bool) {
     self.root = root
@@ -93,6 +95,8 @@
   public var executable: Bool
   /// The page that maps it.
   public var size: PageSize
+  /// Whether it may be read; else it may only be executed.
+  public var readable = true
 
   @inlinable public init(address: HostPhysical, writable: Bool, executable: Bool, size: PageSize) {
     self.address = address
@@ -163,6 +167,10 @@ public protocol WalkPort {
   mutating func rememberNested(_ table: CachedTable, for address: GuestPhysical)
   /// Where a guest-physical address is, under `WalkPlan.Second.software`; nil where the host has nothing.
   mutating func hostFrame(of address: GuestPhysical) -> HostMapping?
+  /// Whether there is no room to tell of the next D that is set in the second dimension: none is set, nor A.
+  var isLogFull: Bool { get }
+  /// D was set in the second dimension for an access to an address.
+  mutating func logModification(of address: GuestPhysical)
 }
 
 /// What a port does that has no caches and no frames of its own.
@@ -175,4 +183,6 @@ extension WalkPort {
   public func cachedNestedTable(for address: GuestPhysical) -> CachedTable? { nil }
   public func rememberNested(_ table: CachedTable, for address: GuestPhysical) {}
   public func hostFrame(of address: GuestPhysical) -> HostMapping? { nil }
+  public var isLogFull: Bool { false }
+  public func logModification(of address: GuestPhysical) {}
 }

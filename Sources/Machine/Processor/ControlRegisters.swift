@@ -229,16 +229,18 @@ extension Processor {
     pointers.areValid(reservedBits(.pae, noExecute: true, gigabytePages: false))
   }
 
-  /// Reads the four PDPTEs, which lie in one line.
+  /// Reads the four PDPTEs, which lie in one line. To the second dimension it is a read, though it is one of the guest's
+  /// tables: it neither wants W there nor sets D (SDM vol. 3, 29.3.3.2 and 29.3.5).
   private func loadDirectoryPointers(_ table: GuestPhysical) throws(Stopped) -> DirectoryPointers {
     var walk = PageWalk(plan: planned, controls: pagingControls, port: hardwarePort)
-    switch walk.locate(table, for: .read, duringWalk: true) {
+    switch walk.locate(table, for: .read, duringWalk: false) {
     case .success(let found):
       let first = walk.port.read(found.address, width: 8, dimension: .first, level: 3)
       func entry(_ number: UInt64) -> UInt64 { memory.word(at: found.address.advanced(by: number * 8)) }
       return DirectoryPointers(first, entry(1), entry(2), entry(3))
     case .failure(let fault):
-      var exit = VMExit(fault.misconfigured ? .nestedMisconfiguration : .nestedFault)
+      dropNested(fault)
+      var exit = VMExit(fault.exitReason)
       exit.access = Access(.read, .implicitSupervisor)
       exit.width = 8
       exit.nested = fault

@@ -85,17 +85,16 @@ extension Processor {
     beyond = nil
     pagingControls = guestControls
     updateWatches()
-    let vpid = controls.vpid
-    let pcid = s.pointee.cr4 & CR4.pcid != 0 ? UInt16(s.pointee.cr3 & 0xfff) : 0
+    var space = TranslationSpace(vpid: controls.vpid)
+    var context = s.pointee.cr4 & CR4.pcid != 0 ? UInt16(s.pointee.cr3 & 0xfff) : 0
     switch controls.paging {
     case .native:
       plan = guestPlan(second: .identity)
       directoryPointers = s.pointee.directoryPointers
-      tag = TranslationKey.tag(vpid: vpid, pcid: pcid)
     case .nested(let nested):
       plan = guestPlan(second: .tables(nested))
       directoryPointers = s.pointee.directoryPointers
-      tag = TranslationKey.tag(vpid: vpid, pcid: pcid)
+      space.root = nested.root
     case .shadow(let shadow):
       // The hypervisor runs the guest with its own CR0 and CR4: WP always set, paging always on with the tables that it
       // made. What the guest's WP, SMEP and SMAP mean is in the shadow entries, except the checks that the real CR4
@@ -111,12 +110,16 @@ extension Processor {
         planned[1] = guestPlan(second: .tables(nested))
         planned[1].globalPages = false
         beyond = UnsafePointer(planned + 1)
+        space.root = nested.root
       }
       directoryPointers = shadow.directoryPointers
       pagingControls.writeProtect = true
-      tag = TranslationKey.tag(vpid: vpid, pcid: shadow.tag)
+      context = shadow.tag
     }
-    globalTag = TranslationKey.globalTag(vpid: vpid)
+    let number = translation.number(of: space)
+    tag = TranslationKey.tag(space: number, pcid: context)
+    globalTag = TranslationKey.globalTag(space: number)
+    if let root = space.root { nestedTag = TranslationKey.tag(space: translation.number(ofRoot: root), pcid: 0) }
 
     served = ServedAccess.under(pagingControls)
     hasKeys = pagingControls.keys.areInUse

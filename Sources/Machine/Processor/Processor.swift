@@ -25,6 +25,11 @@ public final class Processor {
   /// Tags of the TLB entries that the running context makes and hits.
   var tag: UInt64 = 0
   var globalTag: UInt64 = TranslationKey.globalBit
+  /// The tag of what is keyed by guest-physical addresses, under the nested root in use.
+  var nestedTag: UInt64 = 0
+  /// Where the hardware writes the next entry of the page-modification log: a field of the guest state (SDM vol. 3,
+  /// 25.4.2). It counts down, and is beyond the log when that is full.
+  public var modificationLogIndex = ModificationLog.entries - 1
   /// Which context's table `direct` is.
   var directContext = 0
   /// Whether `direct` may be filled: whether any access need not be looked at.

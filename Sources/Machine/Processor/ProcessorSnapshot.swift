@@ -6,6 +6,7 @@ public struct ProcessorSnapshot {
   let regions: RegionAccounts
   package let translation: TranslationImage
   let controls: VMControls
+  let modificationLogIndex: UInt16
   let fetchPage: UInt64
   let fetchFrame: UInt64
   let fetchSecondPage: UInt64
@@ -19,7 +20,8 @@ extension Processor {
   public func snapshot() -> ProcessorSnapshot {
     ProcessorSnapshot(
       state: s.pointee, causes: Array(UnsafeBufferPointer(start: causes, count: Cause.count)), counters: counters,
-      regions: regions, translation: translation.image(), controls: controls, fetchPage: fetchPage,
+      regions: regions, translation: translation.image(), controls: controls,
+      modificationLogIndex: modificationLogIndex, fetchPage: fetchPage,
       fetchFrame: fetchFrame, fetchSecondPage: fetchSecondPage, fetchSecondFrame: fetchSecondFrame,
       recentEvents: recentEvents, raisedExceptions: raisedExceptions)
   }
@@ -34,6 +36,7 @@ extension Processor {
     regions = snapshot.regions
     translation.restore(snapshot.translation)
     controls = snapshot.controls
+    modificationLogIndex = snapshot.modificationLogIndex
     updatePaging()
     fetchPage = snapshot.fetchPage
     fetchFrame = snapshot.fetchFrame

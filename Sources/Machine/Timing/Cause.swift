@@ -47,6 +47,9 @@
   public static let agileScan = Cause(rawValue: 25)
   /// What the host does to the guest's frames by itself (`host.churn`).
   public static let hostChurn = Cause(rawValue: 26)
+  /// Dirty logging: noting the pages that the guest writes, and collecting at the end of an interval what was noted.
+  public static let dirtyLog = Cause(rawValue: 27)
+  public static let dirtyCollect = Cause(rawValue: 28)
   /// Exits' hardware round trip and the handler's fixed part, by reason.
   @inlinable public static func exitHardware(_ reason: ExitReason) -> Cause {
     Cause(rawValue: firstExit &+ 2 &* reason.rawValue)
@@ -55,7 +58,7 @@
     Cause(rawValue: firstExit &+ 2 &* reason.rawValue &+ 1)
   }
 
-  @usableFromInline static let firstExit: UInt8 = 27
+  @usableFromInline static let firstExit: UInt8 = 29
 
   /// How many causes there can be: the size of a table indexed by `rawValue`.
   public static let count = Int(firstExit) + 2 * ExitReason.allCases.count
@@ -76,6 +79,6 @@
     "execute", "cache.l2", "cache.l3", "cache.memory", "tlb.l2", "walk.guest", "walk.host", "walk.shadow", "fault",
     "interrupt", "io", "switch.cr3", "flush", "idle", "exit.inject", "shadow.fill", "shadow.emulate", "shadow.root",
     "shadow.walk", "shadow.reclaim", "nested.fill", "shootdown", "shadow.lock", "shadow.resync",
-    "agile.switch", "agile.scan", "host.churn",
+    "agile.switch", "agile.scan", "host.churn", "dirty.log", "dirty.collect",
   ]
 }

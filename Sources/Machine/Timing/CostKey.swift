@@ -78,6 +78,8 @@ public enum CostKey: String, CaseIterable, Sendable {
   case walkSetBits = "walk.set-bits"
   /// Cycles of starting the page walker, besides its references.
   case walkStart = "walk.start"
+  /// Writing one entry of the page-modification log.
+  case walkModificationLog = "walk.modification-log"
 
   // Caches of 64-byte lines
 
@@ -205,6 +207,10 @@ public enum CostKey: String, CaseIterable, Sendable {
   case nestedAllocate = "hypervisor.nested-allocate"
   /// Giving the guest one host page (allocating and zeroing 4 KiB).
   case populate = "hypervisor.populate"
+  /// Noting one page as written: in a bitmap, by a fault or by an entry of the page-modification log.
+  case dirtyNote = "hypervisor.dirty-note"
+  /// Looking whether one nested entry has D set.
+  case dirtyScan = "hypervisor.dirty-scan"
   /// Interrupting one other processor, so that it flushes, and waiting until it has left the guest.
   case remoteFlush = "hypervisor.remote-flush"
 }

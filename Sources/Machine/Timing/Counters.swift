@@ -41,7 +41,9 @@ public struct Counters: Sendable {
   public var deviceAccesses: UInt64 = 0
   public var wakes: UInt64 = 0
   public var injections: UInt64 = 0
-  public var exits = InlineArray<16, UInt64>(repeating: 0)
+  /// Entries written to the page-modification log.
+  public var modificationsLogged: UInt64 = 0
+  public var exits = InlineArray<17, UInt64>(repeating: 0)
 
   public var unknownMSRs = UnknownRegisters()
 
@@ -71,6 +73,7 @@ public struct Counters: Sendable {
       \.dataMisses, \.codeLookups, \.codeMisses, \.secondHits, \.secondMisses, \.flushesAll, \.flushesContext,
       \.flushesPage, \.walks, \.crossings, \.nestedTLBHits, \.nestedTLBMisses, \.nestedWalks, \.exceptions,
       \.interrupts, \.stackSwitches, \.controlRegister3Loads, \.portAccesses, \.deviceAccesses, \.wakes, \.injections,
+      \.modificationsLogged,
     ]
   }
 }

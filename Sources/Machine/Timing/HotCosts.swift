@@ -6,6 +6,7 @@ struct HotCosts: Sendable {
   let nestedTLBHit: UInt64
   let walkSetBits: UInt64
   let walkStart: UInt64
+  let modificationLog: UInt64
   let cacheL2Hit: UInt64
   let cacheL3Hit: UInt64
   let cacheMemory: UInt64
@@ -32,6 +33,7 @@ struct HotCosts: Sendable {
     nestedTLBHit = profile[.nestedTLBHit]
     walkSetBits = profile[.walkSetBits]
     walkStart = profile[.walkStart]
+    modificationLog = profile[.walkModificationLog]
     cacheL2Hit = profile[.cacheL2Hit]
     cacheL3Hit = profile[.cacheL3Hit]
     cacheMemory = profile[.cacheMemory]

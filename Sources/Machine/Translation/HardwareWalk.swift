@@ -86,8 +86,8 @@ struct HardwarePort: WalkPort {
     }
   }
 
-  /// What the second dimension's caches are tagged with: the VPID, which here stands for the nested root.
-  @inline(__always) private var nestedTag: UInt64 { processor.tag & TranslationKey.vpidMask }
+  /// What the second dimension's caches are tagged with: the nested root (EP4TA), whatever the VPID (SDM vol. 3, 29.4.1).
+  @inline(__always) private var nestedTag: UInt64 { processor.nestedTag }
 
   @inline(__always) mutating func cachedFrame(for address: GuestPhysical) -> HostMapping? {
     guard unit.nestedTLB.isPresent else { return nil }
@@ -135,6 +135,21 @@ struct HardwarePort: WalkPort {
 
   func hostFrame(of address: GuestPhysical) -> HostMapping? { nil }
 
+  // MARK: The page-modification log (SDM vol. 3, 29.3.6)
+
+  var isLogFull: Bool {
+    processor.controls.modificationLog != nil && processor.modificationLogIndex >= ModificationLog.entries
+  }
+
+  mutating func logModification(of address: GuestPhysical) {
+    guard let log = processor.controls.modificationLog else { return }
+    let place = log.advanced(by: UInt64(processor.modificationLogIndex) &* 8)
+    processor.modificationLogIndex &-= 1
+    processor.counters.modificationsLogged &+= 1
+    processor.charge(.dirtyLog, processor.costs.modificationLog)
+    processor.memory.setWord(address.rawValue & ~0xfff, at: place)
+  }
+
   @inline(__always) private func put(
     _ value: UInt64, _ address: UInt64, _ shift: UInt64, _ tag: UInt64, in array: AssociativeArray
   ) {
@@ -166,11 +181,13 @@ extension HostMapping {
   /// In one word, without the offset in the page.
   @inline(__always) var packed: UInt64 {
     address.rawValue & EntryBit.frameMask | (writable ? 1 : 0) | (executable ? 2 : 0) | UInt64(size.rawValue) << 2
+      | (readable ? 16 : 0)
   }
 
   @inline(__always) init(packed: UInt64, offset: UInt64) {
     self.init(
       address: HostPhysical(packed & EntryBit.frameMask | offset), writable: packed & 1 != 0,
       executable: packed & 2 != 0, size: PageSize(rawValue: UInt8((packed >> 2) & 3)) ?? .page4K)
+    readable = packed & 16 != 0
   }
 }

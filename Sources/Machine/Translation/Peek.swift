@@ -77,7 +77,7 @@ extension Processor {
 
   /// What tags the running context's entries.
   public var contextTag: (vpid: UInt16, pcid: UInt16) {
-    (UInt16(truncatingIfNeeded: tag >> 12 & 7), UInt16(truncatingIfNeeded: tag & 0xfff))
+    (controls.vpid, UInt16(truncatingIfNeeded: tag & 0xfff))
   }
 
   /// How a bit of guest memory would be accessed in the mode in force.

@@ -1,16 +1,19 @@
 /// The key of a cached translation: page size, page number and tag in 64 bits.
 ///
-/// The tag is the VPID (3 bits) and the PCID (12 bits); a global page's tag has the top bit instead of a PCID, so that
-/// one look-up asks for two keys.
+/// The tag is the number of a `TranslationSpace` (3 bits) and the PCID (12 bits); a global page's tag has the top bit
+/// instead of a PCID, so that one look-up asks for two keys. What is keyed by guest-physical addresses has the number of
+/// its nested root alone.
 enum TranslationKey {
   static let tagMask: UInt64 = 0xffff
-  static let vpidMask: UInt64 = 0x7000
+  static let spaceMask: UInt64 = 0x7000
   static let globalBit: UInt64 = 0x8000
 
-  @inline(__always) static func tag(vpid: UInt16, pcid: UInt16) -> UInt64 {
-    UInt64(vpid & 7) << 12 | UInt64(pcid & 0xfff)
+  @inline(__always) static func tag(space: Int, pcid: UInt16) -> UInt64 {
+    UInt64(space & 7) << 12 | UInt64(pcid & 0xfff)
   }
-  @inline(__always) static func globalTag(vpid: UInt16) -> UInt64 { UInt64(vpid & 7) << 12 | globalBit }
+  @inline(__always) static func globalTag(space: Int) -> UInt64 { UInt64(space & 7) << 12 | globalBit }
+  /// The space of a key, or the root of one that is keyed by guest-physical addresses.
+  @inline(__always) static func space(_ key: UInt64) -> Int { Int(key >> 12 & 7) }
 
   /// The number of a page of a size: 45 bits of it are kept, which is all of a 57-bit address.
   @inline(__always) static func number(_ address: UInt64, _ size: PageSize) -> UInt64 {

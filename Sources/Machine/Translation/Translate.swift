@@ -119,7 +119,8 @@ extension Processor {
     let size = mapping.effectiveSize
     if size < mapping.pageSize || mapping.isHalf { noteSplinter(address, of: mapping.guestPage) }
     let array = translation.second.array(for: size).pointee
-    if array.isPresent {
+    // Both sides look here: what may be fetched from and not be read stays with the side that fetched.
+    if array.isPresent && mapping.host.readable {
       translation.tick &+= 1
       array.put(
         address, size, entry, tag: entry.isGlobal ? globalTag : tag, stamp: translation.tick,
@@ -168,10 +169,9 @@ extension Processor {
       exit.errorCode = fault.errorCode
       return self.exit(exit)
     case .nestedFault(let fault):
-      dropPage(address)
-      var exit = VMExit(
-        fault.misconfigured ? .nestedMisconfiguration : .nestedFault, of: access, at: GuestVirtual(address),
-        width: width)
+      if !fault.isLogFull { dropPage(address) }
+      dropNested(fault)
+      var exit = VMExit(fault.exitReason, of: access, at: GuestVirtual(address), width: width)
       exit.nested = fault
       return self.exit(exit)
     }
@@ -228,59 +228,67 @@ extension Processor {
 
   // MARK: Invalidation
 
-  /// Drops every entry of the running machine, globals included. Charges nothing: the caller knows why.
+  /// Drops every entry of the running machine, globals and those of guest-physical addresses included (AMD's TLB_CONTROL
+  /// 3, APM vol. 2, 15.16.1). Charges nothing: the caller knows why.
   public func flushAll() {
     flushLinear()
-    translation.nestedTLB.dropAll(where: TranslationKey.vpidMask, equals: tag & TranslationKey.vpidMask)
-    translation.nestedPDE.dropAll(where: TranslationKey.vpidMask, equals: tag & TranslationKey.vpidMask)
-    translation.nestedPDPTE.dropAll(where: TranslationKey.vpidMask, equals: tag & TranslationKey.vpidMask)
+    for space in runningSpaces {
+      if let root = translation.spaces.name(space)?.root, let number = translation.roots.known(root) {
+        translation.dropRoot(number)
+      }
+    }
   }
 
   /// Drops the entries of one PCID (or shadow root's tag) of the running machine, without its global ones.
   public func flushContext(pcid: UInt16) {
     counters.flushesContext &+= 1
-    drop(where: TranslationKey.tagMask, equals: tag & TranslationKey.vpidMask | UInt64(pcid & 0xfff))
+    drop(where: TranslationKey.tagMask, pcid: pcid)
   }
 
   /// Drops everything that was made for the running machine from guest-virtual addresses; what the second dimension's
   /// caches know stays (SDM vol. 3, 29.4.3.1: guest-physical mappings outlive it).
   public func flushLinear() {
     counters.flushesAll &+= 1
-    drop(where: TranslationKey.vpidMask, equals: tag & TranslationKey.vpidMask)
+    drop(where: TranslationKey.spaceMask)
   }
 
   /// Drops the entries of all PCIDs except the global ones (INVPCID type 3).
   public func flushNonGlobal() {
     counters.flushesContext &+= 1
-    drop(
-      where: TranslationKey.vpidMask | TranslationKey.globalBit, equals: tag & TranslationKey.vpidMask)
+    drop(where: TranslationKey.spaceMask | TranslationKey.globalBit)
   }
 
-  private func drop(where mask: UInt64, equals wanted: UInt64) {
-    let unit = translation
-    for array in [unit.pde, unit.pdpte, unit.pml4e] { array.dropAll(where: mask, equals: wanted) }
-    for buffer in [unit.code, unit.second] {
-      for array in buffer.distinct { array.dropAll(where: mask, equals: wanted) }
+  /// Drops what the running VPID has: what invalidates without regard to virtual machines reaches combined mappings of
+  /// every nested root (SDM vol. 3, 29.4.3.1).
+  private func drop(where mask: UInt64, pcid: UInt16 = 0) {
+    for space in runningSpaces {
+      translation.drop(where: mask, equals: TranslationKey.tag(space: space, pcid: pcid))
     }
-    for array in unit.data.distinct { array.dropAll(where: mask, equals: wanted) }
-    unit.forgetVerdicts()
     forgetFetchPage()
+  }
+
+  /// The numbers of the spaces that the running VPID has.
+  var runningSpaces: NumberSet {
+    let vpid = controls.vpid
+    return translation.spaces.numbers { $0.vpid == vpid }
   }
 
   /// Drops one page's entries of a PCID (or shadow tag), and its global ones where asked, with that context's
   /// paging-structure entries (SDM vol. 3, 4.10.4.1: INVLPG drops all of them).
   public func invalidatePage(_ address: GuestVirtual, pcid: UInt16, globals: Bool) {
     counters.flushesPage &+= 1
-    let context = tag & TranslationKey.vpidMask | UInt64(pcid & 0xfff)
-    for array in [translation.pde, translation.pdpte, translation.pml4e] where !mutated("invlpg-keeps-structures") {
-      array.dropAll(where: TranslationKey.tagMask, equals: context)
-    }
-    dropTranslations(address.rawValue, tag: context, globals: globals)
-    let isSplintered = GuestPageSize.allCases.contains {
-      translation.splintered[Int($0.rawValue)].mayContain($0.number(address.rawValue))
-    }
-    if isSplintered && !mutated("invlpg-keeps-splinters") {
-      dropSplinters(address.rawValue, tag: context, globals: globals)
+    for space in runningSpaces {
+      let context = TranslationKey.tag(space: space, pcid: pcid)
+      for array in [translation.pde, translation.pdpte, translation.pml4e] where !mutated("invlpg-keeps-structures") {
+        array.dropAll(where: TranslationKey.tagMask, equals: context)
+      }
+      dropTranslations(address.rawValue, tag: context, globals: globals)
+      let isSplintered = GuestPageSize.allCases.contains {
+        translation.splintered[Int($0.rawValue)].mayContain($0.number(address.rawValue))
+      }
+      if isSplintered && !mutated("invlpg-keeps-splinters") {
+        dropSplinters(address.rawValue, tag: context, globals: globals)
+      }
     }
   }
 
@@ -288,6 +296,7 @@ extension Processor {
   /// 4.10.4.1).
   private func dropSplinters(_ address: UInt64, tag: UInt64, globals: Bool) {
     let unit = translation
+    let globalTag = TranslationKey.globalTag(space: TranslationKey.space(tag))
     var remaining = InlineArray<4, PageSet>(repeating: .nothing)
     func drop(from array: AssociativeArray, dropping: (AssociativeArray, Int) -> Void) {
       array.forEachFilled { way in
@@ -326,7 +335,19 @@ extension Processor {
   /// The same for the shadow roots besides the one in use that stand for the guest's PCID: they are one context to it.
   @inline(never) private func dropPageOfTargets(_ address: UInt64) {
     for context in contexts(of: currentPCID) where context != currentContext {
-      dropPage(address, tag: tag & TranslationKey.vpidMask | UInt64(context & 0xfff))
+      for space in runningSpaces { dropPage(address, tag: TranslationKey.tag(space: space, pcid: context)) }
+    }
+  }
+
+  /// What a violation drops: every guest-physical mapping by which its address would be translated, those that lead to
+  /// tables among them (SDM vol. 3, 29.4.3.1).
+  func dropNested(_ fault: NestedFault) {
+    guard fault.exitReason == .nestedFault else { return }
+    for (array, shift) in [
+      (translation.nestedTLB, 12), (translation.nestedPDE, 21), (translation.nestedPDPTE, 30),
+    ] as [(AssociativeArray, UInt64)] {
+      let way = array.find(TranslationKey.table(fault.address.rawValue, shift, tag: nestedTag), inSet: 0)
+      if way >= 0 { array.drop(way) }
     }
   }
 
@@ -337,6 +358,7 @@ extension Processor {
 
   private func dropTranslations(_ address: UInt64, tag: UInt64, globals: Bool) {
     let unit = translation
+    let globalTag = TranslationKey.globalTag(space: TranslationKey.space(tag))
     let global = globals && !mutated("invlpg-keeps-globals") ? globalTag : nil
     unit.data.drop(address, tag: tag, globalTag: global) { dropVerdicts(of: $0.pointee, $1) }
     unit.code.drop(address, tag: tag, globalTag: global)

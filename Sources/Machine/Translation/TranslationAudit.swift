@@ -58,10 +58,16 @@ public struct BufferedTranslation: Hashable, Sendable {
       && entry.isHostWritable
   }
   public var isDirty: Bool { TLBEntry(rawValue: value).isDirty }
+  /// Whether a write is served as far as the second dimension goes.
+  public var letsHostBeWritten: Bool {
+    guard buffer.tableLevel == nil else { return false }
+    return buffer == .nested ? HostMapping(packed: value, offset: 0).writable : TLBEntry(rawValue: value).isHostWritable
+  }
 
   public var permissions: PagePermissions {
     if buffer == .nested {
-      return PagePermissions(writable: value & 1 != 0, user: true, executable: value & 2 != 0)
+      let held = HostMapping(packed: value, offset: 0)
+      return PagePermissions(writable: held.writable, user: held.readable, executable: held.executable)
     }
     return buffer.tableLevel.map { CachedTable(value, level: $0).permissions } ?? TLBEntry(rawValue: value).permissions
   }
@@ -70,11 +76,12 @@ public struct BufferedTranslation: Hashable, Sendable {
 extension Processor {
   /// Every entry that the translation hardware holds for the running virtual machine, in a fixed order.
   public func forEachBufferedTranslation(_ body: (BufferedTranslation) -> Void) {
-    let machine = tag & TranslationKey.vpidMask
+    let spaces = runningSpaces
     func visit(_ array: AssociativeArray, _ buffer: BufferedTranslation.Buffer, _ shift: (UInt64) -> UInt64) {
       array.forEachFilled { way in
         let key = array.keys[way]
-        guard key & TranslationKey.vpidMask == machine else { return }
+        // Guest-physical mappings are of nested roots, of which a machine has one.
+        guard buffer.isNested || spaces.contains(TranslationKey.space(key)) else { return }
         body(BufferedTranslation(buffer: buffer, key: key, value: array.values[way], shift: shift(key)))
       }
     }

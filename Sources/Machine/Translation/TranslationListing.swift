@@ -30,9 +30,12 @@ public struct CachedTranslation: Equatable, Sendable {
   public var isGlobal: Bool
   /// Whether the second dimension lets it be written.
   public var isHostWritable: Bool
+  /// 0 for guest-physical addresses, whose translations no virtual processor has for itself.
   public var vpid: UInt16
   /// The PCID, or the shadow root's tag; of a global entry nothing.
   public var pcid: UInt16
+  /// Whether it is of the VPID and the nested root in use.
+  var isOfRunningSpace: Bool
   /// When it was last used. Those of the first-level data TLB are retired instructions; all others count uses.
   public var stamp: UInt64
 }
@@ -54,8 +57,9 @@ extension Processor {
             CachedTranslation(
               holder: holder, address: extended(key >> 16 & 0x1fff_ffff_ffff, size.shift), shift: size.shift,
               host: HostPhysical(entry.base), permissions: entry.permissions, isDirty: entry.isDirty,
-              isGlobal: entry.isGlobal, isHostWritable: entry.isHostWritable, vpid: UInt16(key >> 12 & 7),
-              pcid: key & TranslationKey.globalBit != 0 ? 0 : UInt16(key & 0xfff), stamp: array.stamps[way]))
+              isGlobal: entry.isGlobal, isHostWritable: entry.isHostWritable, vpid: vpid(key),
+              pcid: key & TranslationKey.globalBit != 0 ? 0 : UInt16(key & 0xfff),
+              isOfRunningSpace: isOfRunningSpace(key, holder), stamp: array.stamps[way]))
         }
       }
     }
@@ -71,7 +75,8 @@ extension Processor {
     }
     unit.nestedTLB.forEachFilled { way in
       let found = HostMapping(packed: unit.nestedTLB.values[way], offset: 0)
-      let permissions = PagePermissions(writable: found.writable, user: true, executable: found.executable)
+      let permissions = PagePermissions(
+        writable: found.writable, user: found.readable, executable: found.executable)
       add(.nestedTLB, unit.nestedTLB, way, 12, found.address, permissions, found.writable, &all)
     }
     return all
@@ -87,7 +92,14 @@ extension Processor {
       CachedTranslation(
         holder: holder, address: holder.isNested ? number << shift : extended(number, shift), shift: shift, host: host,
         permissions: permissions, isDirty: false, isGlobal: false, isHostWritable: isHostWritable,
-        vpid: UInt16(key >> 12 & 7), pcid: UInt16(key & 0xfff), stamp: array.stamps[way]))
+        vpid: holder.isNested ? 0 : vpid(key), pcid: UInt16(key & 0xfff),
+        isOfRunningSpace: isOfRunningSpace(key, holder), stamp: array.stamps[way]))
+  }
+
+  private func vpid(_ key: UInt64) -> UInt16 { translation.spaces.name(TranslationKey.space(key))?.vpid ?? 0 }
+
+  private func isOfRunningSpace(_ key: UInt64, _ holder: CachedTranslation.Holder) -> Bool {
+    key & TranslationKey.spaceMask == (holder.isNested ? nestedTag : tag) & TranslationKey.spaceMask
   }
 
   /// The linear address of a page's number, of whose bits the topmost one is repeated.
@@ -98,7 +110,7 @@ extension Processor {
   /// Whether an entry still says what the tables say that the running context walks. An entry of another context is not
   /// looked at: nil.
   public func isCurrent(_ entry: CachedTranslation) -> Bool? {
-    guard entry.vpid == UInt16(tag >> 12 & 7),
+    guard entry.isOfRunningSpace,
       entry.isGlobal || entry.holder.isNested || entry.pcid == UInt16(tag & 0xfff)
     else { return nil }
     if entry.holder.isNested { return isNestedCurrent(entry) }

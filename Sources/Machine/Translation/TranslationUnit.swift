@@ -22,6 +22,9 @@ final class TranslationUnit {
   var tick: UInt64 = 0
   /// Large pages of the guest, by `GuestPageSize`, of which TLBs may hold splinters: INVLPG has to look for all of a page's.
   var splintered = InlineArray<4, PageSet>(repeating: .nothing)
+  /// What the keys' tags stand for.
+  var spaces = KeyNumbers<TranslationSpace>()
+  var roots = KeyNumbers<HostPhysical>()
 
   init(profile: CostProfile, options: ProcessorOptions) {
     data = TranslationLookaside(
@@ -66,10 +69,13 @@ final class TranslationUnit {
   }
 
   /// The whole state, for a snapshot. Verdicts are not state: they come back by themselves.
-  func image() -> TranslationImage { TranslationImage(tick: tick, arrays: arrays.map { $0.image() }) }
+  func image() -> TranslationImage {
+    TranslationImage(tick: tick, arrays: arrays.map { $0.image() }, spaces: spaces, roots: roots)
+  }
 
   func restore(_ image: TranslationImage) {
     tick = image.tick
+    (spaces, roots) = (image.spaces, image.roots)
     splintered = InlineArray(repeating: .everything)
     for (array, saved) in zip(arrays, image.arrays) { array.restore(saved) }
     forgetVerdicts()
@@ -86,4 +92,6 @@ final class TranslationUnit {
 package struct TranslationImage: Sendable {
   package let tick: UInt64
   package let arrays: [[UInt64]]
+  let spaces: KeyNumbers<TranslationSpace>
+  let roots: KeyNumbers<HostPhysical>
 }

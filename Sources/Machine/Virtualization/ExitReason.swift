@@ -22,6 +22,8 @@
   case tripleFault
   /// One instruction was completed with the hypervisor's grants (`VMControls.grants`).
   case assisted
+  /// A or D of a nested entry would have to be set, and the page-modification log is full.
+  case modificationLogFull
 
   /// The name in causes, statistics and messages, for example `page-fault`.
   public var name: String {
@@ -42,6 +44,14 @@
     case .writeMSR: "msr-write"
     case .tripleFault: "triple-fault"
     case .assisted: "assisted"
+    case .modificationLogFull: "pml-full"
     }
+  }
+}
+
+extension NestedFault {
+  /// What the hardware exits for.
+  var exitReason: ExitReason {
+    isLogFull ? .modificationLogFull : misconfigured ? .nestedMisconfiguration : .nestedFault
   }
 }

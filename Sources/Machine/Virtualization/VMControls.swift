@@ -9,6 +9,8 @@ public struct VMControls: Sendable {
     case shadow(ShadowPaging)
     /// The guest's own through nested tables.
     case nested(NestedPlan)
+
+    var isNested: Bool { if case .nested = self { true } else { false } }
   }
 
   /// The shadow root in use.
@@ -76,6 +78,8 @@ public struct VMControls: Sendable {
   public var intercepts: Intercepts
   /// Tags every TLB entry of this machine (VPID, ASID), 0 for native, at most 7.
   public var vpid: UInt16
+  /// Where the hardware logs the pages in whose nested entries it sets D (`ModificationLog`); nil: it does not.
+  public var modificationLog: HostPhysical?
   /// Exit as soon as the guest can take an interrupt.
   public var interruptWindow = false
   /// An event that the next entry delivers to the guest before its first instruction.
@@ -97,6 +101,13 @@ public struct VMControls: Sendable {
 
   /// No hypervisor.
   public static let native = VMControls(paging: .native, intercepts: [], vpid: 0)
+}
+
+/// Intel's page-modification log (SDM vol. 3, 29.3.6): a page of guest-physical addresses of pages, written from its end
+/// to its beginning.
+public enum ModificationLog {
+  /// How many entries it has; as an index, one beyond the last.
+  public static let entries: UInt16 = 512
 }
 
 /// Something that is delivered through the guest's IDT.

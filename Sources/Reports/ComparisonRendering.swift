@@ -14,7 +14,7 @@ extension Comparison: RunTable {
     for (index, column) in columns.enumerated() {
       headings.append((column.name, .right))
       if showsShares { headings.append(("share", .right)) }
-      if index > 0 { headings.append(("ratio", .right)) }
+      if index > 0 && showsRatios { headings.append(("ratio", .right)) }
     }
     var table = TextTable(headings)
     for group in groups {
@@ -27,6 +27,9 @@ extension Comparison: RunTable {
     }
     table.addRule()
     table.add(row("cycles") { $0.total }, .strong)
+    if !showsRatios, let base = columns.first?.ledger.total {
+      table.add(["ratio to \(columns[0].name)"] + columns.map { NumberFormat.ratio($0.ledger.total, to: base) })
+    }
     for count in counts {
       table.add(
         spread(count.name, count.values.map { count.isBytes ? NumberFormat.bytes($0) : NumberFormat.grouped($0) }) {
@@ -38,8 +41,10 @@ extension Comparison: RunTable {
     return table.text(style) + (remarks.isEmpty ? "" : "\n" + remarks)
   }
 
-  /// Beside many kinds there is no room for what each cause is of the whole; the ratios are what they are compared by.
+  /// A line has room for so much: beside many kinds not for what each cause is of the whole, nor for the ratio of each, but
+  /// for that of the sum.
   private var showsShares: Bool { columns.count <= 3 }
+  private var showsRatios: Bool { columns.count <= 4 }
 
   var title: String {
     let place = region.map { ", region \($0)" } ?? ""
@@ -54,7 +59,7 @@ extension Comparison: RunTable {
       let value = cycles(column.ledger)
       cells.append(NumberFormat.grouped(value))
       if showsShares { cells.append(NumberFormat.share(value, of: column.ledger.total)) }
-      if index > 0 { cells.append(NumberFormat.ratio(value, to: base)) }
+      if index > 0 && showsRatios { cells.append(NumberFormat.ratio(value, to: base)) }
     }
     return cells
   }
@@ -65,7 +70,7 @@ extension Comparison: RunTable {
     for (index, value) in values.enumerated() {
       cells.append(value)
       if showsShares { cells.append("") }
-      if index > 0 { cells.append(ratio?(index) ?? "") }
+      if index > 0 && showsRatios { cells.append(ratio?(index) ?? "") }
     }
     return cells
   }

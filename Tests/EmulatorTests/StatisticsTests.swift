@@ -109,7 +109,7 @@ import Testing
     #expect(timeline.samples.map(\.cycles) == timeline.samples.map(\.cycles).sorted())
     let shadow = statistics.shadow
     #expect(shadow.hiddenFaults + shadow.trueFaults == shadow.pfTaken)
-    #expect((shadow.hiddenFaults > 0) == paging.isShadow)
+    #expect((shadow.hiddenFaults > 0) == (paging != .native))
   }
 
   @Test("equal statistics make equal bytes, however they came about")

@@ -53,6 +53,8 @@ private let busyCode = Code {
 
     // What was charged is what happened, as counted where it happens.
     var kinds = TableCounts()
+    let outcomes = statistics.pfFixed + statistics.pfGuest + statistics.pfEmulate
+    #expect(statistics.pfTaken > 0 && statistics.pfTaken == outcomes + work.total(.device))
     if hypervisor.hasShadows {
       let shadow = hypervisor.shadows
       #expect(work.total(.fill) == shadow.entriesMade)
@@ -73,10 +75,7 @@ private let busyCode = Code {
         #expect(work.total(.flushAll) == counters.flushesContext)
         #expect(work.total(.flushPage) == counters.flushesPage)
       }
-      let outcomes = statistics.pfFixed + statistics.pfGuest + statistics.pfEmulate
-      let devices = work[.device, .exitHandler(.pageFault)]
       let nestedTables = hypervisor.nested?.tables ?? 0
-      #expect(statistics.pfTaken == outcomes + devices)
       #expect(statistics.mmuShadowZapped + UInt64(shadow.pool.count) == statistics.mmuCacheMiss)
       #expect(statistics.tableBytes == (UInt64(shadow.pool.count + 1) + nestedTables) << 12)
       // By kind, as the shadow pages themselves say.

@@ -67,14 +67,16 @@ import Testing
         """)
   }
 
-  @Test("more than three kinds are compared without shares, and fit a line")
+  @Test("more than three kinds are compared without shares, more than four by the ratio of the sums, and fit a line")
   func many() throws {
     let text = try Comparison(three + three.dropFirst()).text(.table)
     let lines = text.split(separator: "\n")
-    let pair = "shadow:trace  ratio  nested  ratio"
-    #expect(lines[1] == "cause                       native  \(pair)  \(pair)")
-    #expect(lines.contains { $0.hasPrefix("exit                             0         8,000      -       0      -") })
+    #expect(lines[1] == "cause                       native  shadow:trace  nested  shadow:trace  nested")
+    #expect(lines.contains("exit                             0         8,000       0         8,000       0"))
+    #expect(lines.contains("ratio to native               1.00          6.40    1.80          6.40    1.80"))
     #expect(!text.contains("%"))
+    let four = try Comparison(three + three.suffix(1)).text(.table).split(separator: "\n")
+    #expect(four[1] == "cause                       native  shadow:trace  ratio  nested  ratio  nested  ratio")
   }
 
   /// Two processors, of which the second waits for the most part.

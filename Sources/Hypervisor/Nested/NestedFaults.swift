@@ -6,6 +6,7 @@ extension Hypervisor {
   func handleNestedFault(_ exit: VMExit) -> RunResult? {
     // Reason, qualification, guest-physical address, guest-linear address, IDT-vectoring information.
     handle(exit.reason, reads: 5)
+    counted.pfTaken &+= 1
     guard let fault = exit.nested, var tables = nested else {
       return .unsupported("nested fault without nested tables")
     }
@@ -15,8 +16,11 @@ extension Hypervisor {
         inject(.exception(.generalProtection(0)), during: exit)
         return nil
       }
-      return fault.duringWalk ? handleAbsentTable(exit) : accessDevice(exit, at: fault.address)
+      if fault.duringWalk { return handleAbsentTable(exit) }
+      counted.hiddenFaults &+= 1
+      return accessDevice(exit, at: fault.address)
     }
+    counted.hiddenFaults &+= 1
     if fault.present { return handleNestedProtection(exit, fault) }
     // The host's page is got without the lock (KVM: `kvm_faultin_pfn`).
     guard let page = populate(fault.address) else { return nil }
@@ -32,6 +36,7 @@ extension Hypervisor {
     nested = tables
     switch outcome {
     case .mapped(let newTables):
+      counted.pfFixed &+= 1
       work(.nestedFill, .nestedFill)
       work(.nestedFill, .nestedAllocate, times: newTables)
     case .present:
@@ -61,8 +66,6 @@ extension Hypervisor {
   private func handleNestedProtection(_ exit: VMExit, _ fault: NestedFault) -> RunResult? {
     // Permission to write what is no table comes back without the lock (KVM: `fast_page_fault`).
     if hasShadows { lockTables() }
-    counted.pfTaken &+= 1
-    counted.hiddenFaults &+= 1
     let gfn = fault.address.frame
     if shadows.pool.isGuarded(gfn) {
       if !fault.duringWalk {

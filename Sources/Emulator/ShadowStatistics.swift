@@ -60,7 +60,7 @@ extension Statistics.Shadow {
   /// Every counter, in the order in which tables show them. The document is made by this list, and read by it.
   public static let counters: [Counter] = [
     Counter("pf_taken", .faults, \.pfTaken, "page faults that exited"),
-    Counter("pf_fixed", .faults, \.pfFixed, "answered by a shadow entry"),
+    Counter("pf_fixed", .faults, \.pfFixed, "answered by an entry"),
     Counter("pf_guest", .faults, \.pfGuest, "injected into the guest"),
     Counter("pf_emulate", .faults, \.pfEmulate, "answered by emulating the write"),
     Counter("hiddenFaults", .faults, \.hiddenFaults, "faults that the guest never saw"),

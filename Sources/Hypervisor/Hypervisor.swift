@@ -48,7 +48,7 @@ public final class Hypervisor {
   var failure: String?
   /// Looks at everything after every exit, where somebody has asked for that.
   public var check: InvariantCheck?
-  /// Called with the guest frames of every collection of the dirty log, in the order of their first writes: what a
+  /// Called with the guest frames of every collection of the dirty log, in the order in which they were noted: what a
   /// migration would send again.
   public var afterCollection: (([UInt64]) -> Void)?
   /// Called after every exit was handled, for tests.

@@ -13,7 +13,7 @@ extension Comparison {
   }
 
   /// Whether one of the rivals is as good as the cheapest: the model's constants are not known to one per cent.
-  private static func isAlike(_ total: UInt64, _ least: UInt64) -> Bool { (total - least) * 100 < least }
+  private static func isAlike(_ total: UInt64, _ least: UInt64) -> Bool { UInt128(total - least) * 100 < least }
 
   /// One sentence: which kind is the cheapest for this guest, and what the next one that is dearer by one per cent or more
   /// spends more; empty for one kind alone.
@@ -49,7 +49,7 @@ extension Comparison {
       var text = "\(column.name) takes \(NumberFormat.ratio(total, to: base.total)) times as many as \(rivals[0].name)"
       text += " (+\(NumberFormat.grouped(total - base.total)))"
       if let most = Comparison.changes(from: base, to: column.ledger).first(where: { $0.cycles > 0 }) {
-        text += ", above all in \(most.name) (+\(NumberFormat.grouped(UInt64(most.cycles))))"
+        text += ", above all in \(most.name) (+\(NumberFormat.grouped(UInt128(most.cycles))))"
       }
       return text + "."
     }
@@ -86,15 +86,15 @@ extension Comparison {
 
   private struct Change {
     var name: String
-    var cycles: Int64
+    var cycles: Int128
   }
 
   /// What a ledger spends more than another, and less: the most first, and symptoms behind all reasons.
   private static func changes(from base: CycleLedger, to ledger: CycleLedger) -> [Change] {
     let changes = units.enumerated().map { index, unit in
-      (index, Change(name: unit.name, cycles: unit.causes.reduce(0) { $0 + Int64(ledger[$1]) - Int64(base[$1]) }))
+      (index, Change(name: unit.name, cycles: unit.causes.reduce(0) { $0 + Int128(ledger[$1]) - Int128(base[$1]) }))
     }
-    func rank(_ change: Change) -> (Int, Int64) { (symptoms.contains(change.name) ? 1 : 0, -change.cycles) }
+    func rank(_ change: Change) -> (Int, Int128) { (symptoms.contains(change.name) ? 1 : 0, -change.cycles) }
     return changes.filter { $0.1.cycles != 0 }
       .sorted { (rank($0.1).0, rank($0.1).1, $0.0) < (rank($1.1).0, rank($1.1).1, $1.0) }
       .map(\.1)
@@ -104,18 +104,18 @@ extension Comparison {
   /// what is saved in return where that is a tenth of the difference.
   private static func reason(_ ledger: CycleLedger, than base: CycleLedger) -> String {
     let changes = changes(from: base, to: ledger)
-    let difference = Int64(ledger.total) - Int64(base.total)
+    let difference = Int128(ledger.total) - Int128(base.total)
     let saved = changes.filter { $0.cycles < 0 && !symptoms.contains($0.name) }.min { $0.cycles < $1.cycles }
       .flatMap { -$0.cycles * 10 >= difference ? $0 : nil }
     var covered = saved?.cycles ?? 0
     var parts: [String] = []
     for change in changes where change.cycles > 0 && covered * 2 < difference && parts.count < 3 {
-      parts.append("\(NumberFormat.grouped(UInt64(change.cycles)))\(parts.isEmpty ? " more" : "") in \(change.name)")
+      parts.append("\(NumberFormat.grouped(UInt128(change.cycles)))\(parts.isEmpty ? " more" : "") in \(change.name)")
       covered += change.cycles
     }
     var text =
       "spends " + (parts.count > 1 ? parts.dropLast().joined(separator: ", ") + " and " : "") + (parts.last ?? "")
-    if let saved { text += " and saves \(NumberFormat.grouped(UInt64(-saved.cycles))) in \(saved.name)" }
+    if let saved { text += " and saves \(NumberFormat.grouped(UInt128(-saved.cycles))) in \(saved.name)" }
     return text
   }
 }

@@ -124,6 +124,13 @@ import Testing
       Comparison(runs).conclusion == "native is the cheapest with 1,005 cycles, about as many as shadow:trace (+4).")
   }
 
+  @Test("a guest that waits nearly for ever is compared, too")
+  func longest() {
+    let runs = [run("native", [(.idle, 1 << 63)]), run("nested", [(.execute, 5), (.idle, .max - 5)])]
+    #expect(Comparison(runs).conclusion.hasSuffix("spends 9,223,372,036,854,775,802 more in idle."))
+    #expect(Comparison(runs.reversed()).conclusion.contains("native is the cheapest"))
+  }
+
   @Test("equal runs are called equal")
   func equal() {
     let runs = [run("native", [(.execute, 5)]), run("nested", [(.execute, 5)])]

@@ -58,7 +58,7 @@ extension Hypervisor {
   private func watchForWrites(_ gfn: UInt64) -> Bool {
     let isWatchedAnew = nested!.watchForWrites(GuestPhysical(gfn << 12), memory)
     if isWatchedAnew { work(.agileScan, .protect) }
-    // What the hardware sets in the table does not count.
+    // What the hardware sets in the table does not count as a store.
     return takeWrites(of: .stores, to: gfn, for: .agileScan) || isWatchedAnew
   }
 

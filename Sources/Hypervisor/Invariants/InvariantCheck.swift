@@ -145,9 +145,9 @@ public final class InvariantCheck {
     var violation: String?
     var verified: [BufferedTranslation: Found] = [:]
     processor.forEachBufferedTranslation { entry in
-      guard violation == nil, !entry.buffer.isNested, !entry.isGlobal, entry.context == processor.runningContext else {
-        return
-      }
+      guard violation == nil, !entry.buffer.isNested, !entry.isGlobal, entry.isOfRunningSpace,
+        entry.context == processor.runningContext
+      else { return }
       let last = seen.verified[entry]
       let isInvalidated = invalidated.contains(entry, in: max(last?.length ?? 0, entry.length))
       if let last, last.since >= tablesWrittenAt, last.since >= seen.registersSince, !isInvalidated {

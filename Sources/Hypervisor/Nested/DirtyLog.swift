@@ -31,7 +31,8 @@ struct DirtyLog {
   private let interval: UInt64
   private(set) var next: UInt64
   private var bits: ContiguousArray<UInt64>
-  /// The same as a list, in the order of their first writes.
+  /// The same as a list, in the order in which they were noted: of their first writes, but with
+  /// `accessed-dirty`, which looks for them by address.
   private(set) var frames: [UInt64] = []
 
   init?(_ options: DirtyLogOptions, guestFrames: UInt64) {
@@ -77,7 +78,7 @@ extension Hypervisor {
     // Entries are written from the end on; at the index none is yet, and beyond the log it says that all are.
     let index = one.processor.modificationLogIndex
     let first = index >= ModificationLog.entries ? 0 : index + 1
-    for number in first..<ModificationLog.entries {
+    for number in (first..<ModificationLog.entries).reversed() {
       noteDirty(GuestPhysical(memory.word(at: log.advanced(by: UInt64(number) * 8))).frame, for: cause)
     }
     one.processor.modificationLogIndex = ModificationLog.entries - 1

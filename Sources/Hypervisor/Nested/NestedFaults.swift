@@ -77,9 +77,11 @@ extension Hypervisor {
     guard fault.kind == .write else {
       return .unsupported("nested fault at \(fault.address), which permits \(fault.kind)")
     }
-    if logsByFaults { noteFirstWrite(to: gfn) }
     // Where another processor has been here before, the violation has dropped what this one remembered.
-    if setNestedWritable(fault.address, true) { work(.nestedFill, .protect) }
+    if setNestedWritable(fault.address, true) {
+      work(.nestedFill, .protect)
+      if logsByFaults { noteFirstWrite(to: gfn) }
+    }
     guard failure == nil else { return nil }
     counted.pfFixed &+= 1
     resume(exit)

@@ -57,6 +57,8 @@ extension Hypervisor {
   /// Lets a table be written that the hardware is about to go on in by its host address: it sets A and D there and asks
   /// nobody.
   func letWalksWrite(_ gfn: UInt64) {
+    // Where nested tables have no D the permission is what tells of writes (`wasWritten`): the table counts as written
+    // for one look.
     if setNestedWritable(GuestPhysical(gfn << 12), true) { work(.nestedFill, .protect) }
   }
 }

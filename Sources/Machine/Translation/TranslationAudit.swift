@@ -35,6 +35,10 @@ public struct BufferedTranslation: Hashable, Sendable {
   fileprivate var key: UInt64
   fileprivate var value: UInt64
   fileprivate var shift: UInt64
+  /// Whether it is of the VPID and the nested root in use, and whether it was made by way of a nested root: a tag may have
+  /// served shadow roots with and without one, whose translations have nothing to do with each other.
+  public fileprivate(set) var isOfRunningSpace: Bool
+  public fileprivate(set) var isCombined: Bool
 
   /// The first address of the page, or of what the table translates.
   public var address: UInt64 {
@@ -82,7 +86,11 @@ extension Processor {
         let key = array.keys[way]
         // Guest-physical mappings are of nested roots, of which a machine has one.
         guard buffer.isNested || spaces.contains(TranslationKey.space(key)) else { return }
-        body(BufferedTranslation(buffer: buffer, key: key, value: array.values[way], shift: shift(key)))
+        body(
+          BufferedTranslation(
+            buffer: buffer, key: key, value: array.values[way], shift: shift(key),
+            isOfRunningSpace: (key ^ (buffer.isNested ? nestedTag : tag)) & TranslationKey.spaceMask == 0,
+            isCombined: translation.spaces.name(TranslationKey.space(key))?.root != nil))
       }
     }
     func page(_ key: UInt64) -> UInt64 { 12 &+ 9 &* (key >> 61) }

@@ -371,6 +371,7 @@ extension Data {
     let run = try Program("validate", "--quiet")
     #expect(run.status == 0, "\(run.output)")
     #expect(run.output.contains("4K on 4K                                 24.00      24.00"))
+    #expect(run.output.contains("2M on 1G                                 11.00      11.00"))
     #expect(run.output.hasSuffix(" failed\n"))
   }
 }

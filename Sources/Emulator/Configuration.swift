@@ -44,6 +44,8 @@ public struct Configuration: Equatable, Sendable {
   public var initrd: InputFile?
   /// What the guest's TSC and timers count.
   public var clock = ClockSource.cycles
+  /// Under the clock of instructions: ticks of the guest's TSC and timers that an instruction takes, 1 to 1000.
+  public var clockTicks: UInt64 = 1
   /// Stop after so many instructions; nil: never.
   public var maxInstructions: UInt64?
   /// Stop after so many cycles; nil: never.
@@ -132,6 +134,9 @@ public struct Configuration: Equatable, Sendable {
     }
     if let shadowPool, shadowPool < 32 * cpus {
       throw .usage("shadow.pool: \(shadowPool) pages are too few for \(cpus) processors, which need 32 each")
+    }
+    if clockTicks != 1 && clock != .instructions {
+      throw .usage("clock.ticks: an instruction takes \(clockTicks) ticks of --clock instructions, not of cycles")
     }
     try checkNested()
     let reach = UInt64(1) << profile[.physicalBits]

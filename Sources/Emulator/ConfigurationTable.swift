@@ -56,6 +56,14 @@ extension ConfigurationKey {
       $0.initrd = $1.isEmpty ? nil : try InputFile.read($1, what: "initrd")
     },
     choice("clock", \.clock, "what the guest's TSC and timers count"),
+    ConfigurationKey(
+      "clock.ticks", "1...1000",
+      "--clock instructions: ticks of the guest's TSC and timers that an instruction takes"
+    ) {
+      .number($0.clockTicks)
+    } set: {
+      $0.clockTicks = try number("clock.ticks", $1, in: 1...1000)
+    },
     limit("max-instructions", \.maxInstructions, "stop after so many instructions, 1 or more; none: never"),
     limit("max-cycles", \.maxCycles, "stop after so many cycles, 1 or more; none: never"),
     ConfigurationKey(

@@ -33,13 +33,14 @@ public final class VirtualMachine {
     bootPlan = try VirtualMachine.plan(configuration, guest)
     memory = try VirtualMachine.hostMemory(configuration, bootPlan)
 
-    // Under the instruction clock one instruction stands for one cycle.
+    // Under the instruction clock one instruction stands for as many cycles as it takes ticks.
     devices = PCDevices(
       clockHertz: max(profile[.frequency], 1), processors: configuration.cpus,
       hasLocalAPICs: configuration.features.contains("apic"), date: configuration.rtcStart.date,
       memoryBytes: configuration.memory, console: console)
     var options = ProcessorOptions()
     options.clock = configuration.clock
+    options.ticks = configuration.clockTicks
     options.blockLength = configuration.blockLength
     options.count = configuration.cpus
     options.dataCache = configuration.dataCaches

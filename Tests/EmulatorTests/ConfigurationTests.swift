@@ -15,6 +15,7 @@ import Testing
     #expect(effective["cpus"] == .number(1))
     #expect(effective["host-page"] == .text("4K"))
     #expect(effective["clock"] == .text("cycles"))
+    #expect(effective["clock.ticks"] == .number(1))
     #expect(effective["max-instructions"] == ConfigurationValue.none)
     #expect(effective["cache.data"] == .text("off"))
     #expect(effective["tlb"] == .text("real"))
@@ -48,7 +49,7 @@ import Testing
     ("append=a=b c", "append", .text("a=b c")),
     ("append=", "append", .text("")),
     ("initrd=", "initrd", ConfigurationValue.none),
-    ("clock=instructions", "clock", .text("instructions")),
+    ("clock=instructions", "clock", .text("instructions")), ("clock.ticks=1000", "clock.ticks", .number(1000)),
     ("max-instructions=1_000", "max-instructions", .number(1000)),
     ("max-cycles=none", "max-cycles", ConfigurationValue.none),
     ("cpu-features=-smap,+la57", "cpu-features", .text("-smap,+la57")),
@@ -119,6 +120,8 @@ import Testing
     ("cpus=one", "cpus: one is not a whole number"),
     ("host-page=8K", "host-page: 8K is none of 4K, 2M, 1G"),
     ("clock=host", "clock: host is none of cycles, instructions"),
+    ("clock.ticks=0", "clock.ticks: 0 is not between 1 and 1000"),
+    ("clock.ticks=1001", "clock.ticks: 1001 is not between 1 and 1000"),
     ("max-instructions=-1", "max-instructions: -1 is not a whole number"),
     ("max-cycles=1e9", "max-cycles: 1e9 is not a whole number"),
     ("max-cycles=0", "max-cycles: 0 is no limit that a run can reach; none means no limit"),
@@ -256,6 +259,7 @@ import Testing
       (
         ["cpus=4", "shadow.pool=100"], "shadow.pool: 100 pages are too few for 4 processors, which need 32 each"
       ),
+      (["clock.ticks=64"], "clock.ticks: an instruction takes 64 ticks of --clock instructions, not of cycles"),
       (["host-page=1G"], "host-page: 1G pages need a memory of 1G or more, not 128M"),
       (
         ["profile.physical-bits=36", "memory=64G"], "memory: 64G are more than 36 physical address bits reach"
@@ -266,6 +270,15 @@ import Testing
     for assignment in assignments { try ConfigurationKey.apply(assignment, to: &configuration) }
     let error = #expect(throws: SetupError.self) { try configuration.check() }
     #expect(error?.description == message)
+  }
+
+  @Test("an instruction takes any number of ticks, whichever of the two keys comes first")
+  func ticks() throws {
+    for assignments in [["clock=instructions", "clock.ticks=64"], ["clock.ticks=64", "clock=instructions"]] {
+      var configuration = try Configuration()
+      for assignment in assignments { try ConfigurationKey.apply(assignment, to: &configuration) }
+      try configuration.check()
+    }
   }
 
   @Test("a geometry that needs two figures can be set one after the other")

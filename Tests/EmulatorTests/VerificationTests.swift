@@ -40,6 +40,31 @@ import Testing
     #expect(comparisons >= instructions / UInt64(every + 16))
   }
 
+  @Test(
+    "guests are the same however many ticks an instruction takes",
+    arguments: [
+      ("context-switch", "spaces=2 tasks=2 pages=2 switches=6 warmup=2 switch=timer hz=1000", 1),
+      ("processors", "rounds=2 laps=2 changes=3", 3),
+    ],
+    [7, 64])
+  func ticks(guest: (name: String, append: String, cpus: Int), ticks: Int) throws {
+    func instructions(_ ticks: Int) throws -> UInt64 {
+      let configuration = try Self.configuration(guest.append) {
+        ($0.cpus, $0.clockTicks) = (guest.cpus, UInt64(ticks))
+        $0.profileChanges[.frequency] = 100_000_000
+      }
+      let result = try Self.verify(GuestImage.find(guest.name), every: 500, configuration)
+      guard case .same(.shutdown(.debugExit(0)), let instructions, _) = result else {
+        Issue.record("\(result)")
+        return 0
+      }
+      return instructions
+    }
+    let wanted = try instructions(ticks)
+    // Whoever waits for a timer waits for fewer instructions.
+    if guest.cpus == 1 { #expect(try wanted < instructions(1)) }
+  }
+
   @Test("several processors are the same, too", arguments: [2, 3])
   func processors(count: Int) throws {
     let configuration = try Self.configuration("rounds=5 laps=2 changes=3") { $0.cpus = count }

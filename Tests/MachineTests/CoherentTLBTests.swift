@@ -1,15 +1,19 @@
-import Machine
 import Support
 import Testing
+
+@testable import Machine
 
 /// `tlb=coherent`: nothing that a guest forgets to invalidate can be seen, A and D bits included.
 struct CoherentTLBTests {
   private static let page: UInt64 = 0x40_0000
+  private static let rival = page + UInt64(DirectCache.entries) << 12
 
   private static func machine(_ code: [UInt8], coherent: Bool, blockLength: Int = 64) -> TinyMachine {
     let guest = GuestMemory {
       map(0x1000, to: 0x1000, pages: 2, .writable)
       map(page, to: 0x4000, pages: 2, .writable)
+      // Where the direct cache has one place for both.
+      map(rival, to: 0x6000, .writable)
     }
     // The page tables of the page, at the address that is their own.
     for level in 1...3 {
@@ -80,6 +84,93 @@ struct CoherentTLBTests {
       #expect((machine.lastException?.vector == 14) == coherent)
       #expect(machine[Slot.rcx] == (coherent ? 0 : 2))
     }
+  }
+
+  @Test(arguments: [1, 64], [1, 2, 3])
+  func `pages used in turn that share a verdict's place are looked at anew when a table is written`(
+    blockLength: Int, level: Int
+  ) {
+    // mov al, [rbx]; mov al, [rsi], three times; mov byte [rdx], 0; mov al, [rbx]; jmp here
+    let turns: [UInt8] = [0x8a, 0x03, 0x8a, 0x06, 0x8a, 0x03, 0x8a, 0x06, 0x8a, 0x03, 0x8a, 0x06]
+    for coherent in [false, true] {
+      let machine = Self.machine(
+        turns + [0xc6, 0x02, 0x00, 0x8a, 0x03, 0xeb, 0xfe], coherent: coherent, blockLength: blockLength)
+      machine.installHandlers()
+      (machine[Slot.rbx], machine[Slot.rsi]) = (Self.page, Self.rival)
+      machine[Slot.rdx] = machine.guest.tables.entry(Self.page, level: level).rawValue
+      machine.run(6)
+      if coherent { #expect(Self.stands(Self.page, machine) && Self.stands(Self.rival, machine)) }
+      machine.run(1)
+      #expect(!Self.stands(Self.page, machine) && !Self.stands(Self.rival, machine))
+      machine.run(4)
+      // The table of level 3 is that of the handler, too.
+      guard level < 3 else { continue }
+      #expect((machine.lastException?.address == Self.page) == coherent)
+    }
+  }
+
+  @Test func `what stands under one root is looked at anew under another, though the entry is global`() {
+    // mov al, [rbx]; mov al, [rsi], twice; mov cr3, rdx; mov al, [rbx]; jmp here
+    let code: [UInt8] = [
+      0x8a, 0x03, 0x8a, 0x06, 0x8a, 0x03, 0x8a, 0x06, 0x0f, 0x22, 0xda, 0x8a, 0x03, 0xeb, 0xfe,
+    ]
+    for coherent in [false, true] {
+      let machine = Self.machine(code, coherent: coherent)
+      let guest = machine.guest
+      guest.map(map(Self.page, to: 0x4000, .writable, .global))
+      guest.map(map(Self.rival, to: 0x6000, .writable, .global))
+      guest.write([1], atPhysical: 0x4000)
+      guest.write([2], atPhysical: 0x7000)
+      // Copies of all tables on the way, of which the last leads elsewhere.
+      for level in 1...4 {
+        let entry = guest.tables.entry(Self.page, level: level).rawValue
+        let copy = 0x8000 + UInt64(level) << 12
+        guest.write(Array(guest.host.read(HostPhysical(entry & ~0xfff), count: 4096)), atPhysical: copy)
+        let target: UInt64 = level == 1 ? 0x7163 : (copy - 0x1000) | 0x63
+        guest.setWord(target, atPhysical: copy + entry & 0xfff)
+      }
+      machine.update { $0.cr4 |= CR4.pageGlobal }
+      (machine[Slot.rbx], machine[Slot.rsi], machine[Slot.rdx]) = (Self.page, Self.rival, 0xc000)
+      machine.run(6)
+      #expect(machine[Slot.rax] & 0xff == (coherent ? 2 : 1))
+    }
+  }
+
+  @Test func `a check stands for its page, its entry, its kind of access and its context alone`() {
+    var checks = StandingChecks()
+    defer { checks.deallocate() }
+    var stamp: UInt64 = 0
+    withUnsafeMutablePointer(to: &stamp) { stamp in
+      func hit(_ size: PageSize, _ entry: UInt64) -> TranslationLookaside.Hit {
+        TranslationLookaside.Hit(size: size, way: 0, entry: TLBEntry(rawValue: entry), stamp: stamp)
+      }
+      let read = Access(.read, .supervisor)
+      let (known, address) = (hit(.page4K, 0x4017), Self.page)
+      checks.insert(known, address, read, context: 1)
+      checks.insert(known, Self.rival, read, context: 1)
+      for kept in [address, address | 0xfff, Self.rival] { #expect(checks.contains(known, kept, read, context: 1)) }
+      #expect(!checks.contains(known, address + 0x1000, read, context: 1))
+      #expect(!checks.contains(known, address | 1 << 63, read, context: 1))
+      #expect(!checks.contains(hit(.page4K, 0x401f), address, read, context: 1))
+      #expect(!checks.contains(hit(.page2M, 0x4017), address, read, context: 1))
+      #expect(!checks.contains(known, address, Access(.write, .supervisor), context: 1))
+      #expect(!checks.contains(known, address, Access(.fetch, .supervisor), context: 1))
+      for privilege in [Privilege.user, .implicitSupervisor] {
+        #expect(!checks.contains(known, address, Access(.read, privilege), context: 1))
+      }
+      for context in [0, 2] { #expect(!checks.contains(known, address, read, context: context)) }
+      checks.removeAll()
+      for gone in [address, Self.rival] { #expect(!checks.contains(known, gone, read, context: 1)) }
+    }
+  }
+
+  /// Whether a check of reads of a page stands.
+  private static func stands(_ page: UInt64, _ machine: TinyMachine) -> Bool {
+    let processor = machine.processor
+    let buffer = processor.translation.data
+    guard let hit = buffer.peek(page, tag: processor.tag, globalTag: processor.globalTag) else { return false }
+    return processor.translation.standing.contains(
+      hit, page, Access(.read, .supervisor), context: processor.directContext)
   }
 
   @Test func `hits that were checked once are hits in the direct cache`() {

@@ -9,7 +9,7 @@ struct EventTests {
 
   static func machine(
     _ code: [UInt8], figures: [CostKey: UInt64] = [:], cpl: UInt8 = 0, blockLength: Int = 64,
-    clock: ClockSource = .cycles
+    clock: ClockSource = .cycles, ticks: UInt64 = 1
   ) -> TinyMachine {
     let guest = GuestMemory {
       map(0x1000, to: 0x1000, pages: 2, .user)
@@ -20,7 +20,7 @@ struct EventTests {
     }
     var options = ProcessorOptions()
     options.blockLength = blockLength
-    options.clock = clock
+    (options.clock, options.ticks) = (clock, ticks)
     let machine = TinyMachine(guest, code: code, at: 0x1000, cpl: cpl, profile: .flat(figures), options: options)
     machine.installHandlers()
     machine.update { state in

@@ -53,12 +53,12 @@ struct InterleavingTests {
     /// Who ran, and the clocks afterwards.
     private(set) var turns: [(processor: Int, clocks: [UInt64])] = []
 
-    init(_ codes: [[UInt8]], quantum: UInt64, clock: ClockSource = .cycles, simple: UInt64 = 1) {
+    init(_ codes: [[UInt8]], quantum: UInt64, clock: ClockSource = .cycles, ticks: UInt64 = 1, simple: UInt64 = 1) {
       let guest = GuestMemory { map(0x1000, to: 0x1000, pages: 15, .writable) }
       let bus = bus
       machines = codes.enumerated().map { index, code in
         var options = ProcessorOptions()
-        (options.index, options.count, options.clock) = (index, codes.count, clock)
+        (options.index, options.count, options.clock, options.ticks) = (index, codes.count, clock, ticks)
         let machine = TinyMachine(
           guest, code: code, at: 0x1000 * UInt64(index + 1), profile: .flat([.executeSimple: simple]), options: options,
           anyBus: bus)
@@ -100,6 +100,22 @@ struct InterleavingTests {
     #expect(group.machines.reduce(0) { $0 + $1.processor.instructionsRetired } == 9000)
     // Nobody is left behind.
     for machine in group.machines { #expect(machine.processor.instructionsRetired > 1500) }
+  }
+
+  @Test(arguments: [1, 10, 333] as [UInt64], [20, 1000] as [UInt64])
+  func `of instructions that take many ticks each processor is a quantum and one of them ahead at most`(
+    quantum: UInt64, ticks: UInt64
+  ) {
+    let group = Group([Self.spin, Self.spin, Self.spin], quantum: quantum, clock: .instructions, ticks: ticks)
+    group.bus.deadlines = [12_345, 50_000]
+    #expect(group.run(retiredLimit: 9000) == .limit)
+    for turn in group.turns { #expect(turn.clocks.max()! - turn.clocks.min()! < quantum + ticks) }
+    for machine in group.machines {
+      #expect(machine.processor.instructionsRetired > 2000)
+      #expect(machine.processor.guestTime == machine.processor.instructionsRetired * ticks)
+    }
+    // Each at the first boundary of the last processor at or after it.
+    #expect(group.bus.told == [12_345, 50_000])
   }
 
   @Test func `PAUSE lets a processor that is behind go on`() {
@@ -160,6 +176,16 @@ struct InterleavingTests {
     #expect(group.turns.prefix(3).map(\.processor) == [0, 1, 0])
     #expect(group.turns[1].clocks[1] == 203)
     #expect(group.turns[2].clocks[0] == 207)
+  }
+
+  @Test func `a processor sleeps as long as another's instructions take`() {
+    let sleeper: [UInt8] = [0xfb, 0xf4, 0xeb, 0xfd]
+    let sender: [UInt8] = [0xb9, 100, 0, 0, 0, 0xff, 0xc9, 0x75, 0xfc, 0xb0, 0x00, 0xe6, 0x40, 0xeb, 0xfe]
+    let group = Group([sleeper, sender], quantum: 1_000_000, clock: .instructions, ticks: 64)
+    group.machines[0].setHandler(0x21, [0xff, 0xc3, 0x48, 0xcf])
+    #expect(group.run(retiredLimit: 1000) == .limit)
+    #expect(group.turns[1].clocks[1] == 203 * 64)
+    #expect(group.turns[2].clocks[0] == 207 * 64)
   }
 
   @Test func `an NMI that waits when a slice ends is taken first, so that the next one is not lost`() {

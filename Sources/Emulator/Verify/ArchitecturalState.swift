@@ -7,13 +7,14 @@ struct ArchitecturalState: Equatable {
 
   /// - Parameters:
   ///   - state: the processor's.
+  ///   - time: its guest's time.
   ///   - isHalted: whether it is in HLT, which a hypervisor knows better.
-  init(_ state: ProcessorState, isHalted: Bool) {
+  init(_ state: ProcessorState, time: UInt64, isHalted: Bool) {
     values.reserveCapacity(ArchitecturalState.names.count)
     for slot in 0..<16 { values.append(state.slots[slot]) }
     values += [state.rip, state.rflags, UInt64(state.cpl)]
     values += [state.cr0, state.cr2, state.cr3, state.cr4, state.efer]
-    values += [state.retired, state.retired &+ state.idleTicks]
+    values += [state.retired, time]
     values += [isHalted ? 1 : 0, state.awaitsStartUp ? 1 : 0, state.isShutDown ? 1 : 0]
     values += [state.blocksNonMaskable ? 1 : 0, state.interruptShadow == state.retired ? 1 : 0, state.randomDraws]
     for register in SegmentRegister.allCases { add(state[register]) }

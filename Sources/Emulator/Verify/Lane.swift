@@ -33,9 +33,10 @@ final class Lane {
   }
 
   func state(_ processor: Int) -> ArchitecturalState {
-    let state = machine.processors[processor].state
+    let one = machine.processors[processor]
+    let state = one.state
     return ArchitecturalState(
-      state, isHalted: state.isHalted || machine.hypervisor?.isHalted(processor) ?? false)
+      state, time: one.guestTime, isHalted: state.isHalted || machine.hypervisor?.isHalted(processor) ?? false)
   }
 
   func events(_ processor: Int) -> EventLog.State { events[processor].state }

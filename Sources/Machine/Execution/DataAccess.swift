@@ -338,7 +338,7 @@ extension Processor {
   /// instructions only when it is left.
   private var nowInBlock: UInt64 {
     guard let op = currentOperation, op.pointee.indexInBlock > 0 else { return now }
-    guard options.clock == .cycles else { return now &+ UInt64(op.pointee.indexInBlock) }
+    guard options.clock == .cycles else { return now &+ UInt64(op.pointee.indexInBlock) &* options.ticks }
     var cycles: UInt64 = 0
     var at = op
     repeat {

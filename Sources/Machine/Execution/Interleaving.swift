@@ -166,7 +166,7 @@ extension Processor {
   fileprivate func limits(until time: UInt64) -> (clock: UInt64, retired: UInt64) {
     switch options.clock {
     case .cycles: (time, .max)
-    case .instructions: (.max, time == .max ? .max : time > s.pointee.idleTicks ? time - s.pointee.idleTicks : 0)
+    case .instructions: (.max, instructions(until: time))
     }
   }
 }

@@ -384,12 +384,8 @@ extension Processor {
     var instructions = min(retiredLimit, s.pointee.retired &+ Processor.slice)
     let device = bus.nextDeadline
     switch options.clock {
-    case .cycles:
-      cycles = min(cycles, device)
-    case .instructions:
-      if device != .max {
-        instructions = min(instructions, device > s.pointee.idleTicks ? device - s.pointee.idleTicks : 0)
-      }
+    case .cycles: cycles = min(cycles, device)
+    case .instructions: instructions = min(instructions, self.instructions(until: device))
     }
     s.pointee.clockDeadline = cycles
     s.pointee.executedDeadline = cycles > s.pointee.charged ? cycles - s.pointee.charged : 0

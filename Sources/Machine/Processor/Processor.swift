@@ -234,7 +234,15 @@ public final class Processor {
 
   /// The guest's time: what its TSC, without its offset, and its timers count.
   @inline(__always) var now: UInt64 {
-    options.clock == .cycles ? s.pointee.clock : s.pointee.retired &+ s.pointee.idleTicks
+    options.clock == .cycles ? s.pointee.clock : s.pointee.retired &* options.ticks &+ s.pointee.idleTicks
+  }
+
+  /// Under the instruction clock: how many instructions are retired at the first boundary at or after a time.
+  func instructions(until time: UInt64) -> UInt64 {
+    guard time != .max else { return .max }
+    guard time > s.pointee.idleTicks else { return 0 }
+    let (whole, rest) = (time - s.pointee.idleTicks).quotientAndRemainder(dividingBy: options.ticks)
+    return whole &+ (rest == 0 ? 0 : 1)
   }
 }
 
@@ -245,6 +253,8 @@ public struct ProcessorOptions: Sendable {
   /// How many processors the machine has.
   public var count = 1
   public var clock = ClockSource.cycles
+  /// Under the instruction clock: ticks of the guest's time that an instruction takes, 1 or more.
+  public var ticks: UInt64 = 1
   /// The greatest number of instructions in a block, 1 ... 64.
   public var blockLength = 64
   public var dataCache = DataCacheModel.off

@@ -2,6 +2,6 @@
 public enum ClockSource: String, Sendable, CaseIterable {
   /// The ledger's cycles, so that a guest measures what the model charges.
   case cycles
-  /// Retired instructions, so that runs under different paging stay comparable instruction by instruction.
+  /// Retired instructions, a fixed number of ticks for each, so that runs under different paging stay comparable instruction by instruction.
   case instructions
 }

@@ -3,13 +3,20 @@
 ///
 /// A check is a walk. So that not every access makes one, verdicts (`DirectCache`) stand for checks: there is one for a
 /// page only while no table has been written that its translation was read from. The frames of such tables are watched as
-/// those of decoded code are (`CodeHolder`), and a write to one drops every verdict.
+/// those of decoded code are (`CodeHolder`), and a write to one drops every verdict. Where two pages share a verdict's
+/// place, the checks themselves are remembered as long (`StandingChecks`).
 extension Processor {
   /// Whether a TLB entry still says what the tables say, found without charge or change.
   func isCurrent(_ hit: TranslationLookaside.Hit, _ address: UInt64, _ access: Access) -> Bool {
+    if translation.standing.contains(hit, address, access, context: directContext) {
+      isChecked = true
+      return true
+    }
     let (result, path) = pathInTables(address, access)
     guard case .mapped(let mapping) = result, hit.follows(from: mapping, path, at: address) else { return false }
-    return guestAgrees(mapping, address, access)
+    guard guestAgrees(mapping, address, access) else { return false }
+    if isChecked { translation.standing.insert(hit, address, access, context: directContext) }
+    return true
   }
 
   /// How often walks have written tables.
@@ -93,7 +100,7 @@ extension Processor {
   /// A table was written that verdicts may rest on, or the page that code is being fetched from: the next instruction
   /// looks anew.
   func tablesChanged() {
-    translation.direct.clear()
+    translation.forgetVerdicts()
     forgetFetchPage()
     s.pointee.executedDeadline = 0
   }

@@ -8,6 +8,8 @@ final class TranslationUnit {
   let second: TranslationLookaside
   var direct = DirectCache()
   var known: KnownPages
+  /// With coherent TLBs, where verdicts have no place.
+  var standing = StandingChecks()
 
   /// Paging-structure caches: of PDEs, which lead to tables of level 1, of PDPTEs and of PML4Es.
   let pde: AssociativeArray
@@ -60,6 +62,7 @@ final class TranslationUnit {
     for buffer in [data, code, second] { buffer.deallocate() }
     caches.deallocate()
     direct.deallocate()
+    standing.deallocate()
   }
 
   /// Every array that a snapshot keeps, in a fixed order.
@@ -81,9 +84,10 @@ final class TranslationUnit {
     forgetVerdicts()
   }
 
-  /// Drops every verdict, on pages in the first level and in the second.
+  /// Drops every verdict, on pages in the first level and in the second, and the checks that they stand for.
   func forgetVerdicts() {
     direct.clear()
+    standing.removeAll()
     known.forget()
   }
 }

@@ -232,7 +232,8 @@ struct NestedWalkTests {
   @Test(arguments: [true, false])
   func `a violation drops what TLBs and paging-structure caches hold for its linear address`(isExtended: Bool) {
     let machine = Self.machine(
-      isExtended: isExtended, fresh: false, keepsAccessedDirty: false, figures: .commonTLBs + .commonStructureCaches)
+      isExtended: isExtended, fresh: false, keepsAccessedDirty: false,
+      figures: .commonTLBs + .commonStructureCaches + [.taggedTLB: 1])
     Self.setNestedEntry(machine, Self.physical) { $0 & ~2 }
     func held() -> Int {
       machine.processor.cachedTranslations.count { !$0.holder.isNested && ($0.address ^ Self.address) >> $0.shift == 0 }

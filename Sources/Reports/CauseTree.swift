@@ -13,6 +13,11 @@ enum CauseTree {
     groups { cause in ledgers.contains { $0[cause] != 0 } }
   }
 
+  /// The groups that have any cycles in any of the differences, with only such causes.
+  static func groups(in costs: [CostDifference]) -> [Group] {
+    groups { cause in costs.contains { $0.cycles(of: cause) != 0 } }
+  }
+
   /// The causes that are wanted, by group. A group stands where its first cause does, wanted or not, so that tables of
   /// different runs have one order.
   static func groups(where isWanted: (Cause) -> Bool) -> [Group] {

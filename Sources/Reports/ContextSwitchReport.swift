@@ -38,14 +38,12 @@ public struct ContextSwitchReport {
   /// Digits after the point in a table.
   static let decimals = 1
 
-  let profile: String
-  let unverified: Int
-  let measurements: [Measurement]
+  private let frame: BenchFrame
+  private let measurements: [Measurement]
 
   public init(_ measurements: [Measurement], profile: CostProfile) {
     self.measurements = measurements
-    self.profile = profile.name
-    unverified = profile.unverified.count
+    frame = BenchFrame(profile)
   }
 
   /// The report in a format.
@@ -55,17 +53,12 @@ public struct ContextSwitchReport {
     switch format {
     case .table: table(style)
     case .csv: csv
-    case .json: try DeterministicJSON.encode(Document(self))
+    case .json: try frame.json("penumbra.bench.context-switch/2", measurements.map(Row.init))
     }
   }
 
-  /// The causes that any measurement has, in groups.
-  private var groups: [CauseTree.Group] {
-    CauseTree.groups { cause in measurements.contains { $0.cost.cycles(of: cause) != 0 } }
-  }
-
   private func table(_ style: TextStyle) -> String {
-    let groups = groups
+    let groups = CauseTree.groups(in: measurements.map(\.cost))
     let fixed: [(String, TextTable.Alignment)] = [
       ("processes", .right), ("pages", .right), ("kernel", .left), ("paging", .left), ("cycles/switch", .right),
     ]
@@ -81,18 +74,14 @@ public struct ContextSwitchReport {
         ["\(measurement.processes)", "\(measurement.pages)", measurement.variant.rawValue, measurement.paging.name]
           + ([shown.total] + shown.parts).map { NumberFormat.decimal($0, decimals: Self.decimals) })
     }
-    var text = "cycles of a context switch, by cause: spaces of their own less one shared space, profile \(profile)"
-    if unverified != 0 { text += " (\(unverified) figures unverified)" }
-    return text + "\n\n" + table.text(style)
+    return frame.text(
+      table, of: "cycles of a context switch, by cause: spaces of their own less one shared space", style)
   }
-
-  /// The causes that any measurement has.
-  private var shownCauses: [Cause] { groups.flatMap(\.causes) }
 
   /// Cycles of one switch, as the table has them, and after them the whole cycles of all switches, of which nothing is
   /// rounded.
   private var csv: String {
-    let causes = shownCauses
+    let causes = CauseTree.groups(in: measurements.map(\.cost)).flatMap(\.causes)
     var csv = CommaSeparatedValues()
     csv.add(
       ["processes", "pages", "kernel", "paging", "switches", "cycles"] + causes.map(\.name) + ["totalCycles"]
@@ -109,42 +98,27 @@ public struct ContextSwitchReport {
     return csv.text
   }
 
-  private struct Document: Encodable {
-    struct Row: Encodable {
-      var processes: Int
-      var pages: Int
-      var kernel: String
-      var paging: String
-      var switches: UInt64
-      /// Of one switch.
-      var cycles: Decimal
-      var causes: [String: Decimal]
-      /// Of all switches together.
-      var totalCycles: Int64
-      var totalCauses: [String: Int64]
-    }
+  /// A measurement in JSON.
+  private struct Row: Encodable {
+    var processes: Int
+    var pages: Int
+    var kernel: String
+    var paging: String
+    var switches: UInt64
+    /// Of one switch.
+    var cycles: Decimal
+    var causes: [String: Decimal]
+    /// Of all switches together.
+    var totalCycles: Int64
+    var totalCauses: [String: Int64]
 
-    let schema = "penumbra.bench.context-switch/2"
-    var profile: String
-    var unverified: Int
-    var measurements: [Row]
-
-    init(_ report: ContextSwitchReport) {
-      profile = report.profile
-      unverified = report.unverified
-      measurements = report.measurements.map { measurement in
-        let cost = measurement.cost
-        let causes = cost.causes.map(\.cause)
-        let shares = cost.shares(causes, by: measurement.switches)
-        func named<Value>(_ values: [Value]) -> [String: Value] {
-          Dictionary(uniqueKeysWithValues: zip(causes.map(\.name), values))
-        }
-        return Row(
-          processes: measurement.processes, pages: measurement.pages, kernel: measurement.variant.rawValue,
-          paging: measurement.paging.name, switches: measurement.switches, cycles: CostDifference.decimal(shares.total),
-          causes: named(shares.parts.map(CostDifference.decimal)), totalCycles: Int64(clamping: cost.total),
-          totalCauses: named(causes.map { Int64(clamping: cost.cycles(of: $0)) }))
-      }
+    init(_ measurement: Measurement) {
+      (processes, pages, switches) = (measurement.processes, measurement.pages, measurement.switches)
+      (kernel, paging) = (measurement.variant.rawValue, measurement.paging.name)
+      let cost = measurement.cost
+      (cycles, causes) = cost.decimals(by: switches)
+      totalCycles = Int64(clamping: cost.total)
+      totalCauses = Dictionary(uniqueKeysWithValues: cost.causes.map { ($0.cause.name, Int64(clamping: $0.cycles)) })
     }
   }
 }

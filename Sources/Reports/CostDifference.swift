@@ -28,8 +28,15 @@ public struct CostDifference: Sendable {
     Apportionment.divide(causes.map(cycles), by: count, decimals: Self.fineDecimals)
   }
 
-  /// A number of those units, for JSON.
-  static func decimal(_ units: Int128) -> Decimal {
+  /// The same of all causes, by their names, for JSON.
+  func decimals(by count: UInt64) -> (total: Decimal, causes: [String: Decimal]) {
+    let shares = shares(causes.map(\.cause), by: count)
+    let parts = zip(causes.map(\.cause.name), shares.parts.map(Self.decimal))
+    return (Self.decimal(shares.total), Dictionary(uniqueKeysWithValues: parts))
+  }
+
+  /// A number of those units.
+  private static func decimal(_ units: Int128) -> Decimal {
     Decimal(
       sign: units < 0 ? .minus : .plus, exponent: -fineDecimals,
       significand: Decimal(UInt64(clamping: units.magnitude)))

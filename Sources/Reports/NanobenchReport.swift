@@ -73,14 +73,12 @@ public struct NanobenchReport {
   /// Digits after the point in a table.
   static let decimals = 1
 
-  let profile: String
-  let unverified: Int
-  let measurements: [Measurement]
+  private let frame: BenchFrame
+  private let measurements: [Measurement]
 
   public init(_ measurements: [Measurement], profile: CostProfile) {
     self.measurements = measurements
-    self.profile = profile.name
-    unverified = profile.unverified.count
+    frame = BenchFrame(profile)
   }
 
   /// The report in a format.
@@ -90,7 +88,7 @@ public struct NanobenchReport {
     switch format {
     case .table: table(style)
     case .csv: csv
-    case .json: try DeterministicJSON.encode(Document(self))
+    case .json: try frame.json("penumbra.bench.nanobench/1", measurements.map(Row.init))
     }
   }
 
@@ -114,14 +112,11 @@ public struct NanobenchReport {
       }
       table.add([operation.name] + cells + [operation.summary])
     }
-    var text = "cycles of one operation, its loop taken off, profile \(profile)"
-    if unverified != 0 { text += " (\(unverified) figures unverified)" }
-    return text + "\n\n" + table.text(style)
+    return frame.text(table, of: "cycles of one operation, its loop taken off", style)
   }
 
   private var csv: String {
-    let causes = CauseTree.groups { cause in measurements.contains { $0.cost.cycles(of: cause) != 0 } }
-      .flatMap(\.causes)
+    let causes = CauseTree.groups(in: measurements.map(\.cost)).flatMap(\.causes)
     var csv = CommaSeparatedValues()
     csv.add(["operation", "paging", "count", "cycles"] + causes.map(\.name))
     for measurement in measurements {
@@ -133,32 +128,19 @@ public struct NanobenchReport {
     return csv.text
   }
 
-  private struct Document: Encodable {
-    struct Row: Encodable {
-      var operation: String
-      var paging: String
-      var count: UInt64
-      /// Of one operation.
-      var cycles: Decimal
-      var causes: [String: Decimal]
-    }
+  /// A measurement in JSON.
+  private struct Row: Encodable {
+    var operation: String
+    var paging: String
+    var count: UInt64
+    /// Of one operation.
+    var cycles: Decimal
+    var causes: [String: Decimal]
 
-    let schema = "penumbra.bench.nanobench/1"
-    var profile: String
-    var unverified: Int
-    var measurements: [Row]
-
-    init(_ report: NanobenchReport) {
-      profile = report.profile
-      unverified = report.unverified
-      measurements = report.measurements.map { measurement in
-        let causes = measurement.cost.causes.map(\.cause)
-        let shares = measurement.cost.shares(causes, by: measurement.count)
-        return Row(
-          operation: measurement.operation.name, paging: measurement.paging.name, count: measurement.count,
-          cycles: CostDifference.decimal(shares.total),
-          causes: Dictionary(uniqueKeysWithValues: zip(causes.map(\.name), shares.parts.map(CostDifference.decimal))))
-      }
+    init(_ measurement: Measurement) {
+      operation = measurement.operation.name
+      (paging, count) = (measurement.paging.name, measurement.count)
+      (cycles, causes) = measurement.cost.decimals(by: measurement.count)
     }
   }
 }

@@ -41,8 +41,8 @@ struct RandomGuest {
   var paging: PagingMode
   /// Whether the leaf entries of the page tables are as arbitrary as the code.
   var wildTables: Bool
-  private var bytes: Bytes
-  private let code: [UInt8]
+  var bytes: Bytes
+  let code: [UInt8]
 
   /// Where things are in the two megabytes of memory.
   enum Place {
@@ -93,27 +93,6 @@ struct RandomGuest {
     /// Called at that moment, and when the run is over.
     var begin: (Processor) -> Void
     var end: (Processor) -> Void = { _ in }
-  }
-
-  /// How a run ended, and everything that it may not depend on how the code was cut.
-  struct Outcome: Equatable {
-    var ends: [String] = []
-    var registers: [UInt64] = []
-    var retired: UInt64 = 0
-    var ledger: [UInt64] = []
-    /// The guest's, in words.
-    var memory: [UInt64] = []
-    /// Whether a run was ended while the hypervisor still had something to do for the guest, which nobody does any more.
-    var isCut = false
-    /// What the hypervisor found wrong with its own tables.
-    var violations: [String] = []
-
-    /// What a guest can see of itself, however its memory is virtualised. Nothing can be said of one that did what
-    /// Penumbra refuses, or of which an event was half delivered.
-    var architecture: [String]? {
-      guard !isCut, !ends.contains(where: { $0.hasPrefix("unsupported") }) else { return nil }
-      return ends + registers.map { String($0, radix: 16) } + ["\(retired)"]
-    }
   }
 
   /// What must not be, whatever the guest does.
@@ -203,139 +182,10 @@ struct RandomGuest {
     return outcome
   }
 
-  /// What the outcomes in long blocks and in blocks of one instruction first differ in.
-  static func difference(_ whole: Outcome, _ single: Outcome) -> String {
-    for (index, pair) in zip(whole.ends, single.ends).enumerated() where pair.0 != pair.1 {
-      return "start \(index) ends with \(pair.0) in long blocks, \(pair.1) in short ones"
-    }
-    if whole.retired != single.retired { return "\(whole.retired) and \(single.retired) instructions" }
-    if whole.registers != single.registers { return "registers \(whole.registers) and \(single.registers)" }
-    if whole.ledger != single.ledger { return "ledgers \(whole.ledger) and \(single.ledger)" }
-    return memoryDifference(whole, single) ?? "nothing"
-  }
-
-  private static func memoryDifference(_ one: Outcome, _ other: Outcome) -> String? {
-    guard let index = one.memory.indices.first(where: { one.memory[$0] != other.memory[$0] }) else { return nil }
-    let values = [one.memory[index], other.memory[index]].map { String($0, radix: 16) }
-    return "the word at \(String(8 * index, radix: 16)): \(values[0]), \(values[1])"
-  }
-
-  /// What the outcomes under two kinds of virtualisation first differ in; nil where nothing does, or nothing can be
-  /// said.
-  static func difference(_ one: Outcome, _ other: Outcome) -> String? {
-    guard let first = one.architecture, let second = other.architecture else { return nil }
-    if first == second { return memoryDifference(one, other) }
-    for (index, pair) in zip(first, second).enumerated() where pair.0 != pair.1 {
-      return index < one.ends.count
-        ? "start \(index) ends with \(pair.0), \(pair.1)" : "register \(index - one.ends.count): \(pair.0), \(pair.1)"
-    }
-    return "\(one.ends.count) and \(other.ends.count) starts"
-  }
-
-  // MARK: Memory
-
-  private func load(_ bytes: inout Bytes, _ write: ([UInt8], UInt64) -> Bool) -> Bool {
-    var written = true
-    func put(_ values: [UInt64], at address: UInt64) {
-      written = write(values.flatMap(Self.little), address) && written
-    }
-
-    let level = Place.tables
-    put([level + 0x1007], at: level)
-    put([level + 0x2007], at: level + 0x1000)
-    // One table of 4 KiB pages, and a large page over the same memory.
-    put([level + 0x3007, 0x87], at: level + 0x2000)
-    let entries = (0..<512).map { entry(of: $0, &bytes) }
-    put(entries, at: level + 0x3000)
-    put([level + 7], at: Place.fifthTable)
-    put([level + 0x2001], at: Place.directoryPointers)
-    // A table for the first 4 MiB, of which the second half is the first again, and a page of 4 MiB.
-    put([Place.narrowTable + 7 | 0x87 << 32], at: Place.narrowDirectory)
-    func pair(_ number: Int) -> UInt64 { entries[number % 512] & 0xffff_ffff | entries[(number + 1) % 512] << 32 }
-    put(stride(from: 0, to: 1024, by: 2).map(pair), at: Place.narrowTable)
-
-    // Null; 64-bit code, data for ring 0; compatibility code; 16-bit code, not present; data and 64-bit code for
-    // ring 3; the task, in two.
-    let task = Place.task
-    put(
-      [
-        0, 0x00af_9b00_0000_ffff, 0x00cf_9300_0000_ffff, 0x00cf_9b00_0000_ffff, 0x0000_1b01_0000_ffff,
-        0x00cf_f300_0000_ffff, 0x00af_fb00_0000_ffff, 0x00cf_fb00_0000_ffff,
-        0x0000_8b00_0000_0067 | task << 16, 0,
-      ], at: Place.gdt)
-    // Stacks of the task: ring 0 and IST 1 in a 64-bit one, ESP0 and SS0 in a 32-bit one lie where these do.
-    put([Place.stack << 32, 0, 0, 0, 0, Place.stack], at: task)
-
-    if mode == .real {
-      put((0..<128).map { _ in Place.handler | Place.handler << 32 }, at: Place.idt)
-      written = write(Self.realHandler, Place.handler) && written
-      return write(code, Place.code) && written
-    }
-    let is64 = mode.isLong
-    let gates: [UInt64] = (0..<256).flatMap { vector -> [UInt64] in
-      let rights: UInt64 = vector & 7 == 3 ? 0xee : 0x8e
-      let selector: UInt64 = is64 ? 0x08 : 0x18
-      let gate = Place.handler | selector << 16 | rights << 40
-      return is64 ? [gate, 0] : [gate]
-    }
-    put(gates, at: Place.idt)
-    written = write(handler(wide: is64), Place.handler) && written
-    return write(code, Place.code) && written
-  }
-
-  /// The leaf entry of a page, identity-mapped unless chance wills otherwise.
-  private func entry(of page: Int, _ bytes: inout Bytes) -> UInt64 {
-    let plain = UInt64(page) << 12 | 0x67
-    // The last pages are windows on devices.
-    if touchesDevices && page >= 512 - Self.deviceRegisters.count {
-      return Self.deviceRegisters[page - (512 - Self.deviceRegisters.count)] | 0x67
-    }
-    let isVital = UInt64(page) << 12 < Place.code + UInt64(Place.codeSize) || page == Int(Place.stack >> 12) - 1
-    guard wildTables, !isVital || bytes.next() & 15 == 0 else { return plain }
-    switch bytes.next() & 7 {
-    case 0: return bytes.word()
-    case 1: return plain ^ 1 << (bytes.word() & 63)
-    // Another page of memory; the tables themselves are among them.
-    case 2: return (bytes.word() & 0x1ff) << 12 | 0x67
-    case 3: return (bytes.word() & 0xf) << 12 | bytes.word() & 0x8000_0000_0000_0fff | 1
-    default: return UInt64(page) << 12 | bytes.word() & 0x1e7 | 1
-    }
-  }
-
-  /// Goes on 37 bytes further in the code after every exception, with the stack and some pointers put right.
-  private func handler(wide: Bool) -> [UInt8] {
-    let rex: [UInt8] = wide ? [0x48] : []
-    func address(_ value: UInt64) -> [UInt8] { Array(Self.little(value)[..<4]) }
-    // In 64-bit code an absolute address needs a SIB byte.
-    let absolute: [UInt8] = wide ? [0x04, 0x25] : [0x05]
-    var code: [UInt8] = []
-    code += rex + [0xc7, 0xc4] + address(Place.stack - 0x100)
-    code += rex + [0xc7, 0xc3] + address(Place.data + 0x800)
-    code += rex + [0xc7, 0xc6] + address(Place.data)
-    code += rex + [0xc7, 0xc7] + address(Place.data + 0x1000)
-    code += rex + [0xc7, 0xc1] + address(3)
-    code += [0x8b] + absolute + address(Place.cursor)
-    code += [0x83, 0xc0, 37, 0x25] + address(UInt64(Place.codeSize - 1))
-    code += [0x89] + absolute + address(Place.cursor)
-    code += [0x05] + address(Place.code)
-    return code + [0xff, 0xe0]
-  }
-
-  /// The same in real mode, from segment 0.
-  private static var realHandler: [UInt8] {
-    func half(_ value: UInt64) -> [UInt8] { Array(little(value)[..<2]) }
-    var code: [UInt8] = [0xba] + half(Place.stack >> 4 & 0xf000) + [0x8e, 0xd2, 0xbc] + half(0x7f00)
-    code += [0xba] + half(Place.data >> 4) + [0x8e, 0xda, 0x8e, 0xc2]
-    code += [0xbb] + half(0x800) + [0xbe] + half(0) + [0xbf] + half(0x1000) + [0xb9] + half(3)
-    code += [0x2e, 0xa1] + half(Place.cursor) + [0x83, 0xc0, 37, 0x25] + half(UInt64(Place.codeSize - 1))
-    code += [0x2e, 0xa3] + half(Place.cursor)
-    return code + [0x68] + half(Place.code >> 4) + [0x50, 0xcb]
-  }
-
   // MARK: Registers
 
   /// Pages of device registers: local APIC, I/O APIC, test device, where the HPET would be.
-  private static let deviceRegisters: [UInt64] = [0xfee0_0000, 0xfec0_0000, 0xff00_0000, 0xfed0_0000]
+  static let deviceRegisters: [UInt64] = [0xfee0_0000, 0xfec0_0000, 0xff00_0000, 0xfed0_0000]
   private static let devicePorts: [UInt64] = [
     0x20, 0x21, 0x40, 0x43, 0x60, 0x61, 0x64, 0x70, 0x71, 0x80, 0xa0, 0xa1, 0xe0, 0xe4, 0xe9, 0x3d4, 0x3d5, 0x3f8,
     0x3f9, 0x3fb, 0x3fd, 0x4d0, 0x510, 0x511, 0x604, 0x608, 0xcf8, 0xcf9, 0xcfc, 0x2000, 0x200b, 0x8900,
@@ -474,10 +324,6 @@ struct RandomGuest {
     }
   }
 
-  private static func little(_ value: UInt64) -> [UInt8] {
-    (0..<8).map { UInt8(truncatingIfNeeded: value >> (8 * $0)) }
-  }
-
   /// The guest's memory; what nobody has touched is 0.
   private static func words(_ memory: HostMemory, _ host: (UInt64) -> UInt64?) -> [UInt64] {
     (0..<Place.memory >> 12).flatMap { guest -> [UInt64] in
@@ -487,7 +333,7 @@ struct RandomGuest {
   }
 
   /// The input, byte by byte, from the start again when it ends.
-  private struct Bytes {
+  struct Bytes {
     private let input: [UInt8]
     private var index = 0
     private var rounds: UInt64 = 0

@@ -381,33 +381,25 @@ struct Code {
     rax(rights)
     raw(0x0f, 0x01, 0xef)
   }
-  /// WRMSR of IA32_PKRS.
-  mutating func supervisorKeys(_ rights: UInt64) {
-    rcx(0x6e1)
+  /// WRMSR with the lower half of a value.
+  private mutating func writeMSR(_ number: UInt64, _ value: UInt64) {
+    rcx(number)
     rdx(0)
-    rax(rights)
+    rax(value)
     raw(0x0f, 0x30)
   }
-  /// MOV to CR0, CR4 and CR3.
-  mutating func cr0(_ value: UInt64) {
+  /// IA32_PKRS.
+  mutating func supervisorKeys(_ rights: UInt64) { writeMSR(0x6e1, rights) }
+  /// EFER, in long mode.
+  mutating func efer(_ bits: UInt64) { writeMSR(0xc000_0080, EFER.longModeEnable | bits) }
+  /// MOV to a control register.
+  private mutating func writeControl(_ number: UInt8, _ value: UInt64) {
     rax(value)
-    raw(0x0f, 0x22, 0xc0)
+    raw(0x0f, 0x22, 0xc0 | number << 3)
   }
-  mutating func cr4(_ value: UInt64) {
-    rax(value)
-    raw(0x0f, 0x22, 0xe0)
-  }
-  mutating func cr3(_ value: UInt64) {
-    rax(value)
-    raw(0x0f, 0x22, 0xd8)
-  }
-  /// WRMSR of EFER, in long mode.
-  mutating func efer(_ bits: UInt64) {
-    rcx(0xc000_0080)
-    rdx(0)
-    rax(EFER.longModeEnable | bits)
-    raw(0x0f, 0x30)
-  }
+  mutating func cr0(_ value: UInt64) { writeControl(0, value) }
+  mutating func cr3(_ value: UInt64) { writeControl(3, value) }
+  mutating func cr4(_ value: UInt64) { writeControl(4, value) }
   mutating func invalidate(_ address: UInt64) {
     rbx(address)
     raw(0x0f, 0x01, 0x3b)

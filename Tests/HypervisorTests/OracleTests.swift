@@ -14,8 +14,10 @@ import Testing
   }
 
   /// Runs to the first port access, lets `damage` do its work, and goes on under the oracle's eyes.
-  private func violation(_ kind: Kind, _ damage: (Hypervisor) throws -> Void) throws -> String? {
-    let guest = try TinyGuest(kind, Self.code.bytes)
+  private func violation(
+    _ kind: Kind, logging method: DirtyLogging = .off, _ damage: (Hypervisor) throws -> Void
+  ) throws -> String? {
+    let guest = try TinyGuest(kind, Self.code.bytes) { $0.dirtyLog.method = method }
     let hypervisor = try #require(guest.hypervisor)
     hypervisor.check = InvariantCheck(hypervisor)
     #expect(guest.run(retiredLimit: 10) == .limit)
@@ -137,6 +139,7 @@ import Testing
     }
     #expect(try #require(what).contains("the nested entry for guest frame"))
   }
+
   @Test func `a nested entry that has lost D while caches let its page be written is found`() throws {
     let what = try violation(.nested) { hypervisor in
       var tables = try #require(hypervisor.nested)
@@ -145,5 +148,30 @@ import Testing
       hypervisor.nested = tables
     }
     #expect(try #require(what).contains("lets frame 4 be written, they do not"))
+  }
+
+  @Test func `a first write that the log has lost is found`() throws {
+    let what = try violation(.nested, logging: .modificationLog) { hypervisor in
+      // What the loader wrote, and what the hardware has written down.
+      _ = hypervisor.dirtyLog?.take()
+      hypervisor.processor.modificationLogIndex = ModificationLog.entries - 1
+      hypervisor.check = InvariantCheck(hypervisor)
+    }
+    #expect(try #require(what).contains("can be written without being noted, and has not been"))
+  }
+
+  @Test func `what outlives a violation is found`() throws {
+    let guest = try TinyGuest(.nested, Self.code.bytes)
+    let hypervisor = try #require(guest.hypervisor)
+    #expect(guest.run(retiredLimit: 10) == .limit)
+    var exit = try #require(guest.exits.first { $0.reason == .nestedFault })
+    func violation(_ page: UInt64, at frame: UInt64) -> String? {
+      exit.address = GuestVirtual(page)
+      exit.nested?.address = GuestPhysical(frame)
+      return InvariantCheck(hypervisor).violation(after: exit, hypervisor)
+    }
+    #expect(try #require(violation(0x4000_0000, at: Place.data)).contains("nested"))
+    #expect(try #require(violation(Place.window, at: 0x4000_0000)).contains("TLB entry of processor 0 for 0x100000"))
+    #expect(violation(0x80_0000_0000, at: 0x80_0000_0000) == nil)
   }
 }

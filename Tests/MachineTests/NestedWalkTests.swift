@@ -229,6 +229,22 @@ struct NestedWalkTests {
     #expect(machine.guest.entry(Self.address + 0x1000, level: 1) & 0x20 != 0)
   }
 
+  @Test(arguments: [true, false])
+  func `a violation drops what TLBs and paging-structure caches hold for its linear address`(isExtended: Bool) {
+    let machine = Self.machine(
+      isExtended: isExtended, fresh: false, keepsAccessedDirty: false,
+      figures: .commonTLBs + .commonStructureCaches + [.taggedTLB: 1])
+    Self.setNestedEntry(machine, Self.physical) { $0 & ~2 }
+    func held() -> Int {
+      machine.processor.cachedTranslations.count { !$0.holder.isNested && ($0.address ^ Self.address) >> $0.shift == 0 }
+    }
+    #expect(Self.execute(machine, write: false) == .limit)
+    #expect(held() > 2)
+    let fault = Self.nestedFault(Self.execute(machine, write: true))
+    #expect(fault?.kind == .write && fault?.duringWalk == false)
+    #expect(held() == 0)
+  }
+
   @Test func `a misconfiguration drops nothing, and neither does a full log`() {
     let faults = [true, false].map { isLogFull in
       var fault = NestedFault(

@@ -80,6 +80,16 @@ struct TranslationSpaceTests {
     #expect(Self.held(machine).combined == [:] && Self.held(machine).nested == 0)
   }
 
+  @Test func `a flush of an ASID drops the guest-physical mappings of its root too, and of no other`() throws {
+    let (machine, plan, other) = try #require(Self.machine())
+    Self.load(machine, plan, vpid: 1)
+    let one = Self.held(machine)
+    Self.load(machine, other, vpid: 2)
+    #expect(Self.held(machine).nested == 2 * one.nested && one.nested > 0)
+    machine.processor.flushAll()
+    #expect(Self.held(machine) == one)
+  }
+
   @Test func `INVEPT leaves linear mappings`() throws {
     let guest = GuestMemory { map(0x1000, to: 0x1000) }
     guest.map(map(Self.address, to: 0x20_0000, .writable))

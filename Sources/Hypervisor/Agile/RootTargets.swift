@@ -20,7 +20,11 @@ extension Hypervisor {
   func nameRootTargets() {
     let role = roots.selected?.role
     let hasContexts = processor.pagingRegisters.cr4 & CR4.pcid != 0
-    let basis = RootTargetBasis(changes: roots.changes, role: role, hasContexts: hasContexts)
+    var basis = RootTargetBasis(changes: roots.changes, role: role, hasContexts: hasContexts)
+    if let before = running.targetsMadeFrom {
+      if mutated("root-targets-of-other-mode") { basis.role = before.role }
+      if mutated("root-targets-of-other-contexts") { basis.hasContexts = before.hasContexts }
+    }
     guard running.targetsMadeFrom != basis else { return }
     running.targetsMadeFrom = basis
     var targets: [VMControls.RootTarget] = []

@@ -8,7 +8,8 @@ import Machine
 ///    follow, and the guest has not invalidated it (SDM vol. 3, 4.10.4).
 /// 2. No TLB entry, of whatever processor and context, reaches a frame that is not the guest's, or lets the guest write
 ///    a guarded table, unless it is flushed before it can be used.
-/// 3. What is cached of nested tables follows from them.
+/// 3. What is cached of nested tables follows from them. After a violation nothing is left by which its addresses would be
+///    translated (SDM vol. 3, 29.4.3.1).
 /// 4. Shadow tables, reverse map and frames agree (`Hypervisor.checkInvariants`).
 /// 5. The causes add up to the clock.
 ///
@@ -68,7 +69,7 @@ public final class InvariantCheck {
     }
     let found =
       ledgers(hypervisor) ?? tables(hypervisor) ?? reach(hypervisor) ?? running(hypervisor, after: exit)
-      ?? nested(hypervisor)
+      ?? nested(hypervisor) ?? left(by: exit, hypervisor)
     return found.map {
       "\($0), after exit \(exit.reason.name) at RIP 0x\(String(hypervisor.processor.state.rip, radix: 16)), "
         + "instruction \(hypervisor.processor.instructionsRetired) of processor \(hypervisor.processor.index)"
@@ -95,7 +96,7 @@ public final class InvariantCheck {
           || hypervisor.guest.map.lookup(GuestPhysical(page.gfn << 12)).map { self.isRecent($0.address.frame) } ?? false
       }
     }
-    return (found.first ?? hypervisor.checkOutOfStep()).map { "shadow tables: \($0)" }
+    return (found.first ?? hypervisor.checkWalked() ?? hypervisor.checkOutOfStep()).map { "shadow tables: \($0)" }
   }
 
   private func isRecent(_ frame: UInt64) -> Bool { writtenAt[frame] == checks }
@@ -207,6 +208,25 @@ public final class InvariantCheck {
           "nested tables: \(name(entry, one)) leads to \(entry.host), the tables to "
           + (said.map { "\($0)" } ?? "nothing")
       }
+    }
+    return violation
+  }
+}
+
+extension InvariantCheck {
+  /// What a violation should have dropped. Under agile paging the context that it was in may not be the running one any more.
+  private func left(by exit: VMExit, _ hypervisor: Hypervisor) -> String? {
+    guard exit.reason == .nestedFault, let fault = exit.nested else { return nil }
+    let one = hypervisor.running
+    var violation: String?
+    one.processor.forEachBufferedTranslation { entry in
+      let isOfContext = entry.isGlobal || entry.context == one.processor.runningContext
+      guard violation == nil, entry.isOfRunningSpace,
+        entry.buffer.isNested || isOfContext && !hypervisor.hasShadows && !exit.loadsDirectoryPointers
+      else { return }
+      let address = entry.buffer.isNested ? fault.address.rawValue : exit.address.rawValue
+      guard (address ^ entry.address) & ~(entry.length &- 1) == 0 else { return }
+      violation = "violation: \(name(entry, one)) has outlived one at \(fault.address)"
     }
     return violation
   }

@@ -43,11 +43,16 @@ struct DirtyLog {
     bits = ContiguousArray(repeating: 0, count: Int(guestFrames >> 6) + 1)
   }
 
+  /// Whether a frame has been noted since the last collection.
+  func contains(_ gfn: UInt64) -> Bool {
+    gfn >> 6 < UInt64(bits.count) && bits[Int(gfn >> 6)] >> (gfn & 63) & 1 != 0
+  }
+
   mutating func schedule(after clock: UInt64) { next = (clock / interval &+ 1) &* interval }
 
   /// - Returns: whether it is the frame's first write in this interval.
   mutating func insert(_ gfn: UInt64) -> Bool {
-    guard gfn >> 6 < UInt64(bits.count), bits[Int(gfn >> 6)] >> (gfn & 63) & 1 == 0 else { return false }
+    guard gfn >> 6 < UInt64(bits.count), !contains(gfn) else { return false }
     bits[Int(gfn >> 6)] |= 1 << (gfn & 63)
     frames.append(gfn)
     return true
@@ -74,14 +79,28 @@ extension Hypervisor {
 
   /// Notes what the hardware has written down, and makes room for more.
   func emptyModificationLog(of one: VirtualProcessor, for cause: Cause) {
-    guard let log = one.controls.modificationLog else { return }
+    guard one.controls.modificationLog != nil else { return }
+    for gfn in writtenDown(by: one) { noteDirty(gfn, for: cause) }
+    one.processor.modificationLogIndex = ModificationLog.entries - 1
+  }
+
+  /// The guest frames that the hardware has written down, in the order in which it has.
+  private func writtenDown(by one: VirtualProcessor) -> [UInt64] {
+    guard let log = one.controls.modificationLog else { return [] }
     // Entries are written from the end on; at the index none is yet, and beyond the log it says that all are.
     let index = one.processor.modificationLogIndex
     let first = index >= ModificationLog.entries ? 0 : index + 1
-    for number in (first..<ModificationLog.entries).reversed() {
-      noteDirty(GuestPhysical(memory.word(at: log.advanced(by: UInt64(number) * 8))).frame, for: cause)
+    return (first..<ModificationLog.entries).reversed().map { number in
+      GuestPhysical(memory.word(at: log.advanced(by: UInt64(number) * 8))).frame
     }
-    one.processor.modificationLogIndex = ModificationLog.entries - 1
+  }
+
+  /// Tells of each guest frame whether its first write since the last collection has been noted, by whomever; nil where
+  /// nobody notes first writes.
+  func firstWritesNoted() -> ((UInt64) -> Bool)? {
+    guard let dirtyLog, dirtyLog.method != .accessedDirty else { return nil }
+    let writtenDown = Set(virtualProcessors.flatMap { self.writtenDown(by: $0) })
+    return { dirtyLog.contains($0) || writtenDown.contains($0) }
   }
 
   /// Collects, where it is time to.

@@ -50,7 +50,7 @@ extension Hypervisor {
 
   private func noteFirstWrite(to gfn: UInt64) {
     counted.dirtyFaults &+= 1
-    noteDirty(gfn, for: .dirtyLog)
+    if !mutated("first-write-unnoted") { noteDirty(gfn, for: .dirtyLog) }
   }
 
   /// The page by which nested tables map an address: none that a guarded table is a part of, unless it is one; and one of

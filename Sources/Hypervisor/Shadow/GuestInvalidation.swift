@@ -48,7 +48,7 @@ extension Hypervisor {
         hasContexts || root.key.hasTables(of: current)
       else { continue }
       if position != roots.current {
-        invalidate(exit.address, at: position, root)
+        if !mutated("fault-keeps-modes") { invalidate(exit.address, at: position, root) }
       } else if policy.mayBeStale && exit.errorCode & PageFault.Code.present != 0 {
         invalidateEntry(exit.address, in: root)
       }

@@ -171,7 +171,7 @@ extension Hypervisor {
       access.writable = access.writable && path.isWrite && liftProtection(of: path.physical.frame)
     }
     // The pieces of what becomes whole are in TLBs, and the guest's INVLPG will name only one of them (KVM: `mmu_set_spte`).
-    if policy.sharesPages && size != .page4K && entry(slot).isLink(level: size.level) {
+    if policy.sharesPages && size != .page4K && entry(slot).isLink(level: size.level) && !mutated("whole-with-pieces") {
       flushEveryProcessor()
     }
     let base = HostPhysical(mapped.address.rawValue & ~size.offsetMask)

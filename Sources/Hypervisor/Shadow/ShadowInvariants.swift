@@ -10,11 +10,13 @@ extension Hypervisor {
   ///    but in pages that may be stale; their leaf entries map frames of the guest's.
   /// 4. Every host frame that the guest's map names belongs to that guest frame.
   /// 5. Nested tables say what the guest's map says, and let no guarded table be written. Under agile paging no table is
-  ///    nested and guarded at once, and none to which a switch leads is write-protected.
+  ///    nested and guarded at once, and none to which a switch leads is write-protected. Where first writes
+  ///    are noted, those of every page have been of which the next one would not be.
   /// 6. Only leaf tables are out of step, and from every entry that leads to one marks lead there. In a virtual TLB one
   ///    entry leads to each page but the roots.
   public func checkInvariants() -> [String] {
     var violations: [String] = []
+    let isNoted = firstWritesNoted()
     for (frame, _) in guest.map.image() {
       guard let mapped = guest.map.lookup(GuestPhysical(frame << 12)) else { continue }
       let owner = allocator.owner(of: mapped.address)
@@ -22,12 +24,14 @@ extension Hypervisor {
         violations.append("guest frame \(frame) is mapped to \(mapped.address), which is not its own")
       }
       checkNested(frame, mapped.address, &violations)
+      if let isNoted, !isNoted(frame), nested?.letsBeWritten(GuestPhysical(frame << 12), memory) ?? false {
+        violations.append("guest frame \(frame) can be written without being noted, and has not been")
+      }
     }
     for table in agile?.tables ?? [] where shadows.pool.isGuarded(table.gfn) {
       violations.append("the table in frame \(table.gfn) is nested, and guarded")
     }
     guard hasShadows else { return violations }
-    for table in agile?.tables ?? [] { checkWalked(table.gfn, &violations) }
     for page in shadows.pool.live { check(page, &violations) }
     for one in virtualProcessors {
       for (position, root) in one.roots.slots.enumerated() {
@@ -41,6 +45,7 @@ extension Hypervisor {
         }
       }
     }
+    if let table = checkWalked() { violations.append(table) }
     if let page = checkOutOfStep() { violations.append(page) }
     if shadows.pool.live.reduce(0, { count, _ in count + 1 }) != shadows.pool.count {
       violations.append("the order of use does not hold every shadow page")
@@ -59,16 +64,18 @@ extension Hypervisor {
     }
   }
 
-  /// Where the hardware sets A and D whatever nested tables say, these permit it. What they keep from the guest to see whether
-  /// it writes is something else.
-  private func checkWalked(_ gfn: UInt64, _ violations: inout [String]) {
-    guard let nested, nested.plan.keepsAccessedDirty,
-      let (_, entry, _) = nested.leaf(for: GuestPhysical(gfn << 12), memory), entry & EPTBit.write == 0
-    else { return }
-    let isRoot = virtualProcessors.contains { $0.roots.hasRoot(guestTable: gfn) }
-    if isRoot || shadows.rmap.first(shadows.rmap.list(switchingTo: gfn)) >= 0 {
-      violations.append("the hardware goes on in the table in frame \(gfn), which nested tables do not let be written")
+  /// A table in which the hardware sets A and D, though nested tables do not permit it; nil when there is none. What they keep
+  /// from the guest to see whether it writes is something else.
+  func checkWalked() -> String? {
+    guard let nested, nested.plan.keepsAccessedDirty else { return nil }
+    for gfn in (agile?.tables ?? []).map(\.gfn) {
+      guard let (_, entry, _) = nested.leaf(for: GuestPhysical(gfn << 12), memory), entry & EPTBit.write == 0,
+        virtualProcessors.contains(where: { $0.roots.hasRoot(guestTable: gfn) })
+          || shadows.rmap.first(shadows.rmap.list(switchingTo: gfn)) >= 0
+      else { continue }
+      return "the hardware goes on in the table in frame \(gfn), which nested tables do not let be written"
     }
+    return nil
   }
 
   /// The same for some shadow pages only.

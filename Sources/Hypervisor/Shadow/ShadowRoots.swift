@@ -186,7 +186,7 @@ struct ShadowRoots {
 
   /// The same; asked once.
   mutating func takeFlush() -> Bool {
-    guard let current, slots[current]?.needsFlush == true else { return false }
+    guard let current, owesFlush else { return false }
     slots[current]?.needsFlush = false
     changes += 1
     return true

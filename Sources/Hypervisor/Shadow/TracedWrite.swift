@@ -121,7 +121,8 @@ extension Hypervisor {
   /// Whether TLBs may hold such pieces that were found through an entry, at once or further down. Behind a switching entry
   /// the hardware knows the guest's large pages as what they are.
   private func mayLeadToPieces(_ entry: ShadowEntry) -> Bool {
-    !entry.isSwitching && holdsPieces(Int(allocator.owner(of: entry.frame).number))
+    guard !mutated("pieces-below-kept") else { return leadsToSplinters(entry) }
+    return !entry.isSwitching && holdsPieces(Int(allocator.owner(of: entry.frame).number))
   }
 
   /// Whether pieces can be reached from a page. Where they cannot, none that was found through it is in TLBs: whoever cuts

@@ -33,6 +33,7 @@ extension Hypervisor {
         slot = next
       }
     }
+    if mutated("walks-keep-writing") { return hasTaken }
     if writers == .storesAndWalks && takeWalks(of: gfn, for: cause) { hasTaken = true }
     return hasTaken
   }
@@ -57,6 +58,7 @@ extension Hypervisor {
   /// Lets a table be written that the hardware is about to go on in by its host address: it sets A and D there and asks
   /// nobody.
   func letWalksWrite(_ gfn: UInt64) {
+    if mutated("walks-unasked") { return }
     // Where nested tables have no D the permission is what tells of writes (`wasWritten`): the table counts as written
     // for one look.
     if setNestedWritable(GuestPhysical(gfn << 12), true) { work(.nestedFill, .protect) }

@@ -230,7 +230,9 @@ struct StringForm {
 
   /// Whether its own code may have been written since it was decoded: what has been fetched does not count any more (SDM
   /// vol. 3, 11.6), and a repetition is fetched anew before its next element.
-  @inline(__always) var isOverwritten: Bool { operation.pointee.handler == .stale }
+  @inline(__always) var isOverwritten: Bool {
+    operation.pointee.handler == .stale && !mutated("repetition-not-fetched")
+  }
 
   /// What one element adds to a pointer.
   @inline(__always) var step: UInt64 {

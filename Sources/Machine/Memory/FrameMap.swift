@@ -40,12 +40,6 @@ public final class FrameMap {
       host.rawValue & EntryBit.frameMask | UInt64(size.rawValue) | FrameMap.valid | (writable ? FrameMap.writable : 0)
   }
 
-  /// Forgets one 4 KiB frame.
-  public func unmap(_ address: GuestPhysical) {
-    guard address.frame < frames else { return }
-    entries[Int(address.frame)] = 0
-  }
-
   /// The first frame that is mapped, from one on and then from 0.
   public func firstMapped(from start: UInt64) -> UInt64? {
     guard start < frames else { return nil }

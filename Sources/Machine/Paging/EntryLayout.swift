@@ -20,6 +20,10 @@
     (address >> (indexBits &* UInt64(truncatingIfNeeded: level))) & (isNarrow ? 0xffc : 0xff8)
   }
 
+  /// The address by which paging-structure caches know the tables that translate one. A PDE of 32-bit paging is chosen by
+  /// bits 31:22: bit 21 tells no tables apart.
+  @inline(__always) func tableAddress(_ address: UInt64) -> UInt64 { isNarrow ? address & ~(1 << 21) : address }
+
   /// Whether an entry of a level maps a page instead of a table (level 1 always does).
   @inline(__always) public func isLeaf(_ entry: UInt64, level: Int) -> Bool {
     switch self {

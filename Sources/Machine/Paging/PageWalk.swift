@@ -79,7 +79,7 @@ struct PageWalk<Port: WalkPort> {
   @inline(__always) private mutating func walkTables(
     _ address: GuestVirtual, for access: Access, _ layout: EntryLayout, usesCaches: Bool, _ path: Path
   ) -> WalkResult {
-    let tableAddress = layout.isNarrow ? PageWalk.narrowTableAddress(address) : address
+    let tableAddress = GuestVirtual(layout.tableAddress(address.rawValue))
     var start = Start(table: HostPhysical(0), level: plan.pointee.levels, permissions: .all, isWritable: false)
     var first = plan.pointee.root
     var isCached = false
@@ -104,11 +104,6 @@ struct PageWalk<Port: WalkPort> {
     }
     return follow(address, for: access, layout, tableAddress, from: start, first, isCached: isCached, path)
       ?? walkFromRoot(address, for: access, layout, path)
-  }
-
-  /// A PDE of 32-bit paging is chosen by bits 31:22: bit 21 tells no tables apart.
-  @inline(__always) private static func narrowTableAddress(_ address: GuestVirtual) -> GuestVirtual {
-    GuestVirtual(address.rawValue & ~(1 << 21))
   }
 
   /// A table where a walk begins.

@@ -104,6 +104,7 @@ extension Processor {
       // Without PCIDs a root that can be loaded like this one is flushed when it is.
       for other in controls.rootTargets
       where other.pcid == target.pcid && (hasContexts || other.cr3 == nil || other.cr3 == wanted) {
+        if mutated("root-target-flushes-itself") && other != target { continue }
         flushContext(pcid: other.paging.tag)
       }
     }

@@ -64,7 +64,7 @@ extension Processor {
   /// Drops what the paging-structure caches hold for an address and the tables no longer say, and watches the tables.
   func dropStaleTables(_ address: UInt64, _ access: Access) {
     let (_, path) = pathInTables(address, access)
-    let tableAddress = plan.layout.isNarrow ? address & ~(1 << 21) : address
+    let tableAddress = plan.layout.tableAddress(address)
     drop(tableAddress, 21, path, level: 1, from: translation.pde)
     drop(tableAddress, 30, path, level: 2, from: translation.pdpte)
     drop(tableAddress, 39, path, level: 3, from: translation.pml4e)

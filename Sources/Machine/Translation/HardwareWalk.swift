@@ -165,7 +165,7 @@ struct HardwarePort: WalkPort {
   }
 
   mutating func logModification(of address: GuestPhysical) {
-    guard let log = processor.controls.modificationLog else { return }
+    guard let log = processor.controls.modificationLog, !mutated("modification-not-logged") else { return }
     let place = log.advanced(by: UInt64(processor.modificationLogIndex) &* 8)
     processor.modificationLogIndex &-= 1
     processor.counters.modificationsLogged &+= 1

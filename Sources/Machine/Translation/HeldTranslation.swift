@@ -29,7 +29,7 @@ extension Processor {
           buffer: name, host: HostPhysical(hit.entry.base), size: hit.size, permissions: hit.entry.permissions,
           isDirty: hit.entry.isDirty, isGlobal: hit.entry.isGlobal, isCurrent: agrees(hit, address)))
     }
-    let tableAddress = plan.layout.isNarrow ? address.rawValue & ~(1 << 21) : address.rawValue
+    let tableAddress = plan.layout.tableAddress(address.rawValue)
     for (name, array, shift, level) in [
       ("PDE cache", translation.pde, 21, 1), ("PDPTE cache", translation.pdpte, 30, 2),
       ("PML4E cache", translation.pml4e, 39, 3),

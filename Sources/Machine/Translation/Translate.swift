@@ -162,14 +162,14 @@ extension Processor {
       // A page fault drops what the TLBs and paging-structure caches had for the page (SDM vol. 3, 4.10.4.1).
       dropPage(address)
       guard controls.intercepts.contains(.pageFaults), !fault.isBehindSwitch else {
-        if !controls.rootTargets.isEmpty { dropPageOfTargets(address) }
+        if !controls.rootTargets.isEmpty && !mutated("fault-keeps-targets") { dropPageOfTargets(address) }
         return raise(.pageFault(fault))
       }
       var exit = VMExit(.pageFault, of: access, at: fault.address, width: width)
       exit.errorCode = fault.errorCode
       return self.exit(exit)
     case .nestedFault(let fault):
-      if !fault.isLogFull { dropPage(address) }
+      if !fault.isLogFull && !mutated("violation-keeps-pages") { dropPage(address) }
       dropNested(fault)
       var exit = VMExit(fault.exitReason, of: access, at: GuestVirtual(address), width: width)
       exit.nested = fault
@@ -232,7 +232,7 @@ extension Processor {
   /// 3, APM vol. 2, 15.16.1). Charges nothing: the caller knows why.
   public func flushAll() {
     flushLinear()
-    for space in runningSpaces {
+    for space in runningSpaces where !mutated("flush-all-keeps-frames") {
       if let root = translation.spaces.name(space)?.root, let number = translation.roots.known(root) {
         translation.dropRoot(number)
       }
@@ -326,8 +326,7 @@ extension Processor {
   func dropPage(_ address: UInt64) { dropPage(address, tag: tag) }
 
   private func dropPage(_ address: UInt64, tag: UInt64) {
-    // As the walker names the tables of 32-bit paging.
-    dropTable(plan.layout.isNarrow ? address & ~(1 << 21) : address, from: translation.pde, shift: 21, tag: tag)
+    dropTable(plan.layout.tableAddress(address), from: translation.pde, shift: 21, tag: tag)
     dropTable(address, from: translation.pdpte, shift: 30, tag: tag)
     dropTable(address, from: translation.pml4e, shift: 39, tag: tag)
     dropTranslations(address, tag: tag, globals: true)
@@ -343,7 +342,7 @@ extension Processor {
   /// What a violation drops: every guest-physical mapping by which its address would be translated, those that lead to
   /// tables among them (SDM vol. 3, 29.4.3.1).
   func dropNested(_ fault: NestedFault) {
-    guard fault.exitReason == .nestedFault else { return }
+    guard fault.exitReason == .nestedFault, !mutated("violation-keeps-frames") else { return }
     for (array, shift) in [
       (translation.nestedTLB, 12), (translation.nestedPDE, 21), (translation.nestedPDPTE, 30),
     ] as [(AssociativeArray, UInt64)] {

@@ -15,8 +15,12 @@ extension Processor {
       guard let root else { return false }
       return kind == .allContexts || kind == .singleContext(root)
     }
-    for root in translation.roots.numbers(where: isMeant) { translation.dropRoot(root) }
-    for space in translation.spaces.numbers(where: { isMeant($0.root) }) { translation.dropSpace(space) }
+    for root in translation.roots.numbers(where: isMeant) where !mutated("invept-keeps-frames") {
+      translation.dropRoot(root)
+    }
+    for space in translation.spaces.numbers(where: { isMeant($0.root) }) where !mutated("invept-keeps-pages") {
+      translation.dropSpace(space)
+    }
     forgetFetchPage()
   }
 
@@ -39,7 +43,7 @@ extension Processor {
       for space in spaces(of: vpid) { drop(address, inSpace: space) }
     case .singleContext(let vpid):
       counters.flushesAll &+= 1
-      for space in spaces(of: vpid) { translation.dropSpace(space) }
+      for space in spaces(of: vpid) where !mutated("invvpid-keeps-pages") { translation.dropSpace(space) }
     case .allContexts:
       counters.flushesAll &+= 1
       for space in translation.spaces.numbers(where: { $0.vpid != 0 }) { translation.dropSpace(space) }

@@ -59,7 +59,7 @@ let package = Package(
       "Guests", [], resources: [.embedInCode("Images")],
       exclude: [
         "Kernel", "hello", "paging-tour", "context-switch", "page-table-storm", "pointer-chase", "compute",
-        "processors", "shootdown", "nanobench", "requests", "crossover", "bug-missed-invlpg", "bug-guard-page",
+        "processors", "shootdown", "nanobench", "requests", "crossover", "walks", "bug-missed-invlpg", "bug-guard-page",
         "bug-read-only-alias", "bug-user-bit", "bug-freed-table",
         "minimal", "disk", "Makefile",
       ]),

@@ -80,6 +80,8 @@ public struct Configuration: Equatable, Sendable {
   public var agile = AgileOptions()
   /// Nested paging: whether the hardware keeps A and D in nested tables; nil: where it can.
   public var nestedAccessedDirty: Bool?
+  /// Nested and agile paging: levels of the nested tables, 4 or 5, the latter where the processor has them.
+  public var nestedLevels = 4
   /// Nested paging: how pages are logged that the guest writes.
   public var dirtyLog = DirtyLogOptions()
   /// Cycles between two frames of the guest's that the host unmaps, moves or write-protects; nil: it leaves them alone.
@@ -154,6 +156,9 @@ public struct Configuration: Equatable, Sendable {
     let canKeep = profile[.nestedAccessedDirty] != 0
     if nestedAccessedDirty == true && !canKeep {
       throw .usage("nested.accessed-dirty: the profile's processor keeps no A and D in nested tables")
+    }
+    if nestedLevels == 5 && !features.contains("la57") {
+      throw .usage("nested.levels: the processor has no five levels of tables (cpu-features: +la57)")
     }
     if nestedAccessedDirty == false && profile.vendor == .amd {
       throw .usage("nested.accessed-dirty: AMD's processors always keep A and D in nested tables")

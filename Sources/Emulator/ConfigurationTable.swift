@@ -154,6 +154,11 @@ extension ConfigurationKey {
       }
       $0.nestedAccessedDirty = value
     },
+    ConfigurationKey("nested.levels", "4|5", "nested and agile: levels of the hypervisor's nested tables") {
+      .number(UInt64($0.nestedLevels))
+    } set: {
+      $0.nestedLevels = Int(try number("nested.levels", $1, in: 4...5))
+    },
     choice("dirty.log", \.dirtyLog.method, "nested: how pages are logged that the guest writes, as for a migration"),
     ConfigurationKey("dirty.interval", "1000...", "cycles between two collections of the pages that were logged") {
       .number($0.dirtyLog.interval)

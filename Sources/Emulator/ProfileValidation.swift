@@ -31,7 +31,7 @@ enum ProfileValidation {
     switch key {
     case .frequency: 1_000_000...100_000_000_000
     case .physicalBits: 36...52
-    case .tlbDataUnified, .tlbCodeUnified, .tlbL2Holds2M, .taggedTLB, .nestedAccessedDirty: 0...1
+    case .tlbDataUnified, .tlbCodeUnified, .tlbL2Holds2M, .taggedTLB, .nestedAccessedDirty, .nestedTLBHoldsPages: 0...1
     case .tlbData4KEntries, .tlbData4KWays, .tlbCode4KEntries, .tlbCode4KWays:
       // The processor always looks here first.
       1...65536
@@ -39,7 +39,7 @@ enum ProfileValidation {
       .tlbCode1GEntries, .tlbCode1GWays, .tlbL2Entries, .tlbL2Ways, .tlbL2Large2MEntries, .tlbL2Large2MWays,
       .tlbL2Large1GEntries, .tlbL2Large1GWays:
       0...65536
-    case .pscPML4E, .pscPDPTE, .pscPDE, .pscNestedPDPTE, .pscNestedPDE, .nestedTLBEntries: 0...4096
+    case .pscPML4E, .pscPDPTE, .pscPDE, .pscNestedPDPTE, .pscNestedPDE, .walkCacheEntries, .nestedTLBEntries: 0...4096
     case .cacheL1Bytes, .cacheL2Bytes, .cacheL3Bytes: 0...(1 << 30)
     case .cacheL1Ways, .cacheL2Ways, .cacheL3Ways: 0...1024
     // Guest time must pass, or a timer or a limit in cycles would never come.

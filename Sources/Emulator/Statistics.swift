@@ -119,17 +119,30 @@ public struct Statistics: Codable, Equatable, Sendable {
     public var nestedByLevel: [String: UInt64]?
     /// Which cache served the references, for the tables that were walked: `guest`, `host`, `shadow`.
     public var served: [String: Served]?
+    /// What the page-walk cache had, where there is one, by the place in the walk: `gL3` for the guest's entries of level 3,
+    /// `gL3.nL2` for the nested ones of level 2 on the way to those, `gPA.nL2` on the way to the page, `sL3` for shadow tables.
+    public var walkCache: [String: Asked]?
 
     public init() {}
+
+    /// How often a cache had what it was asked for.
+    public struct Asked: Codable, Equatable, Sendable {
+      public var hits: UInt64
+      public var misses: UInt64
+
+      public init(hits: UInt64, misses: UInt64) { (self.hits, self.misses) = (hits, misses) }
+    }
 
     /// References by what served them.
     public struct Served: Codable, Equatable, Sendable {
       public var l2: UInt64 = 0
       public var l3: UInt64 = 0
       public var memory: UInt64 = 0
+      /// Where there is a page-walk cache.
+      public var walkCache: UInt64?
 
-      public init(l2: UInt64 = 0, l3: UInt64 = 0, memory: UInt64 = 0) {
-        (self.l2, self.l3, self.memory) = (l2, l3, memory)
+      public init(l2: UInt64 = 0, l3: UInt64 = 0, memory: UInt64 = 0, walkCache: UInt64? = nil) {
+        (self.l2, self.l3, self.memory, self.walkCache) = (l2, l3, memory, walkCache)
       }
     }
   }

@@ -113,6 +113,7 @@ public final class VirtualMachine {
       outOfSyncLimit: configuration.shadowOutOfSync, agile: configuration.agile, vendor: profile.vendor,
       ramRanges: plan.memoryMap.ram.map { $0.base.rawValue..<$0.base.rawValue + $0.size })
     options.nestedAccessedDirty = configuration.nestedAccessedDirty
+    options.nestedLevels = configuration.nestedLevels
     options.dirtyLog = configuration.dirtyLog
     options.churn = configuration.hostChurn
     do {

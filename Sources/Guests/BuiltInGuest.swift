@@ -43,11 +43,15 @@ public struct BuiltInGuest: Sendable {
       parameters: "count=1000", image: PackageResources.nanobench_image),
     BuiltInGuest(
       name: "requests", summary: "processes serve requests in turn, and touch some pages far more often than others",
-      parameters: "processes=4 pages=2048 touches=64 work=300 requests=2000 skew=3 kernel=0",
+      parameters:
+        "processes=4 pages=2048 touches=64 work=300 requests=2000 skew=3 kernel=0 spread=1 lines=1 order=scattered",
       image: PackageResources.requests_image),
     BuiltInGuest(
       name: "crossover", summary: "page-table writes against TLB misses: which kind of paging is cheaper when",
       parameters: "writes=1 misses=100 pages=8192 turns=50", image: PackageResources.crossover_image),
+    BuiltInGuest(
+      name: "walks", summary: "page walks and little else: 4, 5 or fewer levels, and tables that are written meanwhile",
+      parameters: "page=4K places=48 steps=4000 levels=4 written=0", image: PackageResources.walks_image),
     // The debugger's tutorial (Docs/Debugger.md) finds each of these.
     planted(
       "missed-invlpg", "a stale TLB entry, because the wrong page is invalidated",

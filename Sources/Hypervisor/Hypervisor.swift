@@ -92,7 +92,8 @@ public final class Hypervisor {
       paging: .native, intercepts: [.ports, .halt, .externalInterrupts], vpid: max(options.vpid & 7, 1))
     if options.kind.hasNestedTables {
       let tables = NestedTables(
-        options.vendor, profile, keepsAccessedDirty: options.nestedAccessedDirty, &allocator)
+        options.vendor, profile, levels: options.nestedLevels, keepsAccessedDirty: options.nestedAccessedDirty,
+        &allocator)
       nested = tables
       controls.paging = .nested(tables.plan)
     }

@@ -47,6 +47,8 @@ public struct HypervisorOptions: Sendable {
   public var churn: UInt64?
   /// Whether the hardware keeps A and D in nested tables (EPTP bit 6); nil: where it can. AMD's always does.
   public var nestedAccessedDirty: Bool?
+  /// Levels of the nested tables, 4 or 5.
+  public var nestedLevels = 4
   /// How pages are logged that the guest writes, and how often what was logged is collected.
   public var dirtyLog = DirtyLogOptions()
   /// Whose nested-table format is used.

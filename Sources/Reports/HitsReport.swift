@@ -39,10 +39,18 @@ struct HitsReport: RunTable {
       }
     }
     let walks = statistics.walks
+    func walkCache(_ table: String) -> Cache {
+      let asked = walks.served?[table] ?? Statistics.Walks.Served()
+      let hits = asked.walkCache ?? 0
+      return Cache(
+        name: "page-walk cache, \(table) tables",
+        lookups: asked.walkCache == nil ? 0 : hits + asked.l2 + asked.l3 + asked.memory, hits: hits)
+    }
     return [buffer("L1 data TLB", "data"), buffer("L1 code TLB", "code"), buffer("L2 TLB", "l2")]
       + structures(["PDE cache", "PDPTE cache", "PML4E cache"], walks.byLevel)
       + [buffer("nested TLB", "nested")]
       + structures(["nested PDE cache", "nested PDPTE cache"], walks.nestedByLevel ?? [:])
+      + ["guest", "shadow", "host"].map(walkCache)
   }
 
   /// The first dimension's tables, the guest's or the hypervisor's shadows of them, and the second dimension's.
@@ -53,7 +61,9 @@ struct HitsReport: RunTable {
       let served = walks.served?[name] ?? Statistics.Walks.Served()
       return Dimension(
         name: "\(name) tables", references: references,
-        served: [("L2", served.l2), ("L3", served.l3), ("memory", served.memory)])
+        served: [
+          ("page-walk cache", served.walkCache ?? 0), ("L2", served.l2), ("L3", served.l3), ("memory", served.memory),
+        ])
     }
   }
 
@@ -78,7 +88,8 @@ struct HitsReport: RunTable {
       table.add(
         ["  of \(dimension.name)"]
           + zip(all, columns).map { NumberFormat.ratio($0.references, to: $1.statistics.walks.count) })
-      for (place, source) in dimension.served.enumerated() {
+      for (place, source) in dimension.served.enumerated()
+      where place != 0 || all.contains(where: { $0.served[0].count != 0 }) {
         table.add(
           ["    served by \(source.name)"]
             + all.map { NumberFormat.share($0.served[place].count, of: $0.references) }, .faint)

@@ -1,5 +1,6 @@
 import Emulator
 import Foundation
+import Machine
 
 /// Published figures beside those that the model yields for the same experiment.
 ///
@@ -13,6 +14,22 @@ public struct ValidationReport {
     case input
   }
 
+  /// How far outside the published range a prediction may lie.
+  public enum Tolerance: Sendable {
+    /// Of the nearer bound; 0 asks for the figure itself.
+    case percent(Int128)
+    /// Of figures that are per cent themselves.
+    case points(Int128)
+
+    var text: String {
+      switch self {
+      case .percent(0): "exactly"
+      case .percent(let most): "\(most)%"
+      case .points(let most): "\(most) points"
+      }
+    }
+  }
+
   /// One published figure and its counterpart.
   public struct Row: Sendable {
     /// The paper, as the documents abbreviate it, and the experiment.
@@ -24,30 +41,37 @@ public struct ValidationReport {
     /// In hundredths.
     public var modelled: Int128
     public var role: Role
-    /// How far outside the published range a prediction may lie, in per cent of the nearer bound.
-    public var tolerance: Int128
+    public var tolerance: Tolerance
     /// Why the model is known to miss the figure, if it does.
     public var knownDeviation: String?
 
     public init(
       _ experiment: String, _ quantity: String, _ unit: String, published: ClosedRange<Int128>, modelled: Int128,
-      role: Role = .predicted, tolerance: Int128 = 25, knownDeviation: String? = nil
+      role: Role = .predicted, tolerance: Tolerance = .percent(25), knownDeviation: String? = nil
     ) {
       (self.experiment, self.quantity, self.unit) = (experiment, quantity, unit)
       (self.published, self.modelled, self.role) = (published, modelled, role)
       (self.tolerance, self.knownDeviation) = (tolerance, knownDeviation)
     }
 
+    /// The bound of the published range that is nearer; inside it the figure itself.
+    private var bound: Int128 { min(max(modelled, published.lowerBound), published.upperBound) }
+
     /// The distance to the published range in tenths of a per cent of its nearer bound, 0 inside it.
     public var error: Int128 {
-      let bound = min(max(modelled, published.lowerBound), published.upperBound)
       guard bound != 0 else { return modelled == 0 ? 0 : 1000 }
       let doubled = (modelled - bound) * 2000
       return (doubled + (doubled < 0 ? -bound : bound)) / (bound * 2)
     }
 
     /// Whether a prediction lies within its tolerance; inputs always do.
-    public var holds: Bool { role == .input || error.magnitude <= UInt128(tolerance) * 10 }
+    public var holds: Bool {
+      switch tolerance {
+      case _ where role == .input: true
+      case .percent(let most): (modelled - bound).magnitude * 100 <= UInt128(most) * bound.magnitude
+      case .points(let most): (modelled - bound).magnitude <= UInt128(most) * 100
+      }
+    }
 
     /// `input`, `ok`, `known` or `off`.
     var verdict: String {
@@ -60,10 +84,13 @@ public struct ValidationReport {
 
   private let rows: [Row]
   private let remarks: [String]
+  private let profiles: [CostProfile]
 
-  /// - Parameter remarks: what was published and has no counterpart in the model, a sentence each.
-  public init(_ rows: [Row], remarks: [String]) {
-    (self.rows, self.remarks) = (rows, remarks)
+  /// - Parameters:
+  ///   - remarks: what was published and has no counterpart in the model, a sentence each.
+  ///   - profiles: those that the experiments ran on.
+  public init(_ rows: [Row], remarks: [String], profiles: [CostProfile]) {
+    (self.rows, self.remarks, self.profiles) = (rows, remarks, profiles)
   }
 
   /// Predictions that miss their figure for no known reason.
@@ -76,14 +103,18 @@ public struct ValidationReport {
     switch format {
     case .table: table(style)
     case .csv: csv
-    case .json: try DeterministicJSON.encode(Document(rows: rows.map(Document.Row.init), remarks: remarks))
+    case .json:
+      try DeterministicJSON.encode(
+        Document(
+          rows: rows.map(Document.Row.init), remarks: remarks,
+          unverified: Dictionary(profiles.map { ($0.name, $0.unverified.count) }) { $1 }))
     }
   }
 
   private func table(_ style: TextStyle) -> String {
     var table = TextTable([
       ("experiment", .left), ("quantity", .left), ("published", .right), ("modelled", .right), ("", .left),
-      ("error", .right), ("", .left),
+      ("error", .right), ("within", .right), ("", .left),
     ])
     var last = ""
     for row in rows {
@@ -92,7 +123,8 @@ public struct ValidationReport {
       table.add([
         row.experiment == last ? "" : row.experiment, row.quantity, Self.shown(row.published),
         NumberFormat.decimal(row.modelled, decimals: 2), row.unit,
-        row.role == .input ? "" : sign + NumberFormat.decimal(row.error, decimals: 1) + "%", row.verdict,
+        row.role == .input ? "" : sign + NumberFormat.decimal(row.error, decimals: 1) + "%",
+        row.role == .input ? "" : row.tolerance.text, row.verdict,
       ])
       last = row.experiment
     }
@@ -102,6 +134,10 @@ public struct ValidationReport {
       text += "\(row.experiment), \(row.quantity): \(row.knownDeviation ?? "")\n"
     }
     text += remarks.map { $0 + "\n" }.joined()
+    text +=
+      "unverified figures: "
+      + profiles.map { "\($0.unverified.count) of \(CostKey.allCases.count) in \($0.name)" }.joined(separator: ", ")
+      + "\n"
     let known = predicted.count { $0.verdict == "known" }
     return text + "\(predicted.count { $0.holds }) of \(predicted.count) predictions within their tolerance, "
       + "\(known) known to miss, \(failures) failed\n"
@@ -116,7 +152,8 @@ public struct ValidationReport {
   private var csv: String {
     var csv = CommaSeparatedValues()
     csv.add([
-      "experiment", "quantity", "unit", "publishedFrom", "publishedTo", "modelled", "error", "role", "verdict",
+      "experiment", "quantity", "unit", "publishedFrom", "publishedTo", "modelled", "error", "tolerance", "role",
+      "verdict",
     ])
     for row in rows {
       csv.add(
@@ -124,7 +161,7 @@ public struct ValidationReport {
           + [row.published.lowerBound, row.published.upperBound, row.modelled].map {
             NumberFormat.plain($0, decimals: 2)
           }
-          + [NumberFormat.plain(row.error, decimals: 1), row.role.rawValue, row.verdict])
+          + [NumberFormat.plain(row.error, decimals: 1), row.tolerance.text, row.role.rawValue, row.verdict])
     }
     return csv.text
   }
@@ -139,8 +176,8 @@ public struct ValidationReport {
       var modelled: Decimal
       /// Per cent.
       var error: Decimal
-      /// Per cent that are tolerated.
-      var tolerance: Int
+      /// `25%` of the nearer bound, `25 points`, or `exactly`.
+      var tolerance: String
       var role: String
       var verdict: String
       var knownDeviation: String?
@@ -156,14 +193,16 @@ public struct ValidationReport {
         publishedTo = decimal(row.published.upperBound, -2)
         modelled = decimal(row.modelled, -2)
         error = decimal(row.error, -1)
-        tolerance = Int(clamping: row.tolerance)
+        tolerance = row.tolerance.text
         (role, verdict, knownDeviation) = (row.role.rawValue, row.verdict, row.knownDeviation)
       }
     }
 
-    let schema = "penumbra.validate/1"
+    let schema = "penumbra.validate/2"
     var rows: [Row]
     var remarks: [String]
+    /// Unverified figures of the profiles, by their names.
+    var unverified: [String: Int]
   }
 }
 

@@ -35,6 +35,7 @@ public struct GoldenRecord: Sendable, CustomStringConvertible {
     GoldenRecord("nanobench", "nanobench", "count=10"),
     GoldenRecord("requests", "requests", "requests=50 pages=256"),
     GoldenRecord("crossover", "crossover", "writes=3 misses=50 turns=5"),
+    GoldenRecord("walks", "walks", "page=2M places=40 steps=2000 written=2"),
     GoldenRecord("bug-missed-invlpg", "bug-missed-invlpg", status: 3),
     GoldenRecord("bug-guard-page", "bug-guard-page", status: 3),
     GoldenRecord("bug-read-only-alias", "bug-read-only-alias", status: 3),

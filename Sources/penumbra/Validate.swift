@@ -24,6 +24,9 @@ struct Validate: ParsableCommand {
   @Flag(name: .shortAndLong, help: "Say nothing on standard error but errors.")
   var quiet = false
 
+  /// Every profile that an experiment runs on.
+  private static let profiles = ["skylake", "p4-hardware-vmm", "p4-software-vmm", "nehalem", "opteron-bh08"]
+
   func run() throws {
     var status: Int32 = 0
     try Diagnostics.report {
@@ -32,7 +35,8 @@ struct Validate: ParsableCommand {
       do {
         let rows =
           try WalkReferences.rows(runs) + Nanobenchmarks.rows(runs) + RoundTrips.rows(runs) + PageWalkCosts.rows(runs)
-        let report = ValidationReport(rows, remarks: Nanobenchmarks.remarks + PageWalkCosts.remarks)
+        let report = ValidationReport(
+          rows, remarks: Nanobenchmarks.remarks, profiles: try Self.profiles.map(ProfileLibrary.profile))
         Diagnostics.show(try report.text(format, Diagnostics.style(STDOUT_FILENO)))
         try file?.write(try report.text(.json))
         status = report.failures == 0 ? 0 : 6

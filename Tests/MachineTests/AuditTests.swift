@@ -20,15 +20,20 @@ struct AuditTests {
     func references(_ counts: InlineArray<3, UInt64>) -> UInt64 {
       counts[0] * profile[.cacheL2Hit] + counts[1] * profile[.cacheL3Hit] + counts[2] * profile[.cacheMemory]
     }
+    func inWalkCache(_ isHost: Bool) -> UInt64 {
+      WalkPosition.all.reduce(0) { ($1.table == "host") == isHost ? $0 + counters.walkCache($1).hits : $0 }
+    }
     func sum<let count: Int>(_ values: InlineArray<count, UInt64>) -> UInt64 {
       values.indices.reduce(0) { $0 + values[$1] }
     }
 
     #expect(
       ledger[.walkGuest] == counters.walks * profile[.walkStart] + references(counters.firstReferences)
-        + sum(counters.structureHits) * profile[.pscHit] + counters.bitUpdates[0] * profile[.walkSetBits])
+        + (sum(counters.structureHits) + inWalkCache(false)) * profile[.pscHit] + counters.bitUpdates[0]
+        * profile[.walkSetBits])
     #expect(
-      ledger[.walkHost] == references(counters.secondReferences) + sum(counters.nestedStructureHits) * profile[.pscHit]
+      ledger[.walkHost] == references(counters.secondReferences)
+        + (sum(counters.nestedStructureHits) + inWalkCache(true)) * profile[.pscHit]
         + counters.nestedTLBHits * profile[.nestedTLBHit] + counters.bitUpdates[1] * profile[.walkSetBits])
     #expect(ledger[.tlbL2] == counters.secondHits * profile[.tlbL2Hit])
     #expect(
@@ -60,7 +65,9 @@ struct AuditTests {
     let perWalk = counters.referencesPerWalk.indices.reduce(0 as UInt64) {
       $0 + UInt64($1) * counters.referencesPerWalk[$1]
     }
-    #expect(perWalk == sum(counters.firstReferences) + sum(counters.secondReferences))
+    #expect(
+      perWalk == sum(counters.firstReferences) + sum(counters.secondReferences) + inWalkCache(false) + inWalkCache(true)
+    )
     #expect(counters.dataMisses <= processor.state.accesses && counters.codeMisses <= counters.codeLookups)
   }
 
@@ -82,8 +89,8 @@ struct AuditTests {
     }
   }
 
-  @Test(arguments: [true, false])
-  func `both dimensions of nested paging are the sum of their events`(isExtended: Bool) {
+  @Test(arguments: [true, false], [0, 24] as [UInt64])
+  func `both dimensions of nested paging are the sum of their events`(isExtended: Bool, walkCache: UInt64) {
     let guest = GuestMemory(hostPage: .page4K, isExtended: isExtended, fresh: true) {
       map(0x1000, to: 0x1000, .writable)
       map(0x40_0000, to: 0x20_0000, pages: 400, .writable, .fresh)
@@ -93,7 +100,9 @@ struct AuditTests {
       [0x8b, 0x03, 0x89, 0x03, 0x48, 0x81, 0xc3, 0x00, 0x10, 0x00, 0x00, 0xff, 0xc9, 0x75, 0xf1]
       + [0x8b, 0x04, 0x25, 0x00, 0x00, 0x00, 0x00]
     let profile = CostProfile.flat(
-      Self.figures + [.pscNestedPDE: 4, .pscNestedPDPTE: 2, .nestedTLBEntries: 16, .tlbData4KWays: 4])
+      Self.figures + [
+        .pscNestedPDE: 4, .pscNestedPDPTE: 2, .nestedTLBEntries: 16, .tlbData4KWays: 4, .walkCacheEntries: walkCache,
+      ])
     let machine = TinyMachine(guest, code: code, at: 0x1000, profile: profile)
     machine.installHandlers()
     guard let plan = guest.nestedPlan(keepsAccessedDirty: true) else { return }
@@ -106,6 +115,8 @@ struct AuditTests {
     Self.audit(machine.processor, profile)
     let counters = machine.processor.counters
     #expect(counters.walks > 800 && counters.bitUpdates[0] >= 800 && counters.bitUpdates[1] > 400)
+    let inWalkCache = WalkPosition.all.reduce(0) { $0 + counters.walkCache($1).hits }
+    #expect(walkCache == 0 ? inWalkCache == 0 : inWalkCache > 500)
     #expect(counters.nestedTLBHits > 100 && counters.nestedTLBMisses > 400 && counters.exceptions == 1)
   }
 

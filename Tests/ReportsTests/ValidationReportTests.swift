@@ -1,3 +1,5 @@
+import Machine
+import Support
 import Testing
 
 @testable import Reports
@@ -5,11 +7,11 @@ import Testing
 @Suite struct ValidationReportTests {
   private func row(
     _ published: ClosedRange<Int128>, _ modelled: Int128, _ role: ValidationReport.Role = .predicted,
-    known: String? = nil
+    within tolerance: ValidationReport.Tolerance = .percent(25), known: String? = nil
   ) -> ValidationReport.Row {
     ValidationReport.Row(
-      "AA06", "in", "cycles", published: published, modelled: modelled, role: role, tolerance: 25, knownDeviation: known
-    )
+      "AA06", "in", "cycles", published: published, modelled: modelled, role: role, tolerance: tolerance,
+      knownDeviation: known)
   }
 
   @Test("the error is the distance to the published range, in tenths of a per cent of its nearer bound")
@@ -29,12 +31,24 @@ import Testing
       row(100_00...100_00, 300_00, .input),
     ]
     #expect(rows.map(\.verdict) == ["ok", "off", "known", "input"])
-    let report = ValidationReport(rows, remarks: ["A remark."])
+    let profile = CostProfile.flat().with([:])
+    let report = ValidationReport(rows, remarks: ["A remark."], profiles: [profile])
     #expect(report.failures == 1)
     let text = try report.text(.table)
-    #expect(text.contains("AA06, in: a reason\nA remark.\n"))
+    #expect(
+      text.contains("AA06, in: a reason\nA remark.\nunverified figures: 0 of \(CostKey.allCases.count) in flat\n"))
+    #expect(text.contains("+25.0%     25%  ok"))
     #expect(text.hasSuffix("1 of 3 predictions within their tolerance, 1 known to miss, 1 failed\n"))
     let csv = try report.text(.csv).split(separator: "\n")
-    #expect(csv[2] == "AA06,in,cycles,100.00,100.00,126.00,26.0,predicted,off")
+    #expect(csv[2] == "AA06,in,cycles,100.00,100.00,126.00,26.0,25%,predicted,off")
+  }
+
+  @Test("a hit rate is judged by points, a count by itself")
+  func tolerances() {
+    #expect(row(1_00...1_00, 20_00, within: .points(20)).holds)
+    #expect(!row(1_00...1_00, 21_01, within: .points(20)).holds)
+    #expect(!row(80_00...85_00, 59_99, within: .points(20)).holds)
+    #expect(row(24_00...24_00, 24_00, within: .percent(0)).holds)
+    #expect(!row(24_00...24_00, 24_01, within: .percent(0)).holds)
   }
 }

@@ -1,13 +1,14 @@
 import Machine
 
 extension CostProfile {
-  /// A profile in which everything costs and holds nothing, except what is given.
+  /// A profile in which everything costs and holds nothing, except what is given; a nested TLB has pages.
   public static func flat(_ figures: [CostKey: UInt64] = [:], vendor: Vendor = .intel, name: String = "flat")
     -> CostProfile
   {
     var all: [CostKey: UInt64] = Dictionary(uniqueKeysWithValues: CostKey.allCases.map { ($0, 0) })
     all[.frequency] = 1_000_000_000
     all[.physicalBits] = 46
+    all[.nestedTLBHoldsPages] = 1
     all.merge(figures) { $1 }
     do {
       return try CostProfile(

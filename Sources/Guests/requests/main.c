@@ -6,16 +6,18 @@
 
    Parameters: processes=4 pages=2048 (of each process) touches=64 (in a request) work=300 (turns of a loop of two
    instructions before each touch) requests=2000 skew=3 (a page is the lowest of so many random ones) kernel=0 (of 100 touches,
-   those that go through the kernel's own mapping of all memory, in large pages) */
+   those that go through the kernel's own mapping of all memory, in large pages) spread=1 (a process's pages lie so many pages
+   apart) lines=1 (cache lines that a touch touches) order=scattered|ascending (in which pages are mapped: tables lie together, or each among the pages that it maps) */
 
 #include "kernel.h"
 
 #define PAGES_BASE (1ull << 39)
 
-enum { LINES = 64, LINE = 64, MOST_PROCESSES = 256, MOST_PAGES = 1 << 18 };
+enum { LINES = 64, LINE = 64, MOST_PROCESSES = 256, MOST_PAGES = 1 << 18, MOST_SPREAD = 512 };
 
 struct load {
-    uint64_t processes, pages, touches, work, requests, skew, kernel;
+    uint64_t processes, pages, touches, work, requests, skew, kernel, spread, lines;
+    bool ascending;
 };
 
 static uint64_t root_of[MOST_PROCESSES], frame_of[MOST_PAGES];
@@ -36,6 +38,10 @@ static uint64_t choose_page(const struct load *load) {
     return lowest * 0x9e3779b1 % load->pages; /* busy pages do not lie side by side */
 }
 
+static uint64_t address_of(const struct load *load, uint64_t page) {
+    return PAGES_BASE + page * load->spread * PAGE_4K;
+}
+
 static void compute(uint64_t turns) {
     if (turns)
         asm volatile("1: decq %0\n"
@@ -49,10 +55,12 @@ static void serve(const struct load *load, uint64_t requests) {
         for (uint64_t touch = 0; touch < load->touches; touch++) {
             compute(load->work);
             uint64_t page = choose_page(load);
-            uint64_t base = PAGES_BASE + page * PAGE_4K;
+            uint64_t base = address_of(load, page);
             if (next_random() % 100 < load->kernel)
                 base = frame_of[page];
-            *(uint64_t *)(base + next_random() % LINES * LINE) += page;
+            uint64_t line = next_random();
+            for (uint64_t touched = 0; touched < load->lines; touched++)
+                *(uint64_t *)(base + (line + touched) % LINES * LINE) += page;
         }
     }
 }
@@ -63,9 +71,9 @@ static void create(const struct load *load) {
         root_of[process] = (uint64_t)root_create();
     for (uint64_t page = 0; page < load->pages; page++)
         for (uint64_t process = 0; process < load->processes; process++) {
-            uint64_t scattered = page * 0x9e3779b1 % load->pages;
-            frame_of[scattered] = frame_allocate(); /* the last process's stands for all */
-            map_page((entry *)root_of[process], PAGES_BASE + scattered * PAGE_4K, frame_of[scattered], PAGE_WRITABLE);
+            uint64_t next = load->ascending ? page : page * 0x9e3779b1 % load->pages;
+            frame_of[next] = frame_allocate(); /* the last process's stands for all */
+            map_page((entry *)root_of[process], address_of(load, next), frame_of[next], PAGE_WRITABLE);
         }
 }
 
@@ -75,13 +83,14 @@ static uint64_t checksum(const struct load *load) {
         write_cr3(root_of[process]);
         for (uint64_t page = 0; page < load->pages; page++)
             for (uint64_t line = 0; line < LINES; line++)
-                sum = (sum << 7 | sum >> 57) ^ *(uint64_t *)(PAGES_BASE + page * PAGE_4K + line * LINE);
+                sum = (sum << 7 | sum >> 57) ^ *(uint64_t *)(address_of(load, page) + line * LINE);
     }
     return sum;
 }
 
 void kernel_main(const char *parameters) {
-    static const char *const names[] = {"processes", "pages", "touches", "work", "requests", "skew", "kernel", 0};
+    static const char *const names[] = {"processes", "pages", "touches", "work", "requests", "skew", "kernel", "spread", "lines", "order", 0};
+    static const char *const orders[] = {"scattered", "ascending", 0};
     parameters_expect(parameters, names);
     struct load load = {
         .processes = parameter_number(parameters, "processes", 4),
@@ -91,9 +100,16 @@ void kernel_main(const char *parameters) {
         .requests = parameter_number(parameters, "requests", 2000),
         .skew = parameter_number(parameters, "skew", 3),
         .kernel = parameter_number(parameters, "kernel", 0),
+        .spread = parameter_number(parameters, "spread", 1),
+        .lines = parameter_number(parameters, "lines", 1),
+        .ascending = parameter_choice(parameters, "order", orders),
     };
     if (load.processes < 1 || load.processes > MOST_PROCESSES || load.pages < 1 || load.pages > MOST_PAGES || load.pages & (load.pages - 1)) {
         print("processes must be from 1 to %d, and pages a power of two up to %d\n", MOST_PROCESSES, MOST_PAGES);
+        exit_guest(EXIT_FAILURE);
+    }
+    if (load.spread < 1 || load.spread > MOST_SPREAD || load.lines < 1 || load.lines > LINES) {
+        print("spread must be from 1 to %d, and lines from 1 to %d\n", MOST_SPREAD, LINES);
         exit_guest(EXIT_FAILURE);
     }
     create(&load);

@@ -17,16 +17,24 @@ struct NestedTables {
   /// Write-back, in bits 5:3 of an extended leaf entry.
   private static let writeBack: UInt64 = 6 << 3
 
-  /// - Parameter keepsAccessedDirty: whether the hardware keeps A and D; nil: where it can.
+  /// - Parameters:
+  ///   - levels: 4 or 5.
+  ///   - keepsAccessedDirty: whether the hardware keeps A and D; nil: where it can.
   init(
-    _ vendor: Vendor, _ profile: CostProfile, keepsAccessedDirty: Bool? = nil, _ allocator: inout FrameAllocator
+    _ vendor: Vendor, _ profile: CostProfile, levels: Int = 4, keepsAccessedDirty: Bool? = nil,
+    _ allocator: inout FrameAllocator
   ) {
-    let root = allocator.allocate(.nested(level: 4), number: 0)?.address ?? HostPhysical(0)
+    let root = allocator.allocate(.nested(level: levels), number: 0)?.address ?? HostPhysical(0)
     let format: TableFormat = vendor == .intel ? .extended : .ordinary(noExecute: true)
     plan = NestedPlan(
-      root: root, levels: 4, format: format,
+      root: root, levels: levels, format: format,
       reserved: ReservedBits(format, physicalBits: profile[.physicalBits], gigabytePages: true, vendor: vendor),
       keepsAccessedDirty: keepsAccessedDirty ?? (profile[.nestedAccessedDirty] != 0))
+  }
+
+  /// Whether an address is within what so many levels translate.
+  private func isTranslated(_ address: GuestPhysical) -> Bool {
+    address.rawValue >> (12 + 9 * UInt64(plan.levels)) == 0
   }
 
   private var linkBits: UInt64 {
@@ -49,7 +57,7 @@ struct NestedTables {
     _ address: GuestPhysical, to host: HostMapping, size: PageSize? = nil, writable: Bool = true,
     _ memory: HostMemory, _ allocator: inout FrameAllocator
   ) -> Outcome {
-    guard address.rawValue >> 48 == 0 else { return .outOfMemory }
+    guard isTranslated(address) else { return .outOfMemory }
     let most = min(size ?? host.size, host.size)
     var table = plan.root
     var made: UInt64 = 0
@@ -94,7 +102,7 @@ struct NestedTables {
 
   /// The entry that maps an address; nil where none does.
   func leaf(for address: GuestPhysical, _ memory: HostMemory) -> (at: HostPhysical, entry: UInt64, level: Int)? {
-    guard address.rawValue >> 48 == 0 else { return nil }
+    guard isTranslated(address) else { return nil }
     var level = plan.levels
     var table = plan.root
     while true {

@@ -97,7 +97,7 @@ struct PageWalk<Port: WalkPort> {
         }
         start.level = 2
       }
-      switch locate(first, for: .read, duringWalk: true) {
+      switch locate(first, for: .read, table: start.level) {
       case .success(let found): (start.table, start.isWritable) = (found.address, found.writable)
       case .failure(let fault): return .nestedFault(fault)
       }
@@ -165,7 +165,7 @@ struct PageWalk<Port: WalkPort> {
       if leaf { break }
 
       level &-= 1
-      switch locate(GuestPhysical(entry & EntryBit.frameMask), for: .read, duringWalk: true) {
+      switch locate(GuestPhysical(entry & EntryBit.frameMask), for: .read, table: level) {
       case .success(let next): (table, isWritable) = (next.address, next.writable)
       case .failure(let fault): return .nestedFault(fault)
       }
@@ -282,7 +282,7 @@ struct PageWalk<Port: WalkPort> {
   ) -> DirectoryPointer {
     var entry = port.directoryPointer(for: address)
     if plan.pointee.readsDirectoryPointers {
-      switch locate(plan.pointee.root.advanced(by: (address.rawValue >> 27) & 0x18), for: .read, duringWalk: true) {
+      switch locate(plan.pointee.root.advanced(by: (address.rawValue >> 27) & 0x18), for: .read, table: 3) {
       case .success(let found): entry = port.read(found.address, width: 8, dimension: .first, level: 3)
       case .failure(let fault): return .ended(.nestedFault(fault))
       }
@@ -303,7 +303,7 @@ struct PageWalk<Port: WalkPort> {
     _ physical: GuestPhysical, size: PageSize, isHalf: Bool, permissions: PagePermissions, global: Bool, dirty: Bool,
     access: Access
   ) -> WalkResult {
-    switch locate(physical, for: access.kind, duringWalk: false) {
+    switch locate(physical, for: access.kind) {
     case .success(let host):
       return .mapped(
         Mapping(
@@ -335,8 +335,10 @@ struct PageWalk<Port: WalkPort> {
   }
 
   /// Where a guest-physical address is in the host, for an access: the second dimension.
+  ///
+  /// - Parameter level: of the entries that are sought there, where it is one of the walk's tables.
   @inline(__always) mutating func locate(
-    _ address: GuestPhysical, for kind: AccessKind, duringWalk: Bool
+    _ address: GuestPhysical, for kind: AccessKind, table level: Int = 0
   ) -> Located {
     switch plan.pointee.second {
     case .identity:
@@ -345,28 +347,30 @@ struct PageWalk<Port: WalkPort> {
     case .software:
       guard let found = port.hostFrame(of: address) else {
         return .failure(
-          NestedFault(address: address, kind: kind, duringWalk: duringWalk, misconfigured: false, present: false))
+          NestedFault(address: address, kind: kind, duringWalk: level != 0, misconfigured: false, present: false))
       }
       return .success(found)
     case .tables:
-      return descend(address, for: kind, duringWalk: duringWalk)
+      return descend(address, for: kind, table: level)
     }
   }
 
   @inline(never) private mutating func descend(
-    _ address: GuestPhysical, for wanted: AccessKind, duringWalk: Bool
+    _ address: GuestPhysical, for wanted: AccessKind, table level: Int
   ) -> Located {
     withPath { walk, path in
       guard case .tables(let nested) = walk.plan.pointee.second else { preconditionFailure("no nested tables") }
-      return walk.descend(nested, address, for: wanted, duringWalk: duringWalk, path)
+      return walk.descend(nested, address, for: wanted, table: level, path)
     }
   }
 
   @inline(__always) private mutating func descend(
-    _ nested: NestedPlan, _ address: GuestPhysical, for wanted: AccessKind, duringWalk: Bool, _ path: Path
+    _ nested: NestedPlan, _ address: GuestPhysical, for wanted: AccessKind, table target: Int, _ path: Path
   ) -> Located {
+    let duringWalk = target != 0
     // Where A and D are kept, reading one of the guest's tables counts as a write (SDM vol. 3, 29.3.5).
     let kind = duringWalk && nested.keepsAccessedDirty ? .write : wanted
+    port.descends(toTable: target)
     if let known = port.cachedFrame(for: address), permits(known, kind) { return .success(known) }
 
     func refused(present: Bool, misconfigured: Bool = false) -> Located {

@@ -155,6 +155,8 @@ public protocol WalkPort {
   mutating func set(_ bits: UInt64, in entry: UInt64, at address: HostPhysical, width: Int, dimension: Dimension)
   /// The walk goes on behind a switching entry, in the guest's own tables.
   mutating func crossed()
+  /// The walk asks the second dimension for one of its tables, whose entries are of a level, or at level 0 for the page.
+  mutating func descends(toTable level: Int)
   /// The PDPTE register for an address under PAE paging.
   func directoryPointer(for address: GuestVirtual) -> UInt64
   /// The deepest table that a paging-structure cache of the first dimension has for the address.
@@ -176,6 +178,7 @@ public protocol WalkPort {
 /// What a port does that has no caches and no frames of its own.
 extension WalkPort {
   public func crossed() {}
+  public func descends(toTable level: Int) {}
   public func cachedTable(for address: GuestVirtual) -> CachedTable? { nil }
   public func remember(_ table: CachedTable, for address: GuestVirtual) {}
   public func cachedFrame(for address: GuestPhysical) -> HostMapping? { nil }

@@ -234,7 +234,7 @@ extension Processor {
   /// tables: it neither wants W there nor sets D (SDM vol. 3, 29.3.3.2 and 29.3.5).
   private func loadDirectoryPointers(_ table: GuestPhysical) throws(Stopped) -> DirectoryPointers {
     var walk = PageWalk(plan: planned, controls: pagingControls, port: hardwarePort)
-    switch walk.locate(table, for: .read, duringWalk: false) {
+    switch walk.locate(table, for: .read) {
     case .success(let found):
       let first = walk.port.read(found.address, width: 8, dimension: .first, level: 3)
       func entry(_ number: UInt64) -> UInt64 { memory.word(at: found.address.advanced(by: number * 8)) }

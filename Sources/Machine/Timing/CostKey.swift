@@ -66,10 +66,15 @@ public enum CostKey: String, CaseIterable, Sendable {
   /// The second dimension's caches, by guest-physical address.
   case pscNestedPDPTE = "psc.nested.pdpte.entries"
   case pscNestedPDE = "psc.nested.pde.entries"
-  /// Cycles of a hit in a paging-structure cache.
+  /// Page-walk cache: entries of tables of every level and both dimensions, by where they are in the host, fully
+  /// associative.
+  case walkCacheEntries = "walk-cache.entries"
+  /// Cycles of a hit in a paging-structure cache or the page-walk cache.
   case pscHit = "psc.hit"
   /// Nested TLB: guest-physical to host-physical, fully associative.
   case nestedTLBEntries = "nested-tlb.entries"
+  /// 1: it holds the places of the guest's pages too; 0: those of its tables alone.
+  case nestedTLBHoldsPages = "nested-tlb.holds-pages"
   /// Cycles of a hit there.
   case nestedTLBHit = "nested-tlb.hit"
   /// 1: the walker keeps accessed and dirty bits in nested tables.

@@ -25,6 +25,9 @@ public struct Counters: Sendable {
   /// nested TLB.
   public var structureHits = InlineArray<4, UInt64>(repeating: 0)
   public var nestedStructureHits = InlineArray<4, UInt64>(repeating: 0)
+  /// What the page-walk cache was asked for and had, by `WalkPosition`.
+  var walkCacheHits = InlineArray<48, UInt64>(repeating: 0)
+  var walkCacheMisses = InlineArray<48, UInt64>(repeating: 0)
   public var nestedTLBHits: UInt64 = 0
   public var nestedTLBMisses: UInt64 = 0
   /// Walks of the second dimension's tables: what the nested TLB did not know, or did not permit.
@@ -49,6 +52,11 @@ public struct Counters: Sendable {
 
   public init() {}
 
+  /// What the page-walk cache had, and had not, for one place in walks.
+  public func walkCache(_ position: WalkPosition) -> (hits: UInt64, misses: UInt64) {
+    (walkCacheHits[position.index], walkCacheMisses[position.index])
+  }
+
   /// Adds what another processor counted.
   public mutating func add(_ other: Counters) {
     for path in Counters.numbers { self[keyPath: path] &+= other[keyPath: path] }
@@ -61,6 +69,10 @@ public struct Counters: Sendable {
     for index in structureHits.indices {
       structureHits[index] &+= other.structureHits[index]
       nestedStructureHits[index] &+= other.nestedStructureHits[index]
+    }
+    for index in walkCacheHits.indices {
+      walkCacheHits[index] &+= other.walkCacheHits[index]
+      walkCacheMisses[index] &+= other.walkCacheMisses[index]
     }
     for index in bitUpdates.indices { bitUpdates[index] &+= other.bitUpdates[index] }
     for index in dataReferences.indices { dataReferences[index] &+= other.dataReferences[index] }

@@ -4,6 +4,7 @@ struct HotCosts: Sendable {
   let tlbL2Hit: UInt64
   let pscHit: UInt64
   let nestedTLBHit: UInt64
+  let nestedTLBHoldsPages: Bool
   let walkSetBits: UInt64
   let walkStart: UInt64
   let modificationLog: UInt64
@@ -31,6 +32,7 @@ struct HotCosts: Sendable {
     tlbL2Hit = profile[.tlbL2Hit]
     pscHit = profile[.pscHit]
     nestedTLBHit = profile[.nestedTLBHit]
+    nestedTLBHoldsPages = profile[.nestedTLBHoldsPages] != 0
     walkSetBits = profile[.walkSetBits]
     walkStart = profile[.walkStart]
     modificationLog = profile[.walkModificationLog]

@@ -11,6 +11,8 @@ struct HardwarePort: WalkPort {
   var references = 0
   /// Whether first-dimension tables are the guest's, behind a switching entry.
   private var isCrossed = false
+  /// What the second dimension is asked for.
+  private var target = 0
 
   @inline(__always) init(processor: Processor, firstCause: Cause) {
     self.processor = processor
@@ -24,6 +26,9 @@ struct HardwarePort: WalkPort {
   ) -> UInt64 {
     references &+= 1
     unit.tick &+= 1
+    if unit.walkCache.isPresent && isInWalkCache(address, dimension, level) {
+      return memory._withUnsafeGuaranteedRef { $0.entry(at: address, width: width) }
+    }
     let served = unit.caches.reference(address.rawValue, tick: unit.tick)
     let (index, cycles) =
       switch served {
@@ -42,6 +47,21 @@ struct HardwarePort: WalkPort {
     return memory._withUnsafeGuaranteedRef { $0.entry(at: address, width: width) }
   }
 
+  /// Asks the page-walk cache, and charges what it has.
+  @inline(never) private func isInWalkCache(_ address: HostPhysical, _ dimension: Dimension, _ level: Int) -> Bool {
+    let position =
+      dimension == .second
+      ? WalkPosition(nested: level, toTable: target)
+      : firstCause == .walkShadow ? WalkPosition(shadow: level) : WalkPosition(guest: level)
+    guard unit.walkCache.has(address, tick: unit.tick) else {
+      processor.counters.walkCacheMisses[position.index] &+= 1
+      return false
+    }
+    processor.counters.walkCacheHits[position.index] &+= 1
+    processor.charge(dimension == .first ? firstCause : .walkHost, processor.costs.pscHit)
+    return true
+  }
+
   mutating func set(
     _ bits: UInt64, in entry: UInt64, at address: HostPhysical, width: Int, dimension: Dimension
   ) {
@@ -56,6 +76,8 @@ struct HardwarePort: WalkPort {
     firstCause = .walkGuest
     processor.counters.crossings &+= 1
   }
+
+  @inline(__always) mutating func descends(toTable level: Int) { target = level }
 
   func directoryPointer(for address: GuestVirtual) -> UInt64 { processor.directoryPointers[address] }
 
@@ -90,7 +112,7 @@ struct HardwarePort: WalkPort {
   @inline(__always) private var nestedTag: UInt64 { processor.nestedTag }
 
   @inline(__always) mutating func cachedFrame(for address: GuestPhysical) -> HostMapping? {
-    guard unit.nestedTLB.isPresent else { return nil }
+    guard unit.nestedTLB.isPresent && (target != 0 || processor.costs.nestedTLBHoldsPages) else { return nil }
     let way = unit.nestedTLB.find(TranslationKey.table(address.rawValue, 12, tag: nestedTag), inSet: 0)
     guard way >= 0 else {
       processor.counters.nestedTLBMisses &+= 1
@@ -104,6 +126,7 @@ struct HardwarePort: WalkPort {
   }
 
   mutating func remember(_ mapping: HostMapping, for address: GuestPhysical) {
+    guard target != 0 || processor.costs.nestedTLBHoldsPages else { return }
     put(mapping.packed, address.rawValue, 12, nestedTag, in: unit.nestedTLB)
   }
 

@@ -51,7 +51,7 @@ extension Processor {
     var walk = PageWalk(
       plan: planned, beyond: beyond, controls: pagingControls,
       port: PeekPort(memory: memory, directoryPointers: directoryPointers))
-    let result = walk.locate(address, for: kind, duringWalk: false)
+    let result = walk.locate(address, for: kind)
     return (result, walk.port.references)
   }
 }

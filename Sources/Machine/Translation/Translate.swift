@@ -277,6 +277,7 @@ extension Processor {
   /// paging-structure entries (SDM vol. 3, 4.10.4.1: INVLPG drops all of them).
   public func invalidatePage(_ address: GuestVirtual, pcid: UInt16, globals: Bool) {
     counters.flushesPage &+= 1
+    translation.walkCache.flush()
     for space in runningSpaces {
       let context = TranslationKey.tag(space: space, pcid: pcid)
       for array in [translation.pde, translation.pdpte, translation.pml4e] where !mutated("invlpg-keeps-structures") {

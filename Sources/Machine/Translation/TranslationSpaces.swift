@@ -89,6 +89,7 @@ extension TranslationUnit {
     for array in [nestedTLB, nestedPDE, nestedPDPTE] {
       array.dropAll(where: TranslationKey.spaceMask, equals: TranslationKey.tag(space: number, pcid: 0))
     }
+    walkCache.flush()
   }
 
   /// Drops what was made from linear addresses and has certain bits in its key. Who calls forgets what instructions are
@@ -98,6 +99,7 @@ extension TranslationUnit {
     for buffer in [code, second, data] {
       for array in buffer.distinct { array.dropAll(where: mask, equals: wanted) }
     }
+    walkCache.flush()
     forgetVerdicts()
   }
 }

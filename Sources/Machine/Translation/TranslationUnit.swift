@@ -18,6 +18,7 @@ final class TranslationUnit {
   let nestedPDE: AssociativeArray
   let nestedPDPTE: AssociativeArray
   let nestedTLB: AssociativeArray
+  let walkCache: PageWalkCache
   let caches: CacheHierarchy
 
   /// Time for the LRU of everything that is used on slow paths only.
@@ -54,12 +55,14 @@ final class TranslationUnit {
     nestedPDE = full(.pscNestedPDE, .expectingKeys)
     nestedPDPTE = full(.pscNestedPDPTE)
     nestedTLB = full(.nestedTLBEntries)
+    walkCache = PageWalkCache(profile: profile)
     caches = CacheHierarchy(profile: profile)
   }
 
   deinit {
     for array in [pde, pdpte, pml4e, nestedPDE, nestedPDPTE, nestedTLB] { array.deallocate() }
     for buffer in [data, code, second] { buffer.deallocate() }
+    walkCache.deallocate()
     caches.deallocate()
     direct.deallocate()
     standing.deallocate()
@@ -68,7 +71,7 @@ final class TranslationUnit {
   /// Every array that a snapshot keeps, in a fixed order.
   private var arrays: [AssociativeArray] {
     data.distinct + code.distinct + second.distinct + [pde, pdpte, pml4e, nestedPDE, nestedPDPTE, nestedTLB]
-      + caches.arrays
+      + [walkCache.entries] + caches.arrays
   }
 
   /// The whole state, for a snapshot. Verdicts are not state: they come back by themselves.

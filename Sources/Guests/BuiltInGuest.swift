@@ -43,8 +43,7 @@ public struct BuiltInGuest: Sendable {
       parameters: "count=1000", image: PackageResources.nanobench_image),
     BuiltInGuest(
       name: "requests", summary: "processes serve requests in turn, and touch some pages far more often than others",
-      parameters:
-        "processes=4 pages=2048 touches=64 work=300 requests=2000 skew=3 kernel=0 spread=1 lines=1 order=scattered",
+      parameters: "processes=4 pages=2048 touches=64 work=300 requests=2000 skew=3 kernel=0 spread=1 lines=1",
       image: PackageResources.requests_image),
     BuiltInGuest(
       name: "crossover", summary: "page-table writes against TLB misses: which kind of paging is cheaper when",

@@ -30,12 +30,14 @@ struct HitsReport: RunTable {
       let counted = statistics.tlb[key] ?? Statistics.TLB()
       return Cache(name: name, lookups: counted.hits + counted.misses, hits: counted.hits)
     }
-    func structures(_ names: [String], _ byLevel: [String: UInt64]) -> [Cache] {
+    func structures(_ caches: [(name: String, figure: String)], _ byLevel: [String: UInt64]) -> [Cache] {
       var rest = byLevel.values.reduce(0, +)
-      return names.enumerated().map { index, name in
+      return caches.enumerated().map { index, cache in
         let hits = byLevel["\(index + 1)"] ?? 0
         defer { rest -= min(hits, rest) }
-        return Cache(name: name, lookups: rest, hits: hits)
+        // What the profile's processor does not have is asked for nothing.
+        let isAbsent = statistics.config["profile.psc.\(cache.figure).entries"] == .number(0)
+        return Cache(name: cache.name, lookups: isAbsent ? 0 : rest, hits: hits)
       }
     }
     let walks = statistics.walks
@@ -47,9 +49,11 @@ struct HitsReport: RunTable {
         lookups: asked.walkCache == nil ? 0 : hits + asked.l2 + asked.l3 + asked.memory, hits: hits)
     }
     return [buffer("L1 data TLB", "data"), buffer("L1 code TLB", "code"), buffer("L2 TLB", "l2")]
-      + structures(["PDE cache", "PDPTE cache", "PML4E cache"], walks.byLevel)
+      + structures(
+        [("PDE cache", "pde"), ("PDPTE cache", "pdpte"), ("PML4E cache", "pml4e")], walks.byLevel)
       + [buffer("nested TLB", "nested")]
-      + structures(["nested PDE cache", "nested PDPTE cache"], walks.nestedByLevel ?? [:])
+      + structures(
+        [("nested PDE cache", "nested.pde"), ("nested PDPTE cache", "nested.pdpte")], walks.nestedByLevel ?? [:])
       + ["guest", "shadow", "host"].map(walkCache)
   }
 

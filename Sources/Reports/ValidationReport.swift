@@ -10,7 +10,9 @@ public struct ValidationReport {
   public enum Role: String, Sendable {
     /// It follows from mechanisms that were given other figures: this is what is judged.
     case predicted
-    /// A constant of the profile, or what one was fitted to: shown for completeness, never judged.
+    /// What a constant of the profile or of the guest's load was fitted to: predictions rest on the fit.
+    case fitted
+    /// A constant of the profile: shown for completeness, never judged.
     case input
   }
 
@@ -47,11 +49,11 @@ public struct ValidationReport {
 
     public init(
       _ experiment: String, _ quantity: String, _ unit: String, published: ClosedRange<Int128>, modelled: Int128,
-      role: Role = .predicted, tolerance: Tolerance = .percent(25), knownDeviation: String? = nil
+      role: Role = .predicted, tolerance: Tolerance? = nil, knownDeviation: String? = nil
     ) {
       (self.experiment, self.quantity, self.unit) = (experiment, quantity, unit)
       (self.published, self.modelled, self.role) = (published, modelled, role)
-      (self.tolerance, self.knownDeviation) = (tolerance, knownDeviation)
+      (self.tolerance, self.knownDeviation) = (tolerance ?? .percent(role == .fitted ? 10 : 25), knownDeviation)
     }
 
     /// The bound of the published range that is nearer; inside it the figure itself.
@@ -73,10 +75,11 @@ public struct ValidationReport {
       }
     }
 
-    /// `input`, `ok`, `known` or `off`.
+    /// `input`, `fitted`, `ok`, `known` or `off`.
     var verdict: String {
       switch role {
       case .input: "input"
+      case .fitted: holds ? "fitted" : "off"
       case .predicted: holds ? "ok" : knownDeviation == nil ? "off" : "known"
       }
     }
@@ -93,7 +96,7 @@ public struct ValidationReport {
     (self.rows, self.remarks, self.profiles) = (rows, remarks, profiles)
   }
 
-  /// Predictions that miss their figure for no known reason.
+  /// Predictions that miss their figure for no known reason, and fits that do not fit.
   public var failures: Int { rows.count { $0.verdict == "off" } }
 
   /// The report in a format.

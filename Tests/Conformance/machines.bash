@@ -8,11 +8,11 @@ work=.build/conformance
 
 trim() { sed -E 's/^ +| +$//g' <<< "$1"; }
 
-# boot KIND IMAGE PROCESSORS OPTIONS PARAMETERS MODEL OUTPUT SECONDS TICKS
+# boot KIND IMAGE PROCESSORS OPTIONS PARAMETERS MODEL OUTPUT SECONDS [TICKS]
 #
 # The status is the guest's, as QEMU's debug exit has it: 1 for 0, 3 for 1; 124 when the time is up. A `verify` has that verb's.
 boot() {
-  local kind=$1 image=$2 cpus=$3 parameters=$5 model=$6 output=$7 seconds=$8 ticks=$9 options verb status=0
+  local kind=$1 image=$2 cpus=$3 parameters=$5 model=$6 output=$7 seconds=$8 ticks=${9-} options verb status=0
   read -r -a options <<< "$4"
   case $kind in
     qemu)

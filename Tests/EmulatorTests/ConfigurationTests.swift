@@ -262,6 +262,7 @@ import Testing
         ["cpus=4", "shadow.pool=100"], "shadow.pool: 100 pages are too few for 4 processors, which need 32 each"
       ),
       (["clock.ticks=64"], "clock.ticks: an instruction takes 64 ticks of --clock instructions, not of cycles"),
+      (["nested.levels=5"], "nested.levels: the processor has no five levels of tables (cpu-features: +la57)"),
       (["host-page=1G"], "host-page: 1G pages need a memory of 1G or more, not 128M"),
       (
         ["profile.physical-bits=36", "memory=64G"], "memory: 64G are more than 36 physical address bits reach"

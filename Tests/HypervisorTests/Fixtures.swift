@@ -93,19 +93,19 @@ final class RecordingBus: DeviceBus {
 
 /// How a tiny guest's memory is virtualised.
 enum Kind: String, CaseIterable {
-  case native, nested, nestedAMD, nested2M, shadow, shadowLazy, shadow2M, shadowSmallPool
+  case native, nested, nestedAMD, nested2M, nested5, shadow, shadowLazy, shadow2M, shadowSmallPool
   case unsync, unsyncLazy, unsync2M, unsyncSmallPool, unsyncOne, vtlb, vtlb2M, vtlbSmallPool, vtlbAround
   /// From nested tables on; from shadow tables on; and from those on with every nested one soon back.
-  case agile, agileStay, agileBack, agileBackAMD, agileBack2M, agileBackSmallPool
+  case agile, agileStay, agileBack, agileBackAMD, agileBack2M, agileBack5, agileBackSmallPool
 
   /// The policy of shadow paging.
   var policy: CoherencePolicy? {
     switch self {
-    case .native, .nested, .nestedAMD, .nested2M: nil
+    case .native, .nested, .nestedAMD, .nested2M, .nested5: nil
     case .shadow, .shadowLazy, .shadow2M, .shadowSmallPool: .trace
     case .unsync, .unsyncLazy, .unsync2M, .unsyncSmallPool, .unsyncOne: .unsync
     case .vtlb, .vtlb2M, .vtlbSmallPool, .vtlbAround: .vtlb
-    case .agile, .agileStay, .agileBack, .agileBackAMD, .agileBack2M, .agileBackSmallPool: .trace
+    case .agile, .agileStay, .agileBack, .agileBackAMD, .agileBack2M, .agileBack5, .agileBackSmallPool: .trace
     }
   }
 
@@ -113,7 +113,7 @@ enum Kind: String, CaseIterable {
 
   var isAgile: Bool {
     switch self {
-    case .agile, .agileStay, .agileBack, .agileBackAMD, .agileBack2M, .agileBackSmallPool: true
+    case .agile, .agileStay, .agileBack, .agileBackAMD, .agileBack2M, .agileBack5, .agileBackSmallPool: true
     default: false
     }
   }
@@ -134,6 +134,7 @@ enum Kind: String, CaseIterable {
     case .shadowSmallPool, .vtlbSmallPool, .agileBackSmallPool: options.shadowPages = 1
     case .unsyncSmallPool: (options.shadowPages, options.fillAround) = (1, 8)
     case .unsyncOne: options.outOfSyncLimit = 1
+    case .nested5, .agileBack5: options.nestedLevels = 5
     case .vtlbAround: options.fillAround = 8
     case .native, .nested, .nestedAMD, .shadow, .unsync, .vtlb, .agile, .agileStay, .agileBack, .agileBackAMD: break
     }

@@ -63,13 +63,16 @@ struct PageWalkCacheTests {
     #expect(second(nil, [.walkCacheEntries: 3]) == ([], ["gL1", "gL2", "gL3", "gL4"]))
   }
 
-  @Test func `what invalidates in the TLBs empties it`() {
+  @Test func `what invalidates empties it`() {
     for invalidate in [
       { $0.processor.invalidatePage(GuestVirtual(0x7000), pcid: 0, globals: true) },
-      { $0.processor.flushContext(pcid: 0) }, { $0.processor.flushAll() },
+      { $0.processor.flushContext(pcid: 0) }, { $0.processor.flushNonGlobal() }, { $0.processor.flushLinear() },
+      { $0.processor.flushAll() },
+      { $0.processor.invalidateVirtualProcessor(.address(GuestVirtual(Self.address), vpid: 0)) },
     ] as [(TinyMachine) -> Void] {
+      // The next instruction is fetched by a walk as well: nothing of the one before helps either.
       let (hits, misses) = second(nil, [.walkCacheEntries: 24], between: invalidate)
-      #expect(misses.contains("gL4") && misses.contains("gL1") && !misses.isEmpty && !hits.contains("gL1"))
+      #expect(misses == ["gL1", "gL2", "gL3", "gL4"] && !hits.contains("gL1"))
     }
   }
 

@@ -63,6 +63,10 @@ public struct Fingerprint: Equatable, Sendable {
     add("walks of", counters.referencesPerWalk)
     add("structure hits", counters.structureHits)
     add("nested structure hits", counters.nestedStructureHits)
+    for position in WalkPosition.all {
+      add("page-walk cache, \(position.name)", counters.walkCache(position).hits)
+      add("page-walk cache, \(position.name), misses", counters.walkCache(position).misses)
+    }
     add("bit updates", counters.bitUpdates)
     add("data", counters.dataReferences)
   }

@@ -7,7 +7,7 @@
    Parameters: processes=4 pages=2048 (of each process) touches=64 (in a request) work=300 (turns of a loop of two
    instructions before each touch) requests=2000 skew=3 (a page is the lowest of so many random ones) kernel=0 (of 100 touches,
    those that go through the kernel's own mapping of all memory, in large pages) spread=1 (a process's pages lie so many pages
-   apart) lines=1 (cache lines that a touch touches) order=scattered|ascending (in which pages are mapped: tables lie together, or each among the pages that it maps) */
+   apart) lines=1 (cache lines that a touch touches) */
 
 #include "kernel.h"
 
@@ -17,7 +17,6 @@ enum { LINES = 64, LINE = 64, MOST_PROCESSES = 256, MOST_PAGES = 1 << 18, MOST_S
 
 struct load {
     uint64_t processes, pages, touches, work, requests, skew, kernel, spread, lines;
-    bool ascending;
 };
 
 static uint64_t root_of[MOST_PROCESSES], frame_of[MOST_PAGES];
@@ -71,9 +70,9 @@ static void create(const struct load *load) {
         root_of[process] = (uint64_t)root_create();
     for (uint64_t page = 0; page < load->pages; page++)
         for (uint64_t process = 0; process < load->processes; process++) {
-            uint64_t next = load->ascending ? page : page * 0x9e3779b1 % load->pages;
-            frame_of[next] = frame_allocate(); /* the last process's stands for all */
-            map_page((entry *)root_of[process], address_of(load, next), frame_of[next], PAGE_WRITABLE);
+            uint64_t scattered = page * 0x9e3779b1 % load->pages;
+            frame_of[scattered] = frame_allocate(); /* the last process's stands for all */
+            map_page((entry *)root_of[process], address_of(load, scattered), frame_of[scattered], PAGE_WRITABLE);
         }
 }
 
@@ -89,8 +88,7 @@ static uint64_t checksum(const struct load *load) {
 }
 
 void kernel_main(const char *parameters) {
-    static const char *const names[] = {"processes", "pages", "touches", "work", "requests", "skew", "kernel", "spread", "lines", "order", 0};
-    static const char *const orders[] = {"scattered", "ascending", 0};
+    static const char *const names[] = {"processes", "pages", "touches", "work", "requests", "skew", "kernel", "spread", "lines", 0};
     parameters_expect(parameters, names);
     struct load load = {
         .processes = parameter_number(parameters, "processes", 4),
@@ -102,7 +100,6 @@ void kernel_main(const char *parameters) {
         .kernel = parameter_number(parameters, "kernel", 0),
         .spread = parameter_number(parameters, "spread", 1),
         .lines = parameter_number(parameters, "lines", 1),
-        .ascending = parameter_choice(parameters, "order", orders),
     };
     if (load.processes < 1 || load.processes > MOST_PROCESSES || load.pages < 1 || load.pages > MOST_PAGES || load.pages & (load.pages - 1)) {
         print("processes must be from 1 to %d, and pages a power of two up to %d\n", MOST_PROCESSES, MOST_PAGES);

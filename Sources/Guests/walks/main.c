@@ -5,7 +5,7 @@
 
    Parameters: page=4K|2M|1G (of 1G there is one page, which TLBs without entries of that size hold in pieces) places=48 steps=4000
    levels=4|5 (of page tables, the latter where the processor has them) written=N (all the while entries in the table of level N,
-   from 1 to 4, are written as they are, as a hypervisor that watches tables sees; 0: none are) */
+   from that of the pages' entries to 4, are written as they are, as a hypervisor that watches tables sees; 0: none are) */
 
 #include "five_levels.h"
 #include "kernel.h"
@@ -66,8 +66,8 @@ void kernel_main(const char *parameters) {
         .written = parameter_number(parameters, "written", 0),
     };
     uint64_t steps = parameter_number(parameters, "steps", 4000);
-    if (walks.places < 1 || walks.places > MOST_PLACES || walks.written > LEVEL_PML4) {
-        print("places must be from 1 to %d, and written from 0 to %d\n", MOST_PLACES, LEVEL_PML4);
+    if (walks.places < 1 || walks.places > MOST_PLACES || walks.written > LEVEL_PML4 || (walks.written && walks.written <= choice)) {
+        print("places must be from 1 to %d, and written 0, or from the level of the pages' entries to %d\n", MOST_PLACES, LEVEL_PML4);
         exit_guest(EXIT_FAILURE);
     }
     if (page == PAGE_1G && !processor_has(FEATURE_GIGABYTE_PAGES)) {

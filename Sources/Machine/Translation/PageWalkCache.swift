@@ -16,7 +16,7 @@ struct PageWalkCache {
 
   func deallocate() { entries.deallocate() }
 
-  /// Whether an entry was there; it is afterwards.
+  /// Whether an entry was there; it is afterwards. Two of four bytes share a place of eight.
   func has(_ address: HostPhysical, tick: UInt64) -> Bool {
     let key = (address.rawValue >> 3) << 16
     let way = entries.find(key, inSet: 0)
@@ -28,7 +28,7 @@ struct PageWalkCache {
     return false
   }
 
-  /// Drops everything, as whatever invalidates in the TLBs does: its entries belong to no context.
+  /// Drops everything, as every instruction that invalidates does: its entries belong to no context.
   func flush() { entries.dropAll(where: 0, equals: 0) }
 }
 

@@ -63,6 +63,7 @@ extension Processor {
   /// Drops what would be used to translate an address, of every PCID and global too.
   private func drop(_ address: GuestVirtual, inSpace space: Int) {
     let unit = translation
+    unit.walkCache.flush()
     let wanted = TranslationKey.tag(space: space, pcid: 0)
     for buffer in [unit.data, unit.code, unit.second] {
       for array in buffer.distinct {

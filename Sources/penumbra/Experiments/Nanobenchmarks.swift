@@ -40,7 +40,7 @@ enum Nanobenchmarks {
       row(
         "native", .call, 11, native,
         known: "the model charges an instruction a cycle, and no return that waits for its address"),
-      row("hardware VMM", .pageFault, 11242, hardware, .input),
+      row("hardware VMM", .pageFault, 11242, hardware, .fitted),
       row("hardware VMM", .writeEntry, 12733, hardware),
       row(
         "hardware VMM", .portRead, 15826, hardware,

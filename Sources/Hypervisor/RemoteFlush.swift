@@ -154,8 +154,9 @@ extension Hypervisor {
   /// - Parameter isShared: others that only add to nested tables may do so at the same time (KVM's TDP MMU fills under
   ///   `mmu_lock` held for reading: `kvm_tdp_mmu_page_fault`).
   func lockTables(isShared: Bool = false) {
-    // Who shares no pages shares no lock.
-    guard policy.sharesPages, virtualProcessors.count > 1, isCharging else { return }
+    // Who shares no pages shares no lock. Under the instruction clock nobody knows who came first: a processor that waits
+    // in HLT has no cycles, and its clock stays behind for good.
+    guard policy.sharesPages, virtualProcessors.count > 1, isCharging, processor.countsCycles else { return }
     if locked == nil {
       chargeWait()
       locked = (processor.clock, isShared)

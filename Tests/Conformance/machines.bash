@@ -1,20 +1,18 @@
 # How each machine boots an image of kvm-unit-tests. Sourced by `run`.
 
 penumbra=${PENUMBRA:-.build/release/penumbra}
-# Of `penumbra verify`: cycles between two frames that the host disturbs, the ticks that an instruction takes in a test that waits for time to pass,
-# and instructions after which it is enough.
+# Of `penumbra verify`: cycles between two frames that the host disturbs, and instructions after which it is enough.
 churn=${CHURN:-20000}
-ticks=${TICKS:-64}
 most=${INSTRUCTIONS:-none}
 work=.build/conformance
 
 trim() { sed -E 's/^ +| +$//g' <<< "$1"; }
 
-# boot KIND IMAGE PROCESSORS OPTIONS PARAMETERS MODEL OUTPUT SECONDS [waits]
+# boot KIND IMAGE PROCESSORS OPTIONS PARAMETERS MODEL OUTPUT SECONDS [TICKS]
 #
 # The status is the guest's, as QEMU's debug exit has it: 1 for 0, 3 for 1; 124 when the time is up. A `verify` has that verb's.
 boot() {
-  local kind=$1 image=$2 cpus=$3 parameters=$5 model=$6 output=$7 seconds=$8 waits=${9-} options verb status=0
+  local kind=$1 image=$2 cpus=$3 parameters=$5 model=$6 output=$7 seconds=$8 ticks=${9-} options verb status=0
   read -r -a options <<< "$4"
   case $kind in
     qemu)
@@ -26,8 +24,7 @@ boot() {
     *)
       case $kind in
         verify*)
-          verb=(verify --paging all --set "max-instructions=$most")
-          [[ -z $waits ]] || verb+=(--set "clock.ticks=$ticks")
+          verb=(verify --paging all --set "max-instructions=$most" --set "clock.ticks=${ticks:-1}")
           ;;&
         verify:invariants) verb+=(--check-invariants) ;;
         verify:churn) verb+=(--check-invariants --set "host.churn=$churn") ;;

@@ -23,7 +23,8 @@ import Testing
 
     init(
       _ kind: HypervisorOptions.Kind, cpus: Int, shadowPages: Int? = nil, hostPage: PageSize = .page4K,
-      agile: AgileOptions = AgileOptions(), options change: (inout HypervisorOptions) -> Void = { _ in }
+      agile: AgileOptions = AgileOptions(), clock: ClockSource = .cycles,
+      options change: (inout HypervisorOptions) -> Void = { _ in }
     ) throws {
       let size: UInt64 = 16 << 20
       let profile = testProfile(.intel)
@@ -38,7 +39,7 @@ import Testing
       (self.memory, self.devices) = (memory, devices)
       processors = (0..<cpus).map { index in
         var options = ProcessorOptions()
-        (options.index, options.count) = (index, cpus)
+        (options.index, options.count, options.clock) = (index, cpus, clock)
         return Processor(
           memory: memory, bus: devices, decoder: CapstoneDecoder(), profile: profile,
           features: FeatureSet(names: profile.features), options: options)
@@ -195,6 +196,16 @@ import Testing
     #expect(machine.run() == .shutdown(.debugExit(0)))
     #expect(machine.hypervisor.statistics.lockWaits == 0)
     #expect(holds > 1)
+  }
+
+  @Test(arguments: [HypervisorOptions.Kind.shadow(.trace), .shadow(.unsync), .nested, .agile])
+  func `where cycles do not tell who came first nobody waits, and no hold is remembered`(
+    kind: HypervisorOptions.Kind
+  ) throws {
+    let machine = try Group(kind, cpus: 4, clock: .instructions)
+    machine.hypervisor.afterExit = { [unowned machine] _ in #expect(machine.hypervisor.lock.holds.isEmpty) }
+    #expect(machine.run() == .shutdown(.debugExit(0)))
+    #expect(machine.hypervisor.statistics.lockWaits == 0)
   }
 
   @Test func `an entry loses by what takes the page or a permission away`() {

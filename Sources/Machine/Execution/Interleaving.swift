@@ -160,8 +160,6 @@ public struct Interleaving: Sendable {
 }
 
 extension Processor {
-  fileprivate var countsCycles: Bool { options.clock == .cycles }
-
   /// The limits of a run that ends at a tick of the machine's clock.
   fileprivate func limits(until time: UInt64) -> (clock: UInt64, retired: UInt64) {
     switch options.clock {

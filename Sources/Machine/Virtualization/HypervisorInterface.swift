@@ -3,6 +3,9 @@
 extension Processor {
   /// The guest's time, as devices count it.
   public var guestTime: UInt64 { now }
+  /// Whether the guest's time is the clock's. Where it is not, what two processors' clocks say of who came first is
+  /// nothing.
+  public var countsCycles: Bool { options.clock == .cycles }
 
   /// Instructions retired.
   public var instructionsRetired: UInt64 { s.pointee.retired }

@@ -73,13 +73,14 @@ extension Hypervisor {
   private func reachDevices(_ stores: [GrantedStore]) {
     // An NMI that came while the instruction was being helped would have been taken by now, and waits in no latch for
     // one that the instruction sends to its own processor (KVM lets two wait for the same reason).
-    _ = offerNonMaskable(.assisted)
+    let isLater = offerNonMaskable(.assisted) || processor.countsCycles
     for store in stores {
       let match = assist?.devices.first { $0.isWrite && $0.linear == store.address && $0.width == store.width }
       guard let device = match else { continue }
+      // Under the instruction clock a device is reached when the bare machine reaches it: before the instruction retires.
       bus.writeRegister(
         device.physical, width: Int(store.width), value: store.value, processor: processor.index,
-        now: processor.guestTime)
+        now: isLater ? processor.guestTime : store.time)
       processor.yield()
     }
   }

@@ -109,6 +109,32 @@ import Testing
     0xe6, 0xf4,  // out 0xf4, al
   ]
 
+  /// It starts the local APIC's timer, whose registers it maps at 0x400000, and reads what is left of the count.
+  private static let counting = OutcomeTests.guest(
+    findsDirectory + [
+      0xb8, 0x83, 0x00, 0xe0, 0xfe,  // mov eax, 0xfee00083
+      0x48, 0x89, 0x42, 0x10,  // mov [rdx + 16], rax
+      0xbb, 0x00, 0x00, 0x40, 0x00,  // mov ebx, 0x400000
+      0x0f, 0x01, 0x3b,  // invlpg [rbx]
+      0xc7, 0x83, 0xf0, 0x00, 0x00, 0x00, 0xff, 0x01, 0x00, 0x00,  // mov dword [rbx + 0xf0], 0x1ff
+      0xc7, 0x83, 0xe0, 0x03, 0x00, 0x00, 0x0b, 0x00, 0x00, 0x00,  // mov dword [rbx + 0x3e0], 11: divided by 1
+      0xc7, 0x83, 0x20, 0x03, 0x00, 0x00, 0x20, 0x00, 0x01, 0x00,  // mov dword [rbx + 0x320], 0x10020: masked
+      0xc7, 0x83, 0x80, 0x03, 0x00, 0x00, 0x00, 0x00, 0x10, 0x00,  // mov dword [rbx + 0x380], 0x100000
+      0x8b, 0x8b, 0x90, 0x03, 0x00, 0x00,  // mov ecx, [rbx + 0x390]
+      0x31, 0xc0,  // xor eax, eax
+      0xe6, 0xf4,  // out 0xf4, al
+    ])
+
+  @Test("a device is written at the same time by the bare machine and by a hypervisor", arguments: [1, 64])
+  func timeOfDeviceWrites(ticks: Int) throws {
+    let configuration = try Self.configuration { $0.clockTicks = UInt64(ticks) }
+    let result = try Self.verify(Self.counting, every: 1, configuration)
+    guard case .same(.shutdown(.debugExit(0)), _, _) = result else {
+      Issue.record("\(result)")
+      return
+    }
+  }
+
   /// Without tags every exit flushes, so that only the bare machine keeps the stale translation.
   private static func untagged(_ tlb: TLBCoherence) throws -> Configuration {
     try configuration {

@@ -391,7 +391,8 @@ extension Processor {
   private func grantedStore(_ address: UInt64, width: Int, value: UInt64) -> Bool {
     guard hasGrantedStore(address, width: width) else { return false }
     grantedStores.append(
-      GrantedStore(address: GuestVirtual(address), width: UInt8(truncatingIfNeeded: width), value: value))
+      GrantedStore(
+        address: GuestVirtual(address), width: UInt8(truncatingIfNeeded: width), value: value, time: now))
     return true
   }
 }

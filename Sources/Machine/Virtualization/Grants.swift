@@ -56,4 +56,6 @@ public struct GrantedStore: Equatable, Sendable {
   public var address: GuestVirtual
   public var width: UInt8
   public var value: UInt64
+  /// The guest's time when the instruction began.
+  public var time: UInt64
 }

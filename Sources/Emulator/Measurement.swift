@@ -59,8 +59,8 @@ extension VirtualMachine {
 
     var walks = Statistics.Walks()
     let inWalkCache = fillWalkCache(&walks, counters)
-    var first = inWalkCache["guest", default: 0] + inWalkCache["shadow", default: 0]
-    var second = inWalkCache["host", default: 0]
+    var first = inWalkCache[.guest, default: 0] + inWalkCache[.shadow, default: 0]
+    var second = inWalkCache[.host, default: 0]
     for level in 0..<3 {
       first += counters.firstReferences[level]
       second += counters.secondReferences[level]
@@ -69,7 +69,7 @@ extension VirtualMachine {
     walks.references = first + second
     let crossed =
       counters.crossedReferences[0] + counters.crossedReferences[1] + counters.crossedReferences[2]
-      + inWalkCache["guest", default: 0]
+      + inWalkCache[.guest, default: 0]
     let ofShadows = configuration.paging.isShadow ? first - crossed : 0
     walks.guestReferences = first - ofShadows
     walks.shadowReferences = ofShadows
@@ -91,12 +91,12 @@ extension VirtualMachine {
   /// What the page-walk cache had of each place in a walk.
   ///
   /// - Returns: its hits by whose tables they were of.
-  private func fillWalkCache(_ walks: inout Statistics.Walks, _ counters: Counters) -> [String: UInt64] {
-    var hits: [String: UInt64] = [:]
+  private func fillWalkCache(_ walks: inout Statistics.Walks, _ counters: Counters) -> [WalkPosition.Tables: UInt64] {
+    var hits: [WalkPosition.Tables: UInt64] = [:]
     for position in WalkPosition.all {
       let asked = counters.walkCache(position)
       guard asked.hits + asked.misses != 0 else { continue }
-      hits[position.table, default: 0] += asked.hits
+      hits[position.tables, default: 0] += asked.hits
       walks.walkCache = walks.walkCache ?? [:]
       walks.walkCache?[position.name] = Statistics.Walks.Asked(hits: asked.hits, misses: asked.misses)
     }
@@ -105,23 +105,26 @@ extension VirtualMachine {
 
   /// Where references were served, and what the second dimension's walks began with.
   private func fillReferences(
-    _ walks: inout Statistics.Walks, _ counters: Counters, _ inWalkCache: [String: UInt64]
+    _ walks: inout Statistics.Walks, _ counters: Counters, _ inWalkCache: [WalkPosition.Tables: UInt64]
   ) {
-    func served(_ references: InlineArray<3, UInt64>, _ table: String) -> Statistics.Walks.Served {
-      Statistics.Walks.Served(
-        l2: references[0], l3: references[1], memory: references[2],
-        walkCache: walks.walkCache == nil ? nil : inWalkCache[table, default: 0])
-    }
+    var served: [WalkPosition.Tables: InlineArray<3, UInt64>] = [:]
     if configuration.paging.isShadow {
       var ofShadows = counters.firstReferences
       for level in ofShadows.indices { ofShadows[level] &-= counters.crossedReferences[level] }
-      walks.served = ["shadow": served(ofShadows, "shadow")]
-      if counters.crossings != 0 { walks.served?["guest"] = served(counters.crossedReferences, "guest") }
+      served[.shadow] = ofShadows
+      if counters.crossings != 0 { served[.guest] = counters.crossedReferences }
     } else {
-      walks.served = ["guest": served(counters.firstReferences, "guest")]
+      served[.guest] = counters.firstReferences
+    }
+    if counters.nestedWalks != 0 { served[.host] = counters.secondReferences }
+    walks.served = [:]
+    for tables in WalkPosition.Tables.allCases {
+      guard let references = served[tables] else { continue }
+      walks.served?[tables.rawValue] = Statistics.Walks.Served(
+        l2: references[0], l3: references[1], memory: references[2],
+        walkCache: walks.walkCache == nil ? nil : inWalkCache[tables, default: 0])
     }
     guard counters.nestedWalks != 0 else { return }
-    walks.served?["host"] = served(counters.secondReferences, "host")
     var byLevel: [String: UInt64] = [:]
     var fromRoot = counters.nestedWalks
     for level in 1...3 where counters.nestedStructureHits[level] != 0 {

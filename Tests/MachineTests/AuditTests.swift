@@ -21,7 +21,7 @@ struct AuditTests {
       counts[0] * profile[.cacheL2Hit] + counts[1] * profile[.cacheL3Hit] + counts[2] * profile[.cacheMemory]
     }
     func inWalkCache(_ isHost: Bool) -> UInt64 {
-      WalkPosition.all.reduce(0) { ($1.table == "host") == isHost ? $0 + counters.walkCache($1).hits : $0 }
+      WalkPosition.all.reduce(0) { ($1.tables == .host) == isHost ? $0 + counters.walkCache($1).hits : $0 }
     }
     func sum<let count: Int>(_ values: InlineArray<count, UInt64>) -> UInt64 {
       values.indices.reduce(0) { $0 + values[$1] }

@@ -30,23 +30,13 @@ public final class InvariantCheck {
 
   /// What was found out about one processor's buffers.
   private struct Seen {
-    /// What is known of each entry of the running context.
-    var verified: [BufferedTranslation: Found] = [:]
+    var verified = VerifiedEntries()
     var lastCheck: UInt64 = 0
     var registers: Processor.PagingRegisters?
     /// The check at which the registers changed that decide how the guest pages.
     var registersSince: UInt64 = 0
     /// Nothing is known of what was in the buffers before.
     var isNew = true
-  }
-
-  /// What is known of one entry.
-  private struct Found {
-    /// The check at which it was last found to follow from the tables, or after which it was made and they changed; 0: it was
-    /// there before anything was known.
-    var since: UInt64
-    /// The extent of the guest's page of which it was the whole or a piece then.
-    var length: UInt64
   }
 
   public init(_ hypervisor: Hypervisor) {
@@ -144,28 +134,28 @@ public final class InvariantCheck {
     guard !one.isFlushDue else { return nil }
     let invalidated = InvalidatedByGuest(exit, hypervisor)
     var violation: String?
-    var verified: [BufferedTranslation: Found] = [:]
+    var verified = VerifiedEntries()
     processor.forEachBufferedTranslation { entry in
       guard violation == nil, !entry.buffer.isNested, !entry.isGlobal, entry.isOfRunningSpace,
         entry.context == processor.runningContext
       else { return }
-      let last = seen.verified[entry]
+      let last = seen.verified.next(entry)
       let isInvalidated = invalidated.contains(entry, in: max(last?.length ?? 0, entry.length))
       if let last, last.since >= tablesWrittenAt, last.since >= seen.registersSince, !isInvalidated {
-        verified[entry] = last
+        verified.append(entry, last)
         return
       }
       let path = hypervisor.guestPath(of: entry)
       tableFrames.formUnion(path.frames)
       guard let why = hypervisor.disagreement(entry, path) else {
-        verified[entry] = Found(since: checks, length: path.length)
+        verified.append(entry, .init(since: checks, length: path.length))
         return
       }
       if !isInvalidated {
         let known = last?.since ?? (seen.isNew ? 0 : seen.lastCheck)
         if known == 0 || seen.registersSince > known || path.frames.contains(where: { writtenAt[$0] ?? 0 > known }) {
           // The guest's own to invalidate: it may have followed from them until then, and be of use for long.
-          verified[entry] = Found(since: known, length: last?.length ?? entry.length)
+          verified.append(entry, .init(since: known, length: last?.length ?? entry.length))
           return
         }
       }

@@ -109,7 +109,7 @@ extension Hypervisor {
       let slot = index << 9 | offset
       let entry = entry(slot)
       present += 1
-      let name = "level \(level) entry \(offset) of the shadow page of frame \(page.gfn)"
+      var name: String { "level \(level) entry \(offset) of the shadow page of frame \(page.gfn)" }
       let list = list(of: entry, level: level)
       if !shadows.rmap.slots(list).contains(slot) { violations.append("\(name) is missing in the reverse map") }
       if entry.isLeaf(level: level) {

@@ -26,11 +26,15 @@ public struct Interleaving: Sendable {
   private var waits: [Bool]
   /// The ticks to which processors are taken to have come whose last slice ended without them; 0 for the others.
   private var presumed: [UInt64]
+  /// The ticks to which processors have come. Only the one that runs moves on, so that the others need not be asked at every
+  /// slice; a run begins by asking all.
+  private var times: [UInt64]
 
   public init(processors: Int, quantum: UInt64) {
     self.quantum = max(quantum, 1)
     waits = Array(repeating: false, count: processors)
     presumed = Array(repeating: 0, count: processors)
+    times = presumed
   }
 
   /// Runs all processors until something has to be decided by somebody else.
@@ -43,10 +47,16 @@ public struct Interleaving: Sendable {
     _ processors: [Processor], _ bus: any DeviceBus, clockLimit: UInt64, retiredLimit: UInt64,
     step: (_ processor: Int, _ clockLimit: UInt64, _ retiredLimit: UInt64) -> RunResult
   ) -> RunResult {
+    for (index, processor) in processors.enumerated() { times[index] = processor.guestTime }
+    var retired = processors.reduce(0) { $0 &+ $1.instructionsRetired }
+    // One for all of a machine's processors.
+    var stops: [StopRequest] = []
+    for processor in processors where !stops.contains(where: { $0 === processor.stopRequest }) {
+      stops.append(processor.stopRequest)
+    }
     while true {
       if let shutdown = bus.shutdown { return .shutdown(shutdown) }
-      if processors.contains(where: \.stopRequest.isRaised) { return .stopRequested }
-      let retired = processors.reduce(0) { $0 &+ $1.instructionsRetired }
+      if stops.contains(where: \.isRaised) { return .stopRequested }
       if retired >= retiredLimit { return .limit }
       if owner == nil, let chosen = next(processors, bus) {
         owner = chosen
@@ -66,9 +76,12 @@ public struct Interleaving: Sendable {
       let result = step(
         running, min(clockLimit, limits.clock),
         min(own &+ (retiredLimit - retired), limits.retired, longest))
+      let time = processor.guestTime
+      times[running] = time
+      retired &+= processor.instructionsRetired &- own
       switch result {
       case .limit:
-        if processor.guestTime >= end {
+        if time >= end {
           owner = nil
         } else if processor.instructionsRetired >= longest {
           presumed[running] = end
@@ -77,7 +90,7 @@ public struct Interleaving: Sendable {
       case .sliceEnded, .waits:
         owner = nil
         if result == .waits { waits[running] = true }
-        wake(processors, at: processor.guestTime)
+        wake(processors, at: time)
       default:
         return result
       }
@@ -88,9 +101,7 @@ public struct Interleaving: Sendable {
   private var longestSlice: UInt64 { max(quantum, 1000) &* 64 }
 
   /// The tick to which a processor has come, or is taken to have.
-  private func time(of index: Int, _ processors: [Processor]) -> UInt64 {
-    max(processors[index].guestTime, presumed[index])
-  }
+  private func time(of index: Int) -> UInt64 { max(times[index], presumed[index]) }
 
   /// The processor that ran last, while its slice is not over; else the first.
   public func last(of processors: [Processor]) -> Processor { processors[owner ?? 0] }
@@ -100,10 +111,10 @@ public struct Interleaving: Sendable {
     while true {
       var first: Int?
       var second: UInt64?
-      for index in processors.indices where !waits[index] {
-        let time = time(of: index, processors)
-        guard let best = first, self.time(of: best, processors) <= time else {
-          second = first.map { self.time(of: $0, processors) }
+      for index in waits.indices where !waits[index] {
+        let time = time(of: index)
+        guard let best = first, self.time(of: best) <= time else {
+          second = first.map { self.time(of: $0) }
           first = index
           continue
         }
@@ -111,7 +122,7 @@ public struct Interleaving: Sendable {
       }
       guard let first else { return nil }
       let deadline = bus.nextDeadline
-      guard time(of: first, processors) >= deadline else {
+      guard time(of: first) >= deadline else {
         let (sum, overflow) = (second ?? .max).addingReportingOverflow(quantum)
         end = overflow ? .max : sum
         return first
@@ -128,7 +139,7 @@ public struct Interleaving: Sendable {
     _ processors: [Processor], _ bus: any DeviceBus, clockLimit: UInt64
   ) -> RunResult? {
     // What came from outside since they stopped, such as input.
-    wake(processors, at: processors.map(\.guestTime).max() ?? 0)
+    wake(processors, at: times.max() ?? 0)
     guard !waits.contains(false) else { return nil }
     guard processors.contains(where: { !$0.awaitsStartUp && $0.interruptsEnabled }) else { return .haltedForEver }
     let deadline = bus.nextDeadline
@@ -146,6 +157,7 @@ public struct Interleaving: Sendable {
   private mutating func wake(_ processors: [Processor], at time: UInt64) {
     for (index, processor) in processors.enumerated() where waits[index] && processor.isCalled {
       processor.idle(until: time)
+      times[index] = processor.guestTime
       waits[index] = false
     }
   }

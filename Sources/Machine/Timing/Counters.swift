@@ -26,8 +26,8 @@ public struct Counters: Sendable {
   public var structureHits = InlineArray<4, UInt64>(repeating: 0)
   public var nestedStructureHits = InlineArray<4, UInt64>(repeating: 0)
   /// What the page-walk cache was asked for and had, by `WalkPosition`.
-  var walkCacheHits = InlineArray<48, UInt64>(repeating: 0)
-  var walkCacheMisses = InlineArray<48, UInt64>(repeating: 0)
+  var walkCacheHits = WalkPosition.Counts(repeating: 0)
+  var walkCacheMisses = WalkPosition.Counts(repeating: 0)
   public var nestedTLBHits: UInt64 = 0
   public var nestedTLBMisses: UInt64 = 0
   /// Walks of the second dimension's tables: what the nested TLB did not know, or did not permit.

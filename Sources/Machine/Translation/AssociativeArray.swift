@@ -266,6 +266,21 @@ struct AssociativeArray {
     write(key, value, stamp, at: way)
   }
 
+  /// Whether a number was there, of a cache that knows what is near and holds no data; it is there afterwards.
+  @inline(__always) func touch(_ number: UInt64, stamp: UInt64) -> Bool {
+    guard isPresent else { return false }
+    let set = set(of: number)
+    // As other keys have it: the number above 16 bits that could tell contexts apart.
+    let key = number << 16
+    let way = find(key, inSet: set)
+    if way >= 0 {
+      stamps[way] = stamp
+      return true
+    }
+    put(key, 0, stamp: stamp, at: victim(inSet: set))
+    return false
+  }
+
   /// The signature of a key that was written into a way.
   @inline(__always) func sign(_ way: Int, as key: UInt64) {
     if isSigned { signatures.storeBytes(of: AssociativeArray.signature(of: key), toByteOffset: way, as: UInt8.self) }

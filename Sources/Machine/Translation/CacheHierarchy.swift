@@ -24,29 +24,14 @@ struct CacheHierarchy {
 
   /// Looks a line up in L2, then L3, and brings it into both.
   @inline(__always) func reference(_ address: UInt64, tick: UInt64) -> Level {
-    if touch(l2, address, tick) { return .l2 }
-    return touch(l3, address, tick) ? .l3 : .memory
+    let line = address >> 6
+    if l2.touch(line, stamp: tick) { return .l2 }
+    return l3.touch(line, stamp: tick) ? .l3 : .memory
   }
 
   /// The same with L1 before it.
   @inline(__always) func dataReference(_ address: UInt64, tick: UInt64) -> Level {
-    if touch(l1, address, tick) { return .l1 }
+    if l1.touch(address >> 6, stamp: tick) { return .l1 }
     return reference(address, tick: tick)
-  }
-
-  /// Whether the line was there; it is afterwards.
-  @inline(__always) private func touch(_ array: AssociativeArray, _ address: UInt64, _ tick: UInt64) -> Bool {
-    guard array.isPresent else { return false }
-    let line = address >> 6
-    let set = array.set(of: line)
-    // As other keys have it: the number above 16 bits that could tell contexts apart.
-    let key = line << 16
-    let way = array.find(key, inSet: set)
-    if way >= 0 {
-      array.stamps[way] = tick
-      return true
-    }
-    array.put(key, 0, stamp: tick, at: array.victim(inSet: set))
-    return false
   }
 }

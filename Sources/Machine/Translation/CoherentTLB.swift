@@ -89,14 +89,6 @@ extension Processor {
     return (result, walk.port.path)
   }
 
-  /// Watches a frame that holds a table.
-  @inline(__always) func watchTable(ofFrame frame: UInt64) {
-    guard let tableFrames, memory.contains(HostPhysical(frame << 12)) else { return }
-    guard !tableFrames.contains(frame) || memory.codeLines[Int(frame)] != .max else { return }
-    tableFrames.insert(frame)
-    memory.markCode(.max, ofPageAt: frame << 12)
-  }
-
   /// A table was written that verdicts may rest on, or the page that code is being fetched from: the next instruction
   /// looks anew.
   func tablesChanged() {
@@ -117,15 +109,30 @@ extension TranslationLookaside.Hit {
   }
 }
 
-/// The host frames of the tables that verdicts rest on.
+/// A set of host frames: of those with tables that verdicts rest on, of those that are watched for writes.
+///
+/// Safety: the flags are freed with the set, and indexed by less than their number only.
 final class FrameSet {
-  private var flags: ContiguousArray<Bool>
+  private let flags: UnsafeMutableBufferPointer<Bool>
 
-  init(frames: UInt64) { flags = ContiguousArray(repeating: false, count: Int(frames)) }
+  init(frames: UInt64) {
+    flags = .allocate(capacity: Int(frames))
+    flags.initialize(repeating: false)
+  }
+
+  deinit { flags.deallocate() }
 
   @inline(__always) func contains(_ frame: UInt64) -> Bool { frame < UInt64(flags.count) && flags[Int(frame)] }
 
-  func insert(_ frame: UInt64) { if frame < UInt64(flags.count) { flags[Int(frame)] = true } }
+  @inline(__always) func insert(_ frame: UInt64) { if frame < UInt64(flags.count) { flags[Int(frame)] = true } }
+
+  /// Watches a frame that holds a table.
+  @inline(__always) func watch(_ frame: UInt64, _ memory: HostMemory) {
+    guard memory.contains(HostPhysical(frame << 12)) else { return }
+    guard !contains(frame) || memory.codeLines[Int(frame)] != .max else { return }
+    insert(frame)
+    memory.markCode(.max, ofPageAt: frame << 12)
+  }
 
   /// Whether it was there.
   func remove(_ frame: UInt64) -> Bool {
@@ -179,22 +186,30 @@ struct TablePath {
 /// A port that looks, watches the tables it reads, and changes nothing the guest or its account could tell.
 private struct WatchingPort: WalkPort {
   unowned(unsafe) let processor: Processor
+  /// Asked for every entry: what an unowned reference names would be retained meanwhile.
+  private let memory: Unmanaged<HostMemory>
+  private let tables: Unmanaged<FrameSet>?
   /// Of the guest's own tables: where its frames are.
-  private let frames: FrameMap?
+  private let frames: Unmanaged<FrameMap>?
   private let isPAE: Bool
   var path: TablePath
 
   init(_ processor: Processor, _ frames: FrameMap?) {
     self.processor = processor
-    self.frames = frames
+    memory = .passUnretained(processor.memory)
+    tables = processor.tableFrames.map(Unmanaged.passUnretained)
+    self.frames = frames.map(Unmanaged.passUnretained)
     let plan = frames == nil ? processor.plan : processor.softwarePlan
     isPAE = plan.levels == 3 && !plan.layout.isNarrow
     path = TablePath(format: plan.format)
   }
 
+  @inline(__always)
   mutating func read(_ address: HostPhysical, width: Int, dimension: Dimension, level: Int) -> UInt64 {
-    let entry = processor.memory.entry(at: address, width: width)
-    processor.watchTable(ofFrame: address.frame)
+    let entry = memory._withUnsafeGuaranteedRef { memory in
+      tables?._withUnsafeGuaranteedRef { $0.watch(address.frame, memory) }
+      return memory.entry(at: address, width: width)
+    }
     // PDPTEs of PAE paging have no A and permit everything.
     if dimension == .first && !(level == 3 && isPAE) { path.note(level, address, entry) }
     return entry
@@ -210,5 +225,7 @@ private struct WatchingPort: WalkPort {
   func remember(_ mapping: HostMapping, for address: GuestPhysical) {}
   func cachedNestedTable(for address: GuestPhysical) -> CachedTable? { nil }
   func rememberNested(_ table: CachedTable, for address: GuestPhysical) {}
-  func hostFrame(of address: GuestPhysical) -> HostMapping? { frames?.lookup(address) }
+  func hostFrame(of address: GuestPhysical) -> HostMapping? {
+    frames?._withUnsafeGuaranteedRef { $0.lookup(address) }
+  }
 }

@@ -40,6 +40,12 @@ public struct BufferedTranslation: Hashable, Sendable {
   public fileprivate(set) var isOfRunningSpace: Bool
   public fileprivate(set) var isCombined: Bool
 
+  /// Entries with the same key and value are few, and all are looked up after every exit.
+  public func hash(into hasher: inout Hasher) {
+    hasher.combine(key)
+    hasher.combine(value)
+  }
+
   /// The first address of the page, or of what the table translates.
   public var address: UInt64 {
     let number = (key >> 16 & 0x1fff_ffff_ffff) << shift

@@ -118,8 +118,7 @@ extension VirtualMachine {
     }
     if counters.nestedWalks != 0 { served[.host] = counters.secondReferences }
     walks.served = [:]
-    for tables in WalkPosition.Tables.allCases {
-      guard let references = served[tables] else { continue }
+    for (tables, references) in served {
       walks.served?[tables.rawValue] = Statistics.Walks.Served(
         l2: references[0], l3: references[1], memory: references[2],
         walkCache: walks.walkCache == nil ? nil : inWalkCache[tables, default: 0])

@@ -4,8 +4,6 @@ penumbra=${PENUMBRA:-.build/release/penumbra}
 # Of `penumbra verify`: cycles between two frames that the host disturbs, and instructions after which it is enough.
 churn=${CHURN:-20000}
 most=${INSTRUCTIONS:-none}
-# And between two comparisons.
-every=${EVERY:-10000}
 work=.build/conformance
 
 trim() { sed -E 's/^ +| +$//g' <<< "$1"; }
@@ -26,7 +24,7 @@ boot() {
     *)
       case $kind in
         verify*)
-          verb=(verify --paging all --every "$every" --set "max-instructions=$most" --set "clock.ticks=${ticks:-1}")
+          verb=(verify --paging all ${EVERY:+--every "$EVERY"} --set "max-instructions=$most" --set "clock.ticks=${ticks:-1}")
           ;;&
         verify:invariants) verb+=(--check-invariants) ;;
         verify:churn) verb+=(--check-invariants --set "host.churn=$churn") ;;

@@ -65,6 +65,58 @@ import Testing
     if kind != .shadow { #expect(guest.rax == 0x11) }
   }
 
+  @Test(arguments: [Kind.nested, .agile])
+  func `nothing is said of what a buffer was filled with from another that the guest has yet to invalidate`(
+    kind: Kind
+  ) throws {
+    let guest = try TinyGuest(
+      kind,
+      Code {
+        $0.raw(0xe6, 0x11)
+        $0.load(Place.window)
+        $0.store(Place.entry(of: Place.window), (Place.data + 0x1000) | 0x63)
+        $0.raw(0xe6, 0x11)
+        // Out of the first level's set and not out of the second's.
+        for page in [UInt64(0x144), 0x148, 0x14c, 0x154, 0x158] { $0.load(page << 12) }
+        $0.load(Place.window)
+        $0.raw(0xe6, 0x11)
+      }.bytes)
+    let hypervisor = try #require(guest.hypervisor)
+    hypervisor.check = InvariantCheck(hypervisor)
+    guest.set(Place.data, UInt64(0x11))
+    guest.set(Place.data + 0x1000, UInt64(0x22))
+    guest.set(Place.entry(of: Place.window), Place.data | 0x63)
+    #expect(guest.run() == .haltedForEver)
+    #expect(guest.rax == 0x11)
+  }
+
+  @Test(arguments: [Kind.nested, .agile])
+  func `nothing is said of what a walk found that began in a table which the guest has yet to invalidate`(
+    kind: Kind
+  ) throws {
+    let other = Place.data + 0x8000
+    let guest = try TinyGuest(
+      kind,
+      Code {
+        $0.raw(0xe6, 0x11)
+        // A violation would drop what is kept of the address.
+        $0.load(Place.data + 0x1000)
+        $0.load(Place.window)
+        $0.store(Place.directory, other | 0x67)
+        $0.raw(0xe6, 0x11)
+        $0.load(Place.window + 0x1000)
+        $0.raw(0xe6, 0x11)
+      }.bytes)
+    let hypervisor = try #require(guest.hypervisor)
+    hypervisor.check = InvariantCheck(hypervisor)
+    guest.set(Place.data + 0x1000, UInt64(0x11))
+    guest.set(Place.data + 0x2000, UInt64(0x22))
+    for page in UInt64(0)..<512 { guest.set(other + page * 8, page << 12 | 0x63) }
+    guest.set(other + (Place.window >> 12 + 1) * 8, (Place.data + 0x2000) | 0x63)
+    #expect(guest.run() == .haltedForEver)
+    #expect(guest.rax == 0x11)
+  }
+
   @Test func `a shadow entry that leads elsewhere is found`() throws {
     let what = try violation(.shadow) { hypervisor in
       let at = try address(slot(hypervisor), hypervisor)

@@ -207,8 +207,7 @@ extension UnsafeRawBufferPointer {
   /// Whether two frames hold the same. Guests that write all over their memory have thousands compared at a step, for which
   /// `elementsEqual`, a byte at a time, takes ten times as long.
   fileprivate func hasSameBytes(as other: UnsafeRawBufferPointer) -> Bool {
-    guard count == other.count else { return false }
-    guard let one = baseAddress, let two = other.baseAddress else { return true }
+    guard count == other.count, let one = baseAddress, let two = other.baseAddress else { return false }
     return memcmp(one, two, count) == 0
   }
 }

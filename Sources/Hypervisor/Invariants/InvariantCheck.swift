@@ -25,6 +25,8 @@ public final class InvariantCheck {
   private var tableFrames: Set<UInt64> = []
   private var tablesWrittenAt: UInt64 = 0
   private var processors: [Seen]
+  /// What each processor's buffers hold at this check.
+  private var held: [[BufferedTranslation]]
   /// Exits between two looks at everything.
   private static let whole: UInt64 = 256
 
@@ -42,6 +44,7 @@ public final class InvariantCheck {
   public init(_ hypervisor: Hypervisor) {
     writes = WriteLog(hypervisor.memory)
     processors = hypervisor.virtualProcessors.map { _ in Seen() }
+    held = processors.map { _ in [] }
   }
 
   /// Forgets what it has found, as after the machine has gone back to a snapshot.
@@ -53,13 +56,17 @@ public final class InvariantCheck {
   /// What does not hold after an exit has been handled; nil when all is well.
   func violation(after exit: VMExit, _ hypervisor: Hypervisor) -> String? {
     checks += 1
-    for frame in writes.collect() {
+    let written = writes.collect()
+    for frame in written {
       writtenAt[frame] = checks
       if tableFrames.contains(frame) { tablesWrittenAt = checks }
     }
+    for one in hypervisor.virtualProcessors {
+      one.processor.bufferedTranslations(into: &held[one.processor.index])
+    }
     let found =
-      ledgers(hypervisor) ?? tables(hypervisor) ?? reach(hypervisor) ?? running(hypervisor, after: exit)
-      ?? nested(hypervisor) ?? left(by: exit, hypervisor)
+      ledgers(hypervisor) ?? tables(hypervisor, hasWrites: !written.isEmpty) ?? reach(hypervisor)
+      ?? running(hypervisor, after: exit) ?? nested(hypervisor) ?? left(by: exit, hypervisor)
     return found.map {
       "\($0), after exit \(exit.reason.name) at RIP 0x\(String(hypervisor.processor.state.rip, radix: 16)), "
         + "instruction \(hypervisor.processor.instructionsRetired) of processor \(hypervisor.processor.index)"
@@ -76,11 +83,11 @@ public final class InvariantCheck {
     return nil
   }
 
-  private func tables(_ hypervisor: Hypervisor) -> String? {
-    let found: [String]
+  private func tables(_ hypervisor: Hypervisor, hasWrites: Bool) -> String? {
+    var found: [String] = []
     if checks % InvariantCheck.whole == 1 {
       found = hypervisor.checkInvariants()
-    } else {
+    } else if hasWrites {
       found = hypervisor.checkShadowPages { page in
         self.isRecent(page.table.frame)
           || hypervisor.guest.map.lookup(GuestPhysical(page.gfn << 12)).map { self.isRecent($0.address.frame) } ?? false
@@ -94,21 +101,17 @@ public final class InvariantCheck {
   // MARK: Where entries reach
 
   private func reach(_ hypervisor: Hypervisor) -> String? {
-    var violation: String?
     for one in hypervisor.virtualProcessors {
-      one.processor.forEachBufferedTranslation { entry in
-        guard violation == nil, entry.buffer.tableLevel == nil, !entry.buffer.isNested,
-          hypervisor.isInForce(entry, of: one), hypervisor.memory.contains(entry.host)
-        else { return }
+      for entry in held[one.processor.index] where entry.buffer.tableLevel == nil && !entry.buffer.isNested {
+        guard hypervisor.isInForce(entry, of: one), hypervisor.memory.contains(entry.host) else { continue }
         let owner = hypervisor.allocator.owner(of: entry.host)
-        if owner.use != .guest {
-          violation = "reach: \(name(entry, one)) leads to \(entry.host), which is not the guest's"
-        } else if entry.servesWrites && hypervisor.holdsGuardedTable(owner.number, entry.length) {
-          violation = "protection: \(name(entry, one)) lets the guest write a guarded table in frame \(owner.number)"
+        if owner.use != .guest { return "reach: \(name(entry, one)) leads to \(entry.host), which is not the guest's" }
+        if entry.servesWrites && hypervisor.holdsGuardedTable(owner.number, entry.length) {
+          return "protection: \(name(entry, one)) lets the guest write a guarded table in frame \(owner.number)"
         }
       }
     }
-    return violation
+    return nil
   }
 
   private func name(_ entry: BufferedTranslation, _ one: VirtualProcessor) -> String {
@@ -133,56 +136,53 @@ public final class InvariantCheck {
     }
     guard !one.isFlushDue else { return nil }
     let invalidated = InvalidatedByGuest(exit, hypervisor)
-    var violation: String?
-    var verified = VerifiedEntries()
-    processor.forEachBufferedTranslation { entry in
-      guard violation == nil, !entry.buffer.isNested, !entry.isGlobal, entry.isOfRunningSpace,
-        entry.context == processor.runningContext
-      else { return }
+    let context = processor.runningContext
+    var verified = VerifiedEntries(capacity: held[processor.index].count)
+    for entry in held[processor.index]
+    where entry.isOfRunningSpace && entry.context == context && !entry.buffer.isNested && !entry.isGlobal {
       let last = seen.verified.next(entry)
       let isInvalidated = invalidated.contains(entry, in: max(last?.length ?? 0, entry.length))
       if let last, last.since >= tablesWrittenAt, last.since >= seen.registersSince, !isInvalidated {
         verified.append(entry, last)
-        return
+        continue
       }
       let path = hypervisor.guestPath(of: entry)
       tableFrames.formUnion(path.frames)
       guard let why = hypervisor.disagreement(entry, path) else {
         verified.append(entry, .init(since: checks, length: path.length))
-        return
+        continue
       }
       if !isInvalidated {
-        let known = last?.since ?? (seen.isNew ? 0 : seen.lastCheck)
+        let known =
+          last?.since ?? (seen.isNew ? 0 : min(seen.lastCheck, seen.verified.oldest(for: entry.address) ?? .max))
         if known == 0 || seen.registersSince > known || path.frames.contains(where: { writtenAt[$0] ?? 0 > known }) {
           // The guest's own to invalidate: it may have followed from them until then, and be of use for long.
           verified.append(entry, .init(since: known, length: last?.length ?? entry.length))
-          return
+          continue
         }
       }
-      violation =
-        "staleness: \(name(entry, one)) \(why)" + (isInvalidated ? ", although the guest has just invalidated it" : "")
+      return "staleness: \(name(entry, one)) \(why)"
+        + (isInvalidated ? ", although the guest has just invalidated it" : "")
     }
     seen.verified = verified
     seen.isNew = false
-    return violation
+    return nil
   }
 
   // MARK: Nested tables
 
   private func nested(_ hypervisor: Hypervisor) -> String? {
     guard let tables = hypervisor.nested else { return nil }
-    var violation: String?
     for one in hypervisor.virtualProcessors where !one.isFlushDue {
-      one.processor.forEachBufferedTranslation { entry in
-        guard violation == nil else { return }
+      for entry in held[one.processor.index] {
         if !hypervisor.hasShadows, entry.letsHostBeWritten, hypervisor.memory.contains(entry.host) {
           let owner = hypervisor.allocator.owner(of: entry.host)
           let address = GuestPhysical(entry.buffer == .nested ? entry.address : owner.number << 12)
           if owner.use == .guest && !tables.letsBeWritten(address, hypervisor.memory) {
-            violation = "nested tables: \(name(entry, one)) lets frame \(address.frame) be written, they do not"
+            return "nested tables: \(name(entry, one)) lets frame \(address.frame) be written, they do not"
           }
         }
-        guard violation == nil, entry.buffer.isNested else { return }
+        guard entry.buffer.isNested else { continue }
         let address = GuestPhysical(entry.address)
         let said =
           entry.buffer.tableLevel.map { tables.table(for: address, level: $0, hypervisor.memory) }
@@ -190,16 +190,14 @@ public final class InvariantCheck {
         if entry.buffer == .nested && entry.permissions.writable
           && hypervisor.shadows.pool.isGuarded(address.frame)
         {
-          violation = "protection: \(name(entry, one)) lets the guest write a guarded table in frame \(address.frame)"
-          return
+          return "protection: \(name(entry, one)) lets the guest write a guarded table in frame \(address.frame)"
         }
-        guard said != entry.host else { return }
-        violation =
-          "nested tables: \(name(entry, one)) leads to \(entry.host), the tables to "
+        guard said != entry.host else { continue }
+        return "nested tables: \(name(entry, one)) leads to \(entry.host), the tables to "
           + (said.map { "\($0)" } ?? "nothing")
       }
     }
-    return violation
+    return nil
   }
 }
 
@@ -208,17 +206,16 @@ extension InvariantCheck {
   private func left(by exit: VMExit, _ hypervisor: Hypervisor) -> String? {
     guard exit.reason == .nestedFault, let fault = exit.nested else { return nil }
     let one = hypervisor.running
-    var violation: String?
-    one.processor.forEachBufferedTranslation { entry in
+    for entry in held[one.processor.index] where entry.isOfRunningSpace {
       let isOfContext = entry.isGlobal || entry.context == one.processor.runningContext
-      guard violation == nil, entry.isOfRunningSpace,
-        entry.buffer.isNested || isOfContext && !hypervisor.hasShadows && !exit.loadsDirectoryPointers
-      else { return }
+      guard entry.buffer.isNested || isOfContext && !hypervisor.hasShadows && !exit.loadsDirectoryPointers else {
+        continue
+      }
       let address = entry.buffer.isNested ? fault.address.rawValue : exit.address.rawValue
-      guard (address ^ entry.address) & ~(entry.length &- 1) == 0 else { return }
-      violation = "violation: \(name(entry, one)) has outlived one at \(fault.address)"
+      guard (address ^ entry.address) & ~(entry.length &- 1) == 0 else { continue }
+      return "violation: \(name(entry, one)) has outlived one at \(fault.address)"
     }
-    return violation
+    return nil
   }
 }
 

@@ -21,6 +21,12 @@ struct VerifiedEntries {
   private var cursor = 0
   private var places: [BufferedTranslation: Int] = [:]
 
+  /// - Parameter capacity: how many entries there may be.
+  init(capacity: Int = 0) {
+    entries.reserveCapacity(capacity)
+    found.reserveCapacity(capacity)
+  }
+
   mutating func append(_ entry: BufferedTranslation, _ known: Found) {
     entries.append(entry)
     found.append(known)
@@ -31,6 +37,13 @@ struct VerifiedEntries {
     guard let place = place(of: entry) else { return nil }
     cursor = place + 1
     return found[place]
+  }
+
+  /// The earliest `since` of what was there for an address; nil where nothing was. A new entry may have been made from an old
+  /// one: a buffer may be filled from another, and a walk may begin with what a paging-structure cache holds.
+  func oldest(for address: UInt64) -> UInt64? {
+    entries.indices.filter { (entries[$0].address ^ address) & ~(entries[$0].length &- 1) == 0 }
+      .map { found[$0].since }.min()
   }
 
   private mutating func place(of entry: BufferedTranslation) -> Int? {

@@ -57,6 +57,16 @@ struct ReverseMap {
     return slots
   }
 
+  /// Whether a slot is in a list, for checks.
+  func contains(_ slot: Int, in list: Int) -> Bool {
+    var (at, seen) = (first(list), 0)
+    while at >= 0 && seen <= next.count {
+      if at == slot { return true }
+      (at, seen) = (next(at), seen + 1)
+    }
+    return false
+  }
+
   /// Makes room for the slots of a shadow page.
   mutating func reserve(page: Int) {
     while next.count < (page + 1) * 512 {

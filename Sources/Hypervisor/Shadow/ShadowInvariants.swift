@@ -89,8 +89,9 @@ extension Hypervisor {
   /// A shadow page that has left step though it may not; nil when there is none.
   func checkOutOfStep() -> String? {
     guard hasShadows, policy.guardsTables, shadows.pool.staleCount > 0 else { return nil }
-    for page in shadows.pool.live.lazy.map({ self.shadows.pool[$0] })
-    where page.mayBeStale && (page.role.level > 1 || page.role.isDirect) {
+    for index in shadows.pool.live where shadows.pool[index].mayBeStale {
+      let page = shadows.pool[index]
+      guard page.role.level > 1 || page.role.isDirect else { continue }
       return "the shadow page of frame \(page.gfn) is out of step and no leaf table"
     }
     return nil
@@ -99,6 +100,8 @@ extension Hypervisor {
   private func check(_ index: Int, _ violations: inout [String]) {
     let page = shadows.pool[index]
     let level = page.role.level
+    // Reached through `shadows`, it would be copied for every entry.
+    let rmap = shadows.rmap
     var present = 0
     let owner = allocator.owner(of: page.table)
     if owner.use != .shadowTable || owner.number != UInt64(index) {
@@ -107,11 +110,11 @@ extension Hypervisor {
     let words = UnsafeRawPointer(memory.base + Int(page.table.rawValue)).assumingMemoryBound(to: UInt64.self)
     for offset in 0..<512 where words[offset] & EntryBit.present != 0 {
       let slot = index << 9 | offset
-      let entry = entry(slot)
+      let entry = ShadowEntry(rawValue: words[offset])
       present += 1
       var name: String { "level \(level) entry \(offset) of the shadow page of frame \(page.gfn)" }
       let list = list(of: entry, level: level)
-      if !shadows.rmap.slots(list).contains(slot) { violations.append("\(name) is missing in the reverse map") }
+      if !rmap.contains(slot, in: list) { violations.append("\(name) is missing in the reverse map") }
       if entry.isLeaf(level: level) {
         guard let size = PageSize(level: level), allocator.owner(of: entry.frame).use == .guest else {
           violations.append("\(name) maps a frame that is not the guest's")
@@ -134,12 +137,12 @@ extension Hypervisor {
         }
       }
     }
-    let ways = shadows.rmap.slots(shadows.rmap.list(leadingTo: index)).count
-    if !policy.sharesPages && ways != (isCachedRoot(index) ? 0 : 1) {
-      violations.append("\(ways) entries lead to the shadow page of frame \(page.gfn) in a virtual TLB")
+    let ways = rmap.slots(rmap.list(leadingTo: index))
+    if !policy.sharesPages && ways.count != (isCachedRoot(index) ? 0 : 1) {
+      violations.append("\(ways.count) entries lead to the shadow page of frame \(page.gfn) in a virtual TLB")
     }
     if present != page.present { violations.append("shadow page of frame \(page.gfn) miscounts its entries") }
-    for slot in shadows.rmap.slots(shadows.rmap.list(leadingTo: index))
+    for slot in ways
     where entry(slot).frame != page.table || !entry(slot).isPresent {
       violations.append("the reverse map names an entry that does not lead to the shadow page of frame \(page.gfn)")
     }

@@ -49,12 +49,14 @@ public struct Interleaving: Sendable {
   ) -> RunResult {
     for (index, processor) in processors.enumerated() { times[index] = processor.guestTime }
     var retired = processors.reduce(0) { $0 &+ $1.instructionsRetired }
-    // One for all of a machine's processors.
+    // A machine's processors share one.
     var stops: [StopRequest] = []
     for processor in processors where !stops.contains(where: { $0 === processor.stopRequest }) {
       stops.append(processor.stopRequest)
     }
     while true {
+      assert(processors.indices.allSatisfy { times[$0] == processors[$0].guestTime })
+      assert(retired == processors.reduce(0) { $0 &+ $1.instructionsRetired })
       if let shutdown = bus.shutdown { return .shutdown(shutdown) }
       if stops.contains(where: \.isRaised) { return .stopRequested }
       if retired >= retiredLimit { return .limit }

@@ -21,10 +21,13 @@ public final class WriteLog: CodeHolder {
 
   /// The frames that were written to since the last call, in the order of their first stores; they are watched again.
   public func collect() -> [UInt64] {
-    defer { written.removeAll(keepingCapacity: true) }
-    memory.watch(written)
-    for frame in written { watched.insert(frame) }
-    return written
+    // Whoever watches frames makes the hit path forget all it knows.
+    guard !written.isEmpty else { return [] }
+    let frames = written
+    written = []
+    memory.watch(frames)
+    for frame in frames { watched.insert(frame) }
+    return frames
   }
 
   /// Forgets what was written and watches every frame, as after memory has been restored.

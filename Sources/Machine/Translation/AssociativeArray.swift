@@ -266,7 +266,8 @@ struct AssociativeArray {
     write(key, value, stamp, at: way)
   }
 
-  /// Whether a number was there, of a cache that knows what is near and holds no data; it is there afterwards.
+  /// Whether a number was there, of a cache that knows what is near and holds no data; it is there afterwards, where there is
+  /// any room.
   @inline(__always) func touch(_ number: UInt64, stamp: UInt64) -> Bool {
     guard isPresent else { return false }
     let set = set(of: number)

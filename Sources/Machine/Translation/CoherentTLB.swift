@@ -98,6 +98,16 @@ extension Processor {
   }
 }
 
+extension HostMemory {
+  /// Watches a frame that holds a table: a write to it drops every verdict.
+  @inline(__always) fileprivate func watch(tableIn frame: UInt64, _ watched: FrameSet) {
+    guard contains(HostPhysical(frame << 12)) else { return }
+    guard !watched.contains(frame) || codeLines[Int(frame)] != .max else { return }
+    watched.insert(frame)
+    markCode(.max, ofPageAt: frame << 12)
+  }
+}
+
 extension TranslationLookaside.Hit {
   /// Whether the entry says what the tables say, A and D included.
   func follows(from mapping: Mapping, _ path: TablePath, at address: UInt64) -> Bool {
@@ -106,39 +116,6 @@ extension TranslationLookaside.Hit {
     // A buffer may hold a piece of the page only.
     return size <= whole && tables.base | address & whole.offsetMask & ~size.offsetMask == entry.base
       && tables.permissions == entry.permissions && path.isAccessed(above: 0) && (path.isDirty || !entry.isDirty)
-  }
-}
-
-/// A set of host frames: of those with tables that verdicts rest on, of those that are watched for writes.
-///
-/// Safety: the flags are freed with the set, and indexed by less than their number only.
-final class FrameSet {
-  private let flags: UnsafeMutableBufferPointer<Bool>
-
-  init(frames: UInt64) {
-    flags = .allocate(capacity: Int(frames))
-    flags.initialize(repeating: false)
-  }
-
-  deinit { flags.deallocate() }
-
-  @inline(__always) func contains(_ frame: UInt64) -> Bool { frame < UInt64(flags.count) && flags[Int(frame)] }
-
-  @inline(__always) func insert(_ frame: UInt64) { if frame < UInt64(flags.count) { flags[Int(frame)] = true } }
-
-  /// Watches a frame that holds a table.
-  @inline(__always) func watch(_ frame: UInt64, _ memory: HostMemory) {
-    guard memory.contains(HostPhysical(frame << 12)) else { return }
-    guard !contains(frame) || memory.codeLines[Int(frame)] != .max else { return }
-    insert(frame)
-    memory.markCode(.max, ofPageAt: frame << 12)
-  }
-
-  /// Whether it was there.
-  func remove(_ frame: UInt64) -> Bool {
-    guard contains(frame) else { return false }
-    flags[Int(frame)] = false
-    return true
   }
 }
 
@@ -186,7 +163,7 @@ struct TablePath {
 /// A port that looks, watches the tables it reads, and changes nothing the guest or its account could tell.
 private struct WatchingPort: WalkPort {
   unowned(unsafe) let processor: Processor
-  /// Asked for every entry: what an unowned reference names would be retained meanwhile.
+  /// As the hardware's port has it.
   private let memory: Unmanaged<HostMemory>
   private let tables: Unmanaged<FrameSet>?
   /// Of the guest's own tables: where its frames are.
@@ -207,7 +184,7 @@ private struct WatchingPort: WalkPort {
   @inline(__always)
   mutating func read(_ address: HostPhysical, width: Int, dimension: Dimension, level: Int) -> UInt64 {
     let entry = memory._withUnsafeGuaranteedRef { memory in
-      tables?._withUnsafeGuaranteedRef { $0.watch(address.frame, memory) }
+      tables?._withUnsafeGuaranteedRef { memory.watch(tableIn: address.frame, $0) }
       return memory.entry(at: address, width: width)
     }
     // PDPTEs of PAE paging have no A and permit everything.

@@ -53,7 +53,7 @@ struct HardwarePort: WalkPort {
       dimension == .second
       ? WalkPosition(nested: level, toTable: target)
       : firstCause == .walkShadow ? WalkPosition(shadow: level) : WalkPosition(guest: level)
-    guard unit.walkCache.has(address, tick: unit.tick) else {
+    guard unit.walkCache.touch(address, stamp: unit.tick) else {
       processor.counters.walkCacheMisses[position.index] &+= 1
       return false
     }

@@ -17,7 +17,7 @@ struct PageWalkCache {
   func deallocate() { entries.deallocate() }
 
   /// Whether an entry was there; it is afterwards. Two of four bytes share a place of eight.
-  func has(_ address: HostPhysical, tick: UInt64) -> Bool { entries.touch(address.rawValue >> 3, stamp: tick) }
+  func touch(_ address: HostPhysical, stamp: UInt64) -> Bool { entries.touch(address.rawValue >> 3, stamp: stamp) }
 
   /// Drops everything, as every instruction that invalidates does: its entries belong to no context.
   func flush() { entries.dropAll(where: 0, equals: 0) }

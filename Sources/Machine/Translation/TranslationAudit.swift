@@ -40,7 +40,7 @@ public struct BufferedTranslation: Hashable, Sendable {
   public fileprivate(set) var isOfRunningSpace: Bool
   public fileprivate(set) var isCombined: Bool
 
-  /// Entries with the same key and value are few, and all are looked up after every exit.
+  /// Entries with the same key and value are few, and hashing the rest would cost more than comparing it.
   public func hash(into hasher: inout Hasher) {
     hasher.combine(key)
     hasher.combine(value)
@@ -85,18 +85,22 @@ public struct BufferedTranslation: Hashable, Sendable {
 
 extension Processor {
   /// Every entry that the translation hardware holds for the running virtual machine, in a fixed order.
-  public func forEachBufferedTranslation(_ body: (BufferedTranslation) -> Void) {
+  ///
+  /// - Parameter list: where they go, in place of what it had; its room is used again.
+  public func bufferedTranslations(into list: inout [BufferedTranslation]) {
+    list.removeAll(keepingCapacity: true)
     let spaces = runningSpaces
+    let combined = translation.spaces.numbers { $0.root != nil }
     func visit(_ array: AssociativeArray, _ buffer: BufferedTranslation.Buffer, _ shift: (UInt64) -> UInt64) {
       array.forEachFilled { way in
         let key = array.keys[way]
         // Guest-physical mappings are of nested roots, of which a machine has one.
         guard buffer.isNested || spaces.contains(TranslationKey.space(key)) else { return }
-        body(
+        list.append(
           BufferedTranslation(
             buffer: buffer, key: key, value: array.values[way], shift: shift(key),
             isOfRunningSpace: (key ^ (buffer.isNested ? nestedTag : tag)) & TranslationKey.spaceMask == 0,
-            isCombined: translation.spaces.name(TranslationKey.space(key))?.root != nil))
+            isCombined: combined.contains(TranslationKey.space(key))))
       }
     }
     func page(_ key: UInt64) -> UInt64 { 12 &+ 9 &* (key >> 61) }

@@ -20,10 +20,10 @@ public struct WalkPosition: Sendable {
 
   private init(index: Int) { self.index = index }
 
-  public static var all: [WalkPosition] { Counts(repeating: 0).indices.map(WalkPosition.init(index:)) }
+  public static var all: [WalkPosition] { (0..<Counts.count).map(WalkPosition.init(index:)) }
 
-  /// Whose tables a walk reads.
-  public enum Tables: String, CaseIterable, Sendable {
+  /// Whose tables a walk reads, by the names that statistics have for them.
+  public enum Tables: String, Sendable {
     case guest, shadow, host
   }
 

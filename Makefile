@@ -62,7 +62,7 @@ peers: build ## compare output and speed with QEMU and Bochs (installs both); SE
 
 conformance: build ## run kvm-unit-tests in every kind of paging; IMAGES=their folder, KINDS=columns; VERIFY=1: all kinds in step
 	@[[ -n "$(IMAGES)" ]] || { echo "make: IMAGES=DIRECTORY names the folder with the suite's images, NAME.flat" >&2; exit 66; }
-	@KINDS="$(KINDS)" VERIFY="$(VERIFY)" CHURN="$(CHURN)" EVERY="$(EVERY)" INSTRUCTIONS="$(INSTRUCTIONS)" Tests/Conformance/run $(IMAGES) $(TESTS)
+	@KINDS="$(KINDS)" VERIFY="$(VERIFY)" CHURN="$(CHURN)" TIMEOUT="$(TIMEOUT)" INSTRUCTIONS="$(INSTRUCTIONS)" Tests/Conformance/run $(IMAGES) $(TESTS)
 
 vectors: build ## make instruction vectors on this processor and execute them; COUNT=a form, SEED=n
 	$(BUILD) --product VectorGenerator

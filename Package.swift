@@ -101,7 +101,7 @@ let package = Package(
     tests("Boot", ["Machine"]),
     tests("Hypervisor", ["Boot", "Decoding", "Devices", "Guests", "Machine", "Support"]),
     tests("Emulator", ["Devices", "Machine", "Support"]),
-    tests("Tracing", ["Emulator", "Machine"]),
+    tests("Tracing", ["Devices", "Emulator", "Machine"]),
     tests("Reports", ["Emulator", "Guests", "Machine"]),
     .testTarget(
       name: "VectorsTests", dependencies: ["Vectors", "Emulator", "Machine", "VectorGenerator"], exclude: ["Kept"],

@@ -7,7 +7,10 @@ import Reports
 struct MachineOptions: ParsableArguments {
   @Option(
     help: ArgumentHelp(
-      "How the guest's memory is virtualised; for compare and bench a list, or all.", valueName: "kind"),
+      """
+      How the guest's memory is virtualised: \(PagingKind.all.map(\.name).joined(separator: ", ")); shadow is \
+      shadow:trace. For compare, verify and bench a list, or all.
+      """, valueName: "kind"),
     completion: .list(PagingKind.all.map(\.name)))
   var paging: String?
 

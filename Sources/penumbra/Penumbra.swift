@@ -7,7 +7,8 @@ import ArgumentParser
     abstract: "Runs tiny kernels on a modelled x86-64 MMU and tells where the cycles went.",
     discussion: """
       Exit status: the guest's own is odd, (V << 1) | 1 for a V written to port 0xf4; 0 when it powered off or halted; \
-      2 triple fault, lock-up or something unsupported; 4 a limit, or nothing left to wait for; 64 wrong usage; \
+      2 triple fault, lock-up or something unsupported; 4 a limit, or nothing left to wait for; 6 something differs \
+      (README.md says which verb's); 64 wrong usage; \
       66 missing or unusable input; 70 a defect; 130 Control-C.
       """,
     version: "0.1.0",

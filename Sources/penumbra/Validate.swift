@@ -9,9 +9,11 @@ struct Validate: ParsableCommand {
     abstract: "Rerun published experiments; print published figure, modelled figure and error.",
     discussion: """
       AA06: the nanobenchmarks of Adams and Agesen (ASPLOS 2006), on the profiles p4-hardware-vmm and p4-software-vmm. \
-      BH08: the page-walk costs of Bhargava et al. (ASPLOS 2008), on opteron-bh08. AG12: the round trips of Agesen et \
-      al. (USENIX ATC 2012). Constants that the papers give are inputs and marked so; predictions follow from the \
-      mechanisms. Exit status 6 if a prediction lies outside its tolerance for no known reason.
+      BH08: the references of page walks, on skylake, and their costs, on opteron-bh08 (Bhargava et al., ASPLOS 2008). \
+      AG12: the round trips of Agesen et al. (USENIX ATC 2012). Agile paging: the references of its walks (Gandhi et \
+      al., ISCA 2016). Constants that the papers give are inputs, and figures that a profile was fitted to are fitted, \
+      and marked so; predictions follow from the mechanisms. Exit status 6 if a prediction or a fit lies outside its \
+      tolerance for no known reason.
       """)
 
   @Option(help: "How the table is printed: table, json or csv.")

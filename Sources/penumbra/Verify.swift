@@ -10,7 +10,8 @@ struct Verify: ParsableCommand {
     discussion: """
       Registers, memory, events and accesses to devices must be the same whatever the kind of paging. Time is counted in \
       instructions, and TLBs are coherent unless --set tlb=real says otherwise. The guest's output is not shown. \
-      Exit status 0 when nothing differs, 6 when something does.
+      A limit is one of instructions: --max-cycles, --clock cycles and --format csv are refused. Exit status 0 when \
+      nothing differs, 6 when something does, 70 when an invariant is broken (--check-invariants).
       """)
 
   @Argument(help: "A file, or the name of a built-in guest.", completion: .file())

@@ -8,11 +8,11 @@ work=.build/conformance
 
 trim() { sed -E 's/^ +| +$//g' <<< "$1"; }
 
-# boot KIND IMAGE PROCESSORS OPTIONS PARAMETERS MODEL OUTPUT SECONDS [TICKS]
+# boot KIND IMAGE PROCESSORS OPTIONS PARAMETERS MODEL OUTPUT SECONDS [TICKS [EVERY]]
 #
 # The status is the guest's, as QEMU's debug exit has it: 1 for 0, 3 for 1; 124 when the time is up. A `verify` has that verb's.
 boot() {
-  local kind=$1 image=$2 cpus=$3 parameters=$5 model=$6 output=$7 seconds=$8 ticks=${9-} options verb status=0
+  local kind=$1 image=$2 cpus=$3 parameters=$5 model=$6 output=$7 seconds=$8 ticks=${9-} every=${10-} options verb status=0
   read -r -a options <<< "$4"
   case $kind in
     qemu)
@@ -24,7 +24,7 @@ boot() {
     *)
       case $kind in
         verify*)
-          verb=(verify --paging all ${EVERY:+--every "$EVERY"} --set "max-instructions=$most" --set "clock.ticks=${ticks:-1}")
+          verb=(verify --paging all --every "${every:-10000}" --set "max-instructions=$most" --set "clock.ticks=${ticks:-1}")
           ;;&
         verify:invariants) verb+=(--check-invariants) ;;
         verify:churn) verb+=(--check-invariants --set "host.churn=$churn") ;;

@@ -65,6 +65,18 @@ import Testing
     if guest.cpus == 1 { #expect(try wanted < instructions(1)) }
   }
 
+  @Test("registers that have numbers only are compared, too")
+  func numberedRegisters() {
+    let state = ProcessorState()
+    var other = state
+    other.memoryTypes = .firmware(physicalBits: 46)
+    func seen(_ state: ProcessorState) -> ArchitecturalState { ArchitecturalState(state, time: 0, isHalted: false) }
+    #expect(seen(state).differences(from: seen(state)).isEmpty)
+    let names = seen(state).differences(from: seen(other)).map(\.name)
+    #expect(names.contains("MSR 0x2ff") && names.contains("MSR 0x200") && names.contains("MSR 0x250"))
+    #expect(names.count == 2 + 1 + 10)
+  }
+
   @Test("several processors are the same, too", arguments: [2, 3])
   func processors(count: Int) throws {
     let configuration = try Self.configuration("rounds=5 laps=2 changes=3") { $0.cpus = count }

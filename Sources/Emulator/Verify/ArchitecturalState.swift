@@ -27,6 +27,7 @@ struct ArchitecturalState: Equatable {
       state.sysEnterCS, state.sysEnterESP, state.sysEnterEIP, state.pat, state.miscEnable, state.xcr0, state.xss,
       UInt64(state.pkru), UInt64(state.pkrs),
     ]
+    for number in ProcessorState.numberedRegisters { values.append(state.numberedRegister(number)) }
     add(state.vector)
   }
 
@@ -59,6 +60,7 @@ struct ArchitecturalState: Equatable {
       "STAR", "LSTAR", "CSTAR", "SFMASK", "KERNEL_GS_BASE", "TSC_AUX", "TSC offset", "SYSENTER_CS", "SYSENTER_ESP",
       "SYSENTER_EIP", "PAT", "MISC_ENABLE", "xcr0", "XSS", "PKRU", "PKRS",
     ]
+    names += ProcessorState.numberedRegisters.map { "MSR 0x" + String($0, radix: 16) }
     for number in 0..<16 { names += [0, 1, 2, 3].map { "ymm\(number)[\($0)]" } }
     names += ["mxcsr", "fcw", "fsw", "ftw", "fop", "fcs", "fip", "fds", "fdp"]
     for number in 0..<8 { names += ["r\(number).significand", "r\(number).sign and exponent"].map { "x87 " + $0 } }

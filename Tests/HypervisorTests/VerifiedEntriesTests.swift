@@ -36,4 +36,21 @@ import Testing
       }
     }
   }
+
+  @Test func `only what is stale excuses a new entry of its addresses, and the oldest of it most`() throws {
+    let all = try entries()
+    let pages = all.filter { $0.buffer == .data }
+    let page = try #require(pages.first)
+    let other = try #require(pages.last)
+    try #require(page.address != other.address)
+    var known = VerifiedEntries()
+    known.append(page, .init(since: 3, length: 4096))
+    #expect(known.oldestStale(for: page.address) == nil)
+    for (since, entry) in [(7, page), (5, page), (1, other)] as [(UInt64, BufferedTranslation)] {
+      known.append(entry, .init(since: since, length: 4096, isStale: true))
+    }
+    #expect(known.oldestStale(for: page.address | 0xff8) == 5)
+    #expect(known.oldestStale(for: other.address) == 1)
+    #expect(known.oldestStale(for: page.address ^ 1 << 40) == nil)
+  }
 }

@@ -4,8 +4,8 @@ import Machine
 /// guest's tables, and finds what does not follow from them and no rule of the architecture excuses.
 ///
 /// 1. Every TLB and paging-structure-cache entry of the running context follows from the guest's tables, or from a shadow
-///    entry that its policy lets be behind them; or one of the tables has been written since the entry was found to
-///    follow, and the guest has not invalidated it (SDM vol. 3, 4.10.4).
+///    entry that its policy lets be behind them; or one of the tables has been written since it was found to follow, or
+///    since an entry was from which it may have been made, and the guest has not invalidated it (SDM vol. 3, 4.10.4).
 /// 2. No TLB entry, of whatever processor and context, reaches a frame that is not the guest's, or lets the guest write
 ///    a guarded table, unless it is flushed before it can be used.
 /// 3. What is cached of nested tables follows from them. After a violation nothing is left by which its addresses would be
@@ -154,10 +154,10 @@ public final class InvariantCheck {
       }
       if !isInvalidated {
         let known =
-          last?.since ?? (seen.isNew ? 0 : min(seen.lastCheck, seen.verified.oldest(for: entry.address) ?? .max))
+          last?.since ?? (seen.isNew ? 0 : min(seen.lastCheck, seen.verified.oldestStale(for: entry.address) ?? .max))
         if known == 0 || seen.registersSince > known || path.frames.contains(where: { writtenAt[$0] ?? 0 > known }) {
           // The guest's own to invalidate: it may have followed from them until then, and be of use for long.
-          verified.append(entry, .init(since: known, length: last?.length ?? entry.length))
+          verified.append(entry, .init(since: known, length: last?.length ?? entry.length, isStale: true))
           continue
         }
       }

@@ -8,11 +8,13 @@ import Machine
 struct VerifiedEntries {
   /// What is known of one entry.
   struct Found {
-    /// The check at which it was last found to follow from the tables, or after which it was made and they changed; 0: it was
-    /// there before anything was known.
+    /// The check at which it was last found to follow from the tables, or after which it was made, or what it may have been
+    /// made from, and they changed; 0: it was there before anything was known.
     var since: UInt64
     /// The extent of the guest's page of which it was the whole or a piece then.
     var length: UInt64
+    /// It does not follow any more, and is the guest's to invalidate.
+    var isStale = false
   }
 
   private var entries: [BufferedTranslation] = []
@@ -39,10 +41,11 @@ struct VerifiedEntries {
     return found[place]
   }
 
-  /// The earliest `since` of what was there for an address; nil where nothing was. A new entry may have been made from an old
+  /// The earliest `since` of what was stale for an address; nil where nothing was. A new entry may have been made from a stale
   /// one: a buffer may be filled from another, and a walk may begin with what a paging-structure cache holds.
-  func oldest(for address: UInt64) -> UInt64? {
-    entries.indices.filter { (entries[$0].address ^ address) & ~(entries[$0].length &- 1) == 0 }
+  func oldestStale(for address: UInt64) -> UInt64? {
+    entries.indices
+      .filter { found[$0].isStale && (entries[$0].address ^ address) & ~(entries[$0].length &- 1) == 0 }
       .map { found[$0].since }.min()
   }
 

@@ -18,12 +18,18 @@ import Testing
     _ kind: Kind, logging method: DirtyLogging = .off, _ damage: (Hypervisor) throws -> Void
   ) throws -> String? {
     let guest = try TinyGuest(kind, Self.code.bytes) { $0.dirtyLog.method = method }
-    let hypervisor = try #require(guest.hypervisor)
-    hypervisor.check = InvariantCheck(hypervisor)
+    let hypervisor = try watch(guest)
     #expect(guest.run(retiredLimit: 10) == .limit)
     try damage(hypervisor)
     guard case .violated(let what) = guest.run() else { return nil }
     return what
+  }
+
+  /// Has the oracle look after every exit of a guest.
+  @discardableResult private func watch(_ guest: TinyGuest) throws -> Hypervisor {
+    let hypervisor = try #require(guest.hypervisor)
+    hypervisor.check = InvariantCheck(hypervisor)
+    return hypervisor
   }
 
   /// The leaf entry of a shadow page that stands for the window's first page.
@@ -55,8 +61,7 @@ import Testing
         for _ in 0..<3 { $0.raw(0xe6, 0x11) }
         $0.load(Place.window)
       }.bytes)
-    let hypervisor = try #require(guest.hypervisor)
-    hypervisor.check = InvariantCheck(hypervisor)
+    try watch(guest)
     guest.set(Place.data, UInt64(0x11))
     guest.set(Place.data + 0x1000, UInt64(0x22))
     for page in [Place.code, Place.table] { guest.set(Place.entry(of: page), page | 0x63) }
@@ -81,8 +86,7 @@ import Testing
         $0.load(Place.window)
         $0.raw(0xe6, 0x11)
       }.bytes)
-    let hypervisor = try #require(guest.hypervisor)
-    hypervisor.check = InvariantCheck(hypervisor)
+    try watch(guest)
     guest.set(Place.data, UInt64(0x11))
     guest.set(Place.data + 0x1000, UInt64(0x22))
     guest.set(Place.entry(of: Place.window), Place.data | 0x63)
@@ -107,8 +111,7 @@ import Testing
         $0.load(Place.window + 0x1000)
         $0.raw(0xe6, 0x11)
       }.bytes)
-    let hypervisor = try #require(guest.hypervisor)
-    hypervisor.check = InvariantCheck(hypervisor)
+    try watch(guest)
     guest.set(Place.data + 0x1000, UInt64(0x11))
     guest.set(Place.data + 0x2000, UInt64(0x22))
     for page in UInt64(0)..<512 { guest.set(other + page * 8, page << 12 | 0x63) }
@@ -158,8 +161,7 @@ import Testing
       }.bytes)
     guest.set(Place.pointers + 8, Second.directory | 7)
     guest.set(Second.directory, 0x20_0083)
-    let hypervisor = try #require(guest.hypervisor)
-    hypervisor.check = InvariantCheck(hypervisor)
+    let hypervisor = try watch(guest)
     #expect(guest.run(retiredLimit: 9) == .limit)
     // The write above the pieces flushes nothing then.
     let page = hypervisor.shadows.pool.firstPage(of: Second.directory >> 12)

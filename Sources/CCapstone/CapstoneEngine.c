@@ -1,5 +1,6 @@
 #include "CCapstone.h"
 
+#include <pthread.h>
 #include <stdlib.h>
 
 struct CapstoneEngine {
@@ -70,8 +71,12 @@ static uint8_t binaryLogarithm(int scale) {
   return scale == 8 ? 3 : scale == 4 ? 2 : scale == 2 ? 1 : 0;
 }
 
-CapstoneEngine *capstoneEngineCreate(int bits) {
-  cs_mode mode = bits == 16 ? CS_MODE_16 : bits == 32 ? CS_MODE_32 : CS_MODE_64;
+/// Of all engines: Capstone 4 sorts a table of implied registers when the first instruction of a process is decoded,
+/// without a lock (its issue 1358). Two threads that do so together can leave it in disorder for the process's life, and
+/// `or eax, imm32` without its EAX. So one instruction is decoded before anyone has an engine.
+static pthread_once_t prepared = PTHREAD_ONCE_INIT;
+
+static CapstoneEngine *createUnprepared(cs_mode mode) {
   CapstoneEngine *engine = calloc(1, sizeof *engine);
   if (!engine) return NULL;
   if (cs_open(CS_ARCH_X86, mode, &engine->handle) != CS_ERR_OK) {
@@ -86,6 +91,20 @@ CapstoneEngine *capstoneEngineCreate(int bits) {
     return NULL;
   }
   return engine;
+}
+
+static void prepare(void) {
+  CapstoneEngine *engine = createUnprepared(CS_MODE_64);
+  if (!engine) return;
+  const uint8_t nop[] = {0x90};
+  DecodedInstruction ignored;
+  capstoneEngineDecode(engine, nop, sizeof nop, 0, &ignored);
+  capstoneEngineDestroy(engine);
+}
+
+CapstoneEngine *capstoneEngineCreate(int bits) {
+  pthread_once(&prepared, prepare);
+  return createUnprepared(bits == 16 ? CS_MODE_16 : bits == 32 ? CS_MODE_32 : CS_MODE_64);
 }
 
 void capstoneEngineDestroy(CapstoneEngine *engine) {

@@ -5,52 +5,11 @@ import Testing
 @testable import Emulator
 @testable import penumbra
 
-/// The built program, run as a user runs it.
-struct Program {
-  var status: Int32
-  var output: String
-  var errors: String
-
-  /// The binary beside the tests.
-  static let url = URL(fileURLWithPath: CommandLine.arguments[0]).resolvingSymlinksInPath().deletingLastPathComponent()
-    .appendingPathComponent("penumbra")
-
-  init(_ arguments: String..., input: String = "", environment: [String: String] = [:]) throws {
-    try self.init(arguments, input: input, environment: environment)
-  }
-
-  init(_ arguments: [String], input: String = "", environment: [String: String] = [:]) throws {
-    let process = Process()
-    process.executableURL = Program.url
-    process.arguments = arguments
-    process.environment = ProcessInfo.processInfo.environment.merging(environment) { $1 }
-    let folder = FileManager.default.temporaryDirectory.appendingPathComponent(UUID().uuidString)
-    try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
-    defer { try? FileManager.default.removeItem(at: folder) }
-    // Files, so that neither side can block on a full pipe.
-    for name in ["in", "out", "err"] {
-      try Data(name == "in" ? input : "").write(to: folder.appendingPathComponent(name))
-    }
-    process.standardInput = try FileHandle(forReadingFrom: folder.appendingPathComponent("in"))
-    process.standardOutput = try FileHandle(forWritingTo: folder.appendingPathComponent("out"))
-    process.standardError = try FileHandle(forWritingTo: folder.appendingPathComponent("err"))
-    try process.run()
-    process.waitUntilExit()
-    status = process.terminationReason == .exit ? process.terminationStatus : -process.terminationStatus
-    output = String(decoding: try Data(contentsOf: folder.appendingPathComponent("out")), as: UTF8.self)
-    errors = String(decoding: try Data(contentsOf: folder.appendingPathComponent("err")), as: UTF8.self)
-  }
-}
-
-extension Data {
-  fileprivate init(_ text: String) { self.init(text.utf8) }
-}
-
 @Suite struct ParsingTests {
   @Test("files come first, then options, then --set")
   func precedence() throws {
     let file = FileManager.default.temporaryDirectory.appendingPathComponent(UUID().uuidString + ".yaml")
-    try Data("memory: 32M\nprofile: zen4\ntlb: coherent\n").write(to: file)
+    try Data("memory: 32M\nprofile: zen4\ntlb: coherent\n".utf8).write(to: file)
     defer { try? FileManager.default.removeItem(at: file) }
     let options = try MachineOptions.parse([
       "--set", "profile=nehalem", "--profile", "opteron-bh08", "--memory", "64M", "--config", file.path,
@@ -327,7 +286,7 @@ extension Data {
     process.standardOutput = output
     let errors = Pipe()
     process.standardError = errors
-    try process.run()
+    try process.start()
     // The guest's first words tell that it runs.
     #expect(!output.fileHandleForReading.availableData.isEmpty)
     process.interrupt()
@@ -354,7 +313,7 @@ extension Data {
       variables["TERM"] = "xterm"
       process.environment = variables.merging(environment) { $1 }
       process.standardOutput = FileHandle(fileDescriptor: slave, closeOnDealloc: false)
-      try process.run()
+      try process.start()
       process.waitUntilExit()
       var bytes = [UInt8](repeating: 0, count: 1 << 16)
       let count = read(master, &bytes, bytes.count)

@@ -27,7 +27,7 @@ import Testing
     process.standardInput = try FileHandle(forReadingFrom: folder.appendingPathComponent("in"))
     process.standardOutput = try file("out")
     process.standardError = try file("err")
-    try process.run()
+    try process.start()
     defer { if process.isRunning { process.terminate() } }
     let deadline = Date().addingTimeInterval(60)
     while try !text("err").contains("gdb: target remote "), process.isRunning, Date() < deadline { usleep(5000) }
@@ -43,7 +43,7 @@ import Testing
       let output = try file("gdb")
       gdb.standardOutput = output
       gdb.standardError = output
-      try gdb.run()
+      try gdb.start()
       gdb.waitUntilExit()
     }
     while process.isRunning, Date() < deadline { usleep(5000) }

@@ -26,7 +26,7 @@ import Testing
     process.arguments = arguments
     let (output, errors) = (Pipe(), Pipe())
     (process.standardInput, process.standardOutput, process.standardError) = (input, output, errors)
-    try process.run()
+    try process.start()
     return (process, output, errors)
   }
 
@@ -71,7 +71,11 @@ import Testing
     let input = Pipe()
     let (process, output, errors) = try process(["run", folder.guest], input: input)
     var seen = ""
-    while seen != "..." { seen += String(decoding: output.fileHandleForReading.availableData, as: UTF8.self) }
+    while seen != "..." {
+      let data = output.fileHandleForReading.availableData
+      try #require(!data.isEmpty, "\(seen)")
+      seen += String(decoding: data, as: UTF8.self)
+    }
     let notice = String(decoding: errors.fileHandleForReading.availableData, as: UTF8.self)
     #expect(notice.hasPrefix("penumbra: the guest waits for standard input"), "\(notice)")
     process.interrupt()
@@ -95,7 +99,7 @@ import Testing
     (process.standardInput, process.standardOutput, process.standardError) = (terminal, terminal, terminal)
     // Whatever terminal the tests run in.
     process.environment = ProcessInfo.processInfo.environment.merging(["NO_COLOR": "1"]) { $1 }
-    try process.run()
+    try process.start()
     close(slave)
     var seen = ""
     func readOn(to end: String) {
@@ -147,7 +151,7 @@ import Testing
     process.standardInput = FileHandle.nullDevice
     process.standardOutput = output
     process.standardError = FileHandle(fileDescriptor: ends[1])
-    try process.run()
+    try process.start()
     close(ends[1])
     var seen = ""
     while !seen.contains("long mode") {
@@ -181,7 +185,7 @@ import Testing
       process.standardInput = FileHandle.nullDevice
       process.standardOutput = output
       let start = ContinuousClock.now
-      try process.run()
+      try process.start()
       let first = output.fileHandleForReading.availableData
       best = min(best, start.duration(to: .now))
       #expect(String(decoding: first, as: UTF8.self).hasPrefix("Hello"))

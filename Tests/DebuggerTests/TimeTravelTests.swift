@@ -294,7 +294,7 @@ import Testing
         let (retired, rip) = (session.processor.instructionsRetired, session.programCounter)
         _ = session.reverseStep()
         #expect(session.selected == selected)
-        #expect(session.processor.instructionsRetired == retired - 1)
+        #expect(session.processor.instructionsRetired + 1 == retired)
         // What comes next of the whole machine is what was undone.
         let moment = session.moment
         _ = session.go(instructions: moment.instructions + 1)

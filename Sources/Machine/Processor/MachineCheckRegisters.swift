@@ -53,13 +53,3 @@
     left.status == right.status && left.bank.indices.allSatisfy { left.bank[$0] == right.bank[$0] }
   }
 }
-
-extension ProcessorState {
-  /// The MSRs that have no names here, only numbers: the memory types' and the machine check's.
-  public static let numberedRegisters: [UInt32] = (UInt32(0)..<0x500).filter {
-    MemoryTypeRegisters()[$0] != nil || MachineCheckRegisters()[$0] != nil
-  }
-
-  /// - Parameter number: one of `numberedRegisters`; any other reads as 0.
-  public func numberedRegister(_ number: UInt32) -> UInt64 { memoryTypes[number] ?? machineCheck[number] ?? 0 }
-}

@@ -185,3 +185,13 @@
     return cs.isBig ? .bits32 : .bits16
   }
 }
+
+extension ProcessorState {
+  /// The MSRs that have no names here, only numbers: the memory types' and the machine check's.
+  public static let numberedRegisters: [UInt32] = (UInt32(0)..<0x500).filter {
+    MemoryTypeRegisters()[$0] != nil || MachineCheckRegisters()[$0] != nil
+  }
+
+  /// - Parameter number: one of `numberedRegisters`; any other reads as 0.
+  public func numberedRegister(_ number: UInt32) -> UInt64 { memoryTypes[number] ?? machineCheck[number] ?? 0 }
+}

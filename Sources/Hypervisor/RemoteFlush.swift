@@ -87,7 +87,7 @@ extension Hypervisor {
       return
     }
     if let root = nested?.plan.root {
-      roots.flushesDone { $0.key.role.mayNest }
+      roots.flushesDone { $0.key.role.isCombined }
       processor.invalidateExtended(.singleContext(root))
       flushed(by: .invalidateExtended)
     } else {

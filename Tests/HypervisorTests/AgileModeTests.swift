@@ -143,6 +143,53 @@ private let otherRoot = Second.root
     #expect(guest.processor.counters.controlRegister3Loads == 30 && guest.violations == [])
   }
 
+  // MARK: Without paging
+
+  @Test(arguments: [Kind.agile, .agileStay, .agileBackAMD], LegacyEquivalenceTests.modes)
+  func `a guest that does not page has nested tables alone, and only its CR0 is intercepted`(
+    kind: Kind, mode: PagingMode
+  ) throws {
+    let entry = LegacyEquivalenceTests.entry(Place.window, mode)
+    let paging = LegacyEquivalenceTests.paging
+    let features = mode == .narrow ? CR4.pageSizeExtensions : CR4.physicalAddressExtension
+    let code = Code32 {
+      $0.store(Place.data + 0x1000, 0x22)
+      $0.show(Place.window)
+      $0.control(0, paging & ~CR0.paging)
+      $0.control(4, 0)
+      $0.control(3, 0)
+      // A table that may be guarded, and a page that nobody has used.
+      $0.store(entry, (Place.data + 0x1000) | 3)
+      $0.store(0x40_0000, 1)
+      $0.control(3, Place.root)
+      $0.control(4, features | CR4.pageGlobal)
+      $0.control(0, paging)
+      $0.show(Place.window)
+      $0.control(4, features)
+      $0.control(3, Place.root)
+    }
+    let guest = try TinyGuest(kind, code.bytes, mode: mode)
+    let hypervisor = try #require(guest.hypervisor)
+    var unpaged: [ExitReason] = []
+    let after = hypervisor.afterExit
+    var pages = 0
+    hypervisor.afterExit = {
+      after?($0)
+      guard guest.processor.state.cr0 & CR0.paging == 0 else { return }
+      unpaged.append($0.reason)
+      pages = hypervisor.shadows.pool.live.reduce(0) { $0 + (hypervisor.shadows.pool[$1].role.isDirect ? 1 : 0) }
+    }
+    #expect(guest.run() == .haltedForEver && guest.violations == [])
+    // Nested violations, and a write to a guarded table that is emulated.
+    let others = unpaged.filter { $0 != .nestedFault }
+    #expect(others == (kind == .agile ? [.controlRegister0] : [.controlRegister0, .assisted]))
+    #expect(pages == 0)
+    #expect(guest.exits.filter { $0.reason == .controlRegister0 }.count == 2)
+    #expect(guest.exits.filter { $0.reason == .controlRegister4 }.count == 1)
+    // The second value that was shown is the new page's.
+    #expect(guest.word(Place.stack - 8) & 0xffff_ffff == 0x22)
+  }
+
   // MARK: Host frames
 
   /// Runs until some pages have been used, write-protects the host frame of a table that the hardware goes on in by its

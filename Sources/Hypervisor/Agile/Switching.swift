@@ -7,7 +7,20 @@ import Machine
 /// shadowed table that is written twice in an interval goes nested again, and all below it with it: its shadow pages and
 /// those that only they led to are dropped, and the entry above becomes a switching one when the next fault gets there.
 /// So does one that brings the guest many page faults of its own, each an exit.
+///
+/// While the guest does not page there is nothing to shadow, and the hardware translates by nested tables alone.
 extension Hypervisor {
+  /// Has the hardware tell of what changes how the guest pages. While it does not, only that it begins to matters: what
+  /// else was changed until then the registers say.
+  func interceptMode(_ role: ShadowRole) {
+    let ofPaging: VMControls.Intercepts = [.controlRegister3, .controlRegister4, .extendedFeatures]
+    if role.isUnpaged || mutated("paging-not-followed") {
+      controls.intercepts.subtract(ofPaging)
+    } else {
+      controls.intercepts.formUnion(ofPaging)
+    }
+  }
+
   /// The host address of a guest table that is nested; nil where it is not.
   func nestedTable(_ gfn: UInt64) -> HostPhysical? {
     guard let agile, agile.isNested(gfn) else { return nil }

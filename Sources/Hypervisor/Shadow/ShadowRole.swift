@@ -131,6 +131,11 @@ struct ShadowRole: Equatable, Hashable {
   /// nor with CR0.WP clear, which the hardware must not honour in shadow entries and would have to in the guest's.
   var mayNest: Bool { !isDirect && writeProtect }
 
+  /// Of a root: nothing is shadowed under agile paging, as the guest does not page.
+  var isUnpaged: Bool { isDirect }
+  /// Of a root: whether nested tables have a part in what is translated under agile paging.
+  var isCombined: Bool { mayNest || isUnpaged }
+
   /// The role of the page one level below that an entry leads to.
   func child(direct: Bool, access: PagePermissions, quadrant: Int = 0) -> ShadowRole {
     var role = self

@@ -146,7 +146,7 @@ struct ShadowRoots {
   func hasRoot(guestTable gfn: UInt64) -> Bool { slots.indices.contains { begins($0, in: gfn) } }
 
   private func begins(_ position: Int, in gfn: UInt64) -> Bool {
-    guard let root = slots[position] else { return false }
+    guard let root = slots[position], !root.key.role.isUnpaged else { return false }
     return root.pages.indices.contains { root.pages[$0] < 0 && root.key.part($0)?.gfn == gfn }
   }
 
@@ -215,6 +215,7 @@ extension Hypervisor {
   func selectRoot(isCharged: Bool = true) -> Bool {
     let key = rootKey(processor.pagingRegisters)
     guard key != roots.selected else { return false }
+    if agile != nil { interceptMode(key.role) }
     isCharging = isCharged
     defer { isCharging = true }
     lockTables()
@@ -244,6 +245,7 @@ extension Hypervisor {
   /// The shadow pages that make a root, made if need be; nil when that was impossible.
   private func rootPages(_ key: RootKey) -> RootPages? {
     var pages: RootPages = []
+    if agile != nil && key.role.isUnpaged { return [-1] }
     for number in 0..<key.parts {
       // A page directory outside memory reads as ones, which the software walk finds out.
       guard let (gfn, role) = key.part(number), role.isDirect || guest.isMemory(GuestPhysical(gfn << 12)) else {
@@ -268,7 +270,8 @@ extension Hypervisor {
   func hardwareRoot(_ root: ShadowRoots.Root, tag: UInt16) -> VMControls.ShadowPaging {
     func table(_ page: Int) -> HostPhysical { shadows.pool[page].table }
     var paging = VMControls.ShadowPaging(root: shadows.emptyTable, levels: root.key.role.hardwareLevels, tag: tag)
-    if agile != nil && root.key.role.mayNest { paging.nested = nested?.plan }
+    if agile != nil && root.key.role.isCombined { paging.nested = nested?.plan }
+    if agile != nil && root.key.role.isUnpaged { return paging }
     guard root.pages.count == 4 else {
       if root.pages[0] >= 0 {
         paging.root = table(root.pages[0])

@@ -294,14 +294,19 @@ extension Processor {
     updatePaging()
   }
 
+  /// Whether translations stay when a control register is written: the hypervisor whose they are hears of it.
+  private func leavesTranslations(_ intercept: VMControls.Intercepts) -> Bool {
+    isShadowed && controls.intercepts.contains(intercept)
+  }
+
   private func completeCR3(_ value: UInt64) {
     let hasContexts = s.pointee.cr4 & CR4.pcid != 0
     let keeps = hasContexts && value & CR3.noFlush != 0
     s.pointee.cr3 = value & ~CR3.noFlush
-    if !isShadowed {
+    if !leavesTranslations(.controlRegister3) {
       counters.controlRegister3Loads &+= 1
       charge(.loadCR3, costs.loadCR3)
-      if !keeps && !mutated("cr3-keeps-tlb") { flushContext(pcid: hasContexts ? UInt16(value & 0xfff) : 0) }
+      if !keeps && !mutated("cr3-keeps-tlb") { flushContext(pcid: currentContext) }
     }
     updatePaging()
   }
@@ -310,7 +315,7 @@ extension Processor {
     let old = s.pointee.cr4
     let changed = old ^ value
     s.pointee.cr4 = value
-    if !isShadowed {
+    if !leavesTranslations(.controlRegister4) {
       if changed & CR4.pageGlobal != 0 && !mutated("pge-keeps-globals") || changed & old & CR4.pcid != 0 {
         flushEverything()
       } else if changed & CR4.physicalAddressExtension != 0 || changed & value & CR4.smep != 0 {

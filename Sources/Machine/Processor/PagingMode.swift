@@ -104,7 +104,10 @@ extension Processor {
         format: .ordinary(noExecute: true),
         reserved: reservedBits(.levels4, noExecute: true, gigabytePages: true, switches: shadow.nested != nil),
         reportsFetch: true, globalPages: false, second: .identity)
-      if let nested = shadow.nested {
+      if let nested = shadow.nested, pagingRegisters.mode == .off {
+        plan = guestPlan(second: .tables(nested))
+        space.root = nested.root
+      } else if let nested = shadow.nested {
         // Behind a switch the guest's own tables say everything but that a page is global: tags are those of the shadow
         // roots, which share none.
         planned[1] = guestPlan(second: .tables(nested))

@@ -22,7 +22,8 @@ public struct VMControls: Sendable {
     /// Tags the root's TLB entries, 0 ..< 4096, in the place of a PCID.
     public var tag: UInt16
     /// Agile paging: the tables of the second dimension, through which a walk goes on in the guest's own tables behind an
-    /// entry that has `EntryBit.switching` set. Page faults that are found there are the guest's, and do not exit.
+    /// entry that has `EntryBit.switching` set. Page faults that are found there are the guest's, and do not exit. While
+    /// the guest does not page they are all that there is.
     public var nested: NestedPlan?
     /// Agile paging: the root is the guest's own top table, and all of the walk has two dimensions.
     public var isGuestRoot = false

@@ -87,7 +87,7 @@ extension Hypervisor {
       return
     }
     if let root = nested?.plan.root {
-      roots.flushesDone { $0.key.role.isCombined }
+      roots.flushesDone { $0.key.isCombined }
       processor.invalidateExtended(.singleContext(root))
       flushed(by: .invalidateExtended)
     } else {

@@ -22,6 +22,8 @@ final class VirtualProcessor {
   var owedWait: UInt64 = 0
   /// Agile paging: what the hardware's root targets were made from.
   var targetsMadeFrom: RootTargetBasis?
+  /// Agile paging: what shadow tables could not have spared.
+  var unpagedWalks = UnpagedWalks()
   /// Shadow paging: the roots that are kept beside one another.
   var roots: ShadowRoots
   /// Tables whose protection was lifted for the instruction in progress.
@@ -46,6 +48,7 @@ final class VirtualProcessor {
     let isKicked: Bool
     let owesNestedFlush: Bool
     let owedWait: UInt64
+    let unpagedWalks: UnpagedWalks
     let roots: ShadowRoots
     let lifted: LiftedTables
   }
@@ -53,7 +56,8 @@ final class VirtualProcessor {
   func snapshot() -> Snapshot {
     Snapshot(
       controls: controls, assist: assist, watched: watched, isWaiting: isWaiting, isKicked: isKicked,
-      owesNestedFlush: owesNestedFlush, owedWait: owedWait, roots: roots, lifted: lifted)
+      owesNestedFlush: owesNestedFlush, owedWait: owedWait, unpagedWalks: unpagedWalks, roots: roots,
+      lifted: lifted)
   }
 
   func restore(_ snapshot: Snapshot) {
@@ -65,6 +69,7 @@ final class VirtualProcessor {
     owesNestedFlush = snapshot.owesNestedFlush
     owedWait = snapshot.owedWait
     targetsMadeFrom = nil
+    unpagedWalks = snapshot.unpagedWalks
     roots = snapshot.roots
     lifted = snapshot.lifted
   }

@@ -315,11 +315,11 @@ import Testing
       process.standardOutput = FileHandle(fileDescriptor: slave, closeOnDealloc: false)
       try process.start()
       process.waitUntilExit()
+      close(slave)
       var bytes = [UInt8](repeating: 0, count: 1 << 16)
       let count = read(master, &bytes, bytes.count)
       #expect(bytes[..<max(count, 0)].contains(0x1b) == expected, "\(environment)")
       close(master)
-      close(slave)
     }
   }
 }

@@ -44,8 +44,8 @@ extension Process {
   /// holding up all tests.
   func start() throws {
     try run()
-    Self.watchdog.asyncAfter(deadline: .now() + 600) { [self] in
-      if isRunning { kill(processIdentifier, SIGKILL) }
+    Self.watchdog.asyncAfter(deadline: .now() + 600) { [weak self] in
+      if let self, isRunning { kill(processIdentifier, SIGKILL) }
     }
   }
 }

@@ -190,6 +190,33 @@ private let otherRoot = Second.root
     #expect(guest.word(Place.stack - 8) & 0xffff_ffff == 0x22)
   }
 
+  @Test(arguments: LegacyEquivalenceTests.modes, [10, 1000] as [UInt64])
+  func `what is walked without paging pays for no shadow table`(mode: PagingMode, patience: UInt64) throws {
+    let code = Code32 {
+      for page in UInt64(0)..<8 { $0.show(Place.window + page << 12) }
+      $0.control(0, LegacyEquivalenceTests.paging & ~CR0.paging)
+      // All of memory, a page at a time: MOV EAX, [EBX]; ADD EBX, 4096; CMP EBX, the end; JB.
+      $0.ebx(0)
+      $0.raw(0x8b, 0x03, 0x81, 0xc3, 0, 0x10, 0, 0, 0x81, 0xfb, 0, 0, 0x80, 0, 0x72, 0xf0)
+      $0.control(0, LegacyEquivalenceTests.paging)
+      for _ in 0..<100 {
+        $0.raw(0xe6, 0x11)
+        $0.show(Place.window)
+      }
+    }
+    let guest = try TinyGuest(.agile, code.bytes, mode: mode) {
+      ($0.agile.interval, $0.agile.patience) = (20_000, patience)
+    }
+    let hypervisor = try #require(guest.hypervisor)
+    var walked: [UInt64] = []
+    hypervisor.afterExit = { if $0.reason == .controlRegister0 { walked.append(guest.processor.ledger[.walkHost]) } }
+    #expect(guest.run(retiredLimit: 100_000) == .haltedForEver)
+    let statistics = hypervisor.statistics
+    #expect(statistics.looks > 0 && walked[1] - walked[0] > 1_000_000)
+    // The walks of the guest's tables do, where it takes little.
+    #expect((statistics.cameBack > 0) == (patience == 10))
+  }
+
   // MARK: Host frames
 
   /// Runs until some pages have been used, write-protects the host frame of a table that the hardware goes on in by its

@@ -1,3 +1,5 @@
+import Machine
+
 /// Which of the guest's tables are nested under agile paging (Gandhi et al., ISCA 2016).
 ///
 /// Known are the topmost ones, to which switching entries lead, or where a root begins; what lies below them the hardware
@@ -21,6 +23,8 @@ struct AgileState {
   struct Table: Equatable {
     var gfn: UInt64
     var level: Int
+    /// How its entries are laid out, whatever mode the processor is in that looks at them.
+    var layout: EntryLayout
     /// What shadowing it again would cost, as last reckoned up; 0: not yet, or it was written since.
     var price: UInt64 = 0
   }
@@ -36,7 +40,8 @@ struct AgileState {
   private var pause: UInt64 = 1
   /// Cycles spent on references to nested tables, less what was set against them when tables went back.
   var credit: UInt64 = 0
-  /// What the processors' accounts said of such references at the last look.
+  /// What the processors' accounts said of such references at the last look, but those without paging, which no shadow
+  /// would spare.
   var walked: UInt64 = 0
 
   init(guestFrames: UInt64, interval: UInt64) {

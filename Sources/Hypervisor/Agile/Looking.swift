@@ -64,7 +64,11 @@ extension Hypervisor {
 
   /// What references to nested tables have cost since the last look (processors count them: Intel's EPT.WALK_CYCLES).
   private func addCredit() {
-    let walked = virtualProcessors.reduce(0) { $0 &+ $1.processor.ledger[.walkHost] }
+    var walked: UInt64 = 0
+    for one in virtualProcessors {
+      let all = one.processor.ledger[.walkHost]
+      walked &+= all &- one.unpagedWalks.total(walked: all)
+    }
     agile!.credit &+= walked &- agile!.walked
     agile!.walked = walked
   }
@@ -74,7 +78,7 @@ extension Hypervisor {
   /// otherwise.
   private func reckon(_ table: AgileState.Table) -> (price: UInt64, below: [AgileState.Table]) {
     guard let host = guest.map.lookup(GuestPhysical(table.gfn << 12)) else { return (.max, []) }
-    let layout = processor.softwarePlan.layout
+    let layout = table.layout
     let width = layout.isNarrow ? 4 : 8
     work(.agileScan, .sync, times: UInt64(4096 / width))
     var exits: UInt64 = 0
@@ -89,7 +93,7 @@ extension Hypervisor {
       exits += 1
       let gfn = (entry & EntryBit.frameMask) >> 12
       guard guest.map.lookup(GuestPhysical(gfn << 12)) != nil, !shadows.pool.isGuarded(gfn) else { continue }
-      below.append(.init(gfn: gfn, level: table.level - 1))
+      below.append(.init(gfn: gfn, level: table.level - 1, layout: layout))
     }
     // A table of which nothing has been used yet is not for nothing: it will be.
     return (max(exits, 1) &* costs.hiddenFault &* options.agile.patience / 100, below)

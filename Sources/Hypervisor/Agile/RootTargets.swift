@@ -29,7 +29,8 @@ extension Hypervisor {
     running.targetsMadeFrom = basis
     var targets: [VMControls.RootTarget] = []
     for (position, root) in roots.slots.enumerated() {
-      guard let root else { continue }
+      // What is translated while the guest does not page, none of its invalidations concerns.
+      guard let root, !root.key.isUnpaged else { continue }
       let key = root.key
       let isLoadable = key.role == role && key.role.mayNest && !key.role.isPAE && (hasContexts || key.pcid == 0)
       guard !root.needsFlush || isLoadable && !hasContexts else { continue }

@@ -10,14 +10,17 @@ import Machine
 ///
 /// While the guest does not page there is nothing to shadow, and the hardware translates by nested tables alone.
 extension Hypervisor {
-  /// Has the hardware tell of what changes how the guest pages. While it does not, only that it begins to matters: what
-  /// else was changed until then the registers say.
-  func interceptMode(_ role: ShadowRole) {
-    let ofPaging: VMControls.Intercepts = [.controlRegister3, .controlRegister4, .extendedFeatures]
-    if role.isUnpaged || mutated("paging-not-followed") {
-      controls.intercepts.subtract(ofPaging)
+  /// What changes how the guest pages. While it does not page only CR0 matters: what else was changed until it does, the
+  /// registers say.
+  static let interceptsOfPaging: VMControls.Intercepts = [.controlRegister3, .controlRegister4, .extendedFeatures]
+
+  /// Follows the guest into a mode in which it pages, or does not.
+  func followMode(_ key: RootKey) {
+    running.unpagedWalks.note(isUnpaged: key.isUnpaged, walked: processor.ledger[.walkHost])
+    if key.isUnpaged || mutated("paging-not-followed") {
+      controls.intercepts.subtract(Hypervisor.interceptsOfPaging)
     } else {
-      controls.intercepts.formUnion(ofPaging)
+      controls.intercepts.formUnion(Hypervisor.interceptsOfPaging)
     }
   }
 
@@ -32,7 +35,7 @@ extension Hypervisor {
     guard agile != nil, options.agile.startsNested, role.mayNest, !agile!.isNested(gfn), !agile!.cameBack(gfn),
       !shadows.pool.isGuarded(gfn), guest.map.lookup(GuestPhysical(gfn << 12)) != nil
     else { return }
-    agile!.insert(.init(gfn: gfn, level: level), at: processor.clock)
+    agile!.insert(.init(gfn: gfn, level: level, layout: role.layout), at: processor.clock)
   }
 
   /// The guest has taken a table out of use that only one entry led to: what it does with the frame is nobody's business.
@@ -58,18 +61,18 @@ extension Hypervisor {
   /// - Returns: whether it was possible: not while the guest's mode is one in which there is no switching.
   func goNested(_ gfn: UInt64) -> Bool {
     guard maySwitch else { return false }
-    var level = 0
+    var (level, layout) = (0, EntryLayout.wide)
     var page = shadows.pool.firstPage(of: gfn)
     while page >= 0 {
       let role = shadows.pool[page].role
-      if !role.isDirect { level = max(level, role.level) }
+      if !role.isDirect && role.level > level { (level, layout) = (role.level, role.layout) }
       page = Int(shadows.pool[page].nextOfFrame)
     }
     guard level > 0, guest.map.lookup(GuestPhysical(gfn << 12)) != nil else { return false }
     counted.wentNested &+= 1
     work(.agileSwitch, .lookup)
     dropShadows(of: gfn)
-    agile!.insert(.init(gfn: gfn, level: level), at: processor.clock)
+    agile!.insert(.init(gfn: gfn, level: level, layout: layout), at: processor.clock)
     return true
   }
 

@@ -141,7 +141,7 @@ extension Hypervisor {
     guard !one.owesNestedFlush, one.roots.slots.indices.contains(position), let root = one.roots.slots[position] else {
       return false
     }
-    return !root.needsFlush && entry.isCombined == (agile != nil && root.key.role.isCombined)
+    return !root.needsFlush && entry.isCombined == (agile != nil && root.key.isCombined)
   }
 
   /// Whether there is a guarded table in what an entry maps, of which a frame is given.

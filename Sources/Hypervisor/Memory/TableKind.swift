@@ -2,7 +2,8 @@
 public enum TableKind: UInt8, CaseIterable, Sendable {
   /// Shadows of the guest's tables, by the level of their entries.
   case shadow1, shadow2, shadow3, shadow4, shadow5
-  /// Shadow pages that shadow no table: parts of a large page of the guest's, or all of its memory while it does not page.
+  /// Shadow pages that shadow no table: parts of a large page of the guest's, or under shadow paging all of its memory
+  /// while it does not page.
   case direct
   /// The table without an entry, the root where CR3 points to no memory.
   case empty

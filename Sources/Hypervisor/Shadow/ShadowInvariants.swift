@@ -34,6 +34,11 @@ extension Hypervisor {
     guard hasShadows else { return violations }
     for page in shadows.pool.live { check(page, &violations) }
     for one in virtualProcessors {
+      if agile != nil, let selected = one.roots.selected,
+        one.controls.intercepts.isDisjoint(with: Hypervisor.interceptsOfPaging) != selected.isUnpaged
+      {
+        violations.append("processor \(one.processor.index) does not tell what changes how its guest pages")
+      }
       for (position, root) in one.roots.slots.enumerated() {
         guard let root else { continue }
         for (number, index) in root.pages.enumerated() where index >= 0 {

@@ -99,7 +99,7 @@ struct ShadowRole: Equatable, Hashable {
   }
 
   /// The page shadows no guest table but a stretch of guest-physical memory that begins at its frame: part of a large
-  /// page of the guest, or everything while the guest does not page.
+  /// page of the guest, or under shadow paging everything while the guest does not page.
   var isDirect: Bool { rawValue & ShadowRole.directBit != 0 }
 
   /// What the entries above permit; for direct pages, what the guest's leaf permits too, and its protection key.
@@ -130,11 +130,6 @@ struct ShadowRole: Equatable, Hashable {
   /// Whether the hardware may go on in the guest's own tables from a page of this role: not while the guest does not page,
   /// nor with CR0.WP clear, which the hardware must not honour in shadow entries and would have to in the guest's.
   var mayNest: Bool { !isDirect && writeProtect }
-
-  /// Of a root: nothing is shadowed under agile paging, as the guest does not page.
-  var isUnpaged: Bool { isDirect }
-  /// Of a root: whether nested tables have a part in what is translated under agile paging.
-  var isCombined: Bool { mayNest || isUnpaged }
 
   /// The role of the page one level below that an entry leads to.
   func child(direct: Bool, access: PagePermissions, quadrant: Int = 0) -> ShadowRole {

@@ -9,6 +9,12 @@ struct RootKey: Equatable {
   /// 0 without CR4.PCIDE.
   var pcid: UInt16
 
+  /// Whether the guest does not page. Under agile paging nothing is shadowed then.
+  var isUnpaged: Bool { role.isDirect }
+
+  /// Under agile paging: whether nested tables have a part in what is translated by the root.
+  var isCombined: Bool { role.mayNest || isUnpaged }
+
   /// Whether it is of the same guest table, or tables, whatever the guest's mode.
   func hasTables(of other: RootKey) -> Bool { gfn == other.gfn && pointers == other.pointers }
 
@@ -28,7 +34,8 @@ struct RootKey: Equatable {
   }
 }
 
-/// The shadow pages that make a root, by index, as many as its key has parts; -1 where the guest has no table.
+/// The shadow pages that make a root, by index, as many as its key has parts; -1 where there is none: the guest has
+/// no table, or the hardware begins in it, or does without.
 ///
 /// It is a plain value: roots are looked at in every exit.
 struct RootPages: RandomAccessCollection, ExpressibleByArrayLiteral {
@@ -146,7 +153,7 @@ struct ShadowRoots {
   func hasRoot(guestTable gfn: UInt64) -> Bool { slots.indices.contains { begins($0, in: gfn) } }
 
   private func begins(_ position: Int, in gfn: UInt64) -> Bool {
-    guard let root = slots[position], !root.key.role.isUnpaged else { return false }
+    guard let root = slots[position], !root.key.isUnpaged else { return false }
     return root.pages.indices.contains { root.pages[$0] < 0 && root.key.part($0)?.gfn == gfn }
   }
 
@@ -215,7 +222,7 @@ extension Hypervisor {
   func selectRoot(isCharged: Bool = true) -> Bool {
     let key = rootKey(processor.pagingRegisters)
     guard key != roots.selected else { return false }
-    if agile != nil { interceptMode(key.role) }
+    if agile != nil { followMode(key) }
     isCharging = isCharged
     defer { isCharging = true }
     lockTables()
@@ -245,7 +252,7 @@ extension Hypervisor {
   /// The shadow pages that make a root, made if need be; nil when that was impossible.
   private func rootPages(_ key: RootKey) -> RootPages? {
     var pages: RootPages = []
-    if agile != nil && key.role.isUnpaged { return [-1] }
+    if agile != nil && key.isUnpaged { return [-1] }
     for number in 0..<key.parts {
       // A page directory outside memory reads as ones, which the software walk finds out.
       guard let (gfn, role) = key.part(number), role.isDirect || guest.isMemory(GuestPhysical(gfn << 12)) else {
@@ -270,8 +277,11 @@ extension Hypervisor {
   func hardwareRoot(_ root: ShadowRoots.Root, tag: UInt16) -> VMControls.ShadowPaging {
     func table(_ page: Int) -> HostPhysical { shadows.pool[page].table }
     var paging = VMControls.ShadowPaging(root: shadows.emptyTable, levels: root.key.role.hardwareLevels, tag: tag)
-    if agile != nil && root.key.role.isCombined { paging.nested = nested?.plan }
-    if agile != nil && root.key.role.isUnpaged { return paging }
+    if agile != nil && root.key.isCombined { paging.nested = nested?.plan }
+    if agile != nil && root.key.isUnpaged {
+      paging.isUnpaged = true
+      return paging
+    }
     guard root.pages.count == 4 else {
       if root.pages[0] >= 0 {
         paging.root = table(root.pages[0])

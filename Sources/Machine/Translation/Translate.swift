@@ -178,7 +178,9 @@ extension Processor {
   }
 
   var hardwarePort: HardwarePort {
-    if case .shadow = controls.paging { return HardwarePort(processor: self, firstCause: .walkShadow) }
+    if case .shadow(let shadow) = controls.paging, !shadow.isUnpaged {
+      return HardwarePort(processor: self, firstCause: .walkShadow)
+    }
     return HardwarePort(processor: self, firstCause: .walkGuest)
   }
 

@@ -5,7 +5,8 @@ public struct VMControls: Sendable {
   public enum Paging: Equatable, Sendable {
     /// The guest's own, from its CR3; guest-physical is host-physical.
     case native
-    /// The hypervisor's shadow tables; the guest's CR0.PG, CR3 and CR4 are not consulted.
+    /// The hypervisor's shadow tables; the guest's CR0.PG, CR3 and CR4 are not consulted until the walk goes on in the
+    /// guest's own tables.
     case shadow(ShadowPaging)
     /// The guest's own through nested tables.
     case nested(NestedPlan)
@@ -22,11 +23,12 @@ public struct VMControls: Sendable {
     /// Tags the root's TLB entries, 0 ..< 4096, in the place of a PCID.
     public var tag: UInt16
     /// Agile paging: the tables of the second dimension, through which a walk goes on in the guest's own tables behind an
-    /// entry that has `EntryBit.switching` set. Page faults that are found there are the guest's, and do not exit. While
-    /// the guest does not page they are all that there is.
+    /// entry that has `EntryBit.switching` set. Page faults that are found there are the guest's, and do not exit.
     public var nested: NestedPlan?
     /// Agile paging: the root is the guest's own top table, and all of the walk has two dimensions.
     public var isGuestRoot = false
+    /// Agile paging: the guest does not page, and nested tables are all that there is.
+    public var isUnpaged = false
 
     public init(
       root: HostPhysical, levels: Int, directoryPointers: DirectoryPointers = DirectoryPointers(), tag: UInt16

@@ -5,6 +5,7 @@
 
 void pieces(void);
 void modes(void);
+void unpaged(void);
 
 /* Each on every processor. */
 void another_writes(unsigned processor);

@@ -144,6 +144,7 @@ void kernel_main(const char *parameters) {
     many_tables();
     own_code();
     pieces();
+    unpaged();
     modes();
     chapter("another processor's stores");
     processors_run(on_every_processor);

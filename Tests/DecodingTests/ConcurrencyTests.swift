@@ -28,7 +28,7 @@ struct ConcurrencyTests {
           done.signal()
         }
       }
-      for _ in 0..<threads { done.wait() }
+      for _ in 0..<threads { precondition(done.wait(timeout: .now() + 60) == .success) }
     }
   }
 }

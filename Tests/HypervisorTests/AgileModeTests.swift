@@ -177,7 +177,7 @@ private let otherRoot = Second.root
       after?($0)
       guard guest.processor.state.cr0 & CR0.paging == 0 else { return }
       unpaged.append($0.reason)
-      pages = hypervisor.shadows.pool.live.reduce(0) { $0 + (hypervisor.shadows.pool[$1].role.isDirect ? 1 : 0) }
+      pages += hypervisor.shadows.pool.live.reduce(0) { $0 + (hypervisor.shadows.pool[$1].role.isDirect ? 1 : 0) }
     }
     #expect(guest.run() == .haltedForEver && guest.violations == [])
     // Nested violations, and a write to a guarded table that is emulated.
@@ -208,10 +208,15 @@ private let otherRoot = Second.root
       ($0.agile.interval, $0.agile.patience) = (20_000, patience)
     }
     let hypervisor = try #require(guest.hypervisor)
+    let after = hypervisor.afterExit
     var walked: [UInt64] = []
-    hypervisor.afterExit = { if $0.reason == .controlRegister0 { walked.append(guest.processor.ledger[.walkHost]) } }
-    #expect(guest.run(retiredLimit: 100_000) == .haltedForEver)
+    hypervisor.afterExit = {
+      after?($0)
+      if $0.reason == .controlRegister0 { walked.append(guest.processor.ledger[.walkHost]) }
+    }
+    #expect(guest.run(retiredLimit: 100_000) == .haltedForEver && guest.violations == [])
     let statistics = hypervisor.statistics
+    try #require(walked.count == 2)
     #expect(statistics.looks > 0 && walked[1] - walked[0] > 1_000_000)
     // The walks of the guest's tables do, where it takes little.
     #expect((statistics.cameBack > 0) == (patience == 10))

@@ -23,7 +23,7 @@ struct AgileState {
   struct Table: Equatable {
     var gfn: UInt64
     var level: Int
-    /// How its entries are laid out, whatever mode the processor is in that looks at them.
+    /// How its entries were laid out when it went nested, whatever mode the processor is in that looks at them.
     var layout: EntryLayout
     /// What shadowing it again would cost, as last reckoned up; 0: not yet, or it was written since.
     var price: UInt64 = 0

@@ -12,7 +12,8 @@ extension Hypervisor {
   /// 5. Nested tables say what the guest's map says, and let no guarded table be written. Under agile paging no table is
   ///    nested and guarded at once, and none to which a switch leads is write-protected. Where first writes
   ///    are noted, those of every page have been of which the next one would not be.
-  /// 6. Only leaf tables are out of step, and from every entry that leads to one marks lead there. In a virtual TLB one
+  /// 6. Under agile paging CR0 is intercepted, and what else decides how the guest pages exactly while it does.
+  /// 7. Only leaf tables are out of step, and from every entry that leads to one marks lead there. In a virtual TLB one
   ///    entry leads to each page but the roots.
   public func checkInvariants() -> [String] {
     var violations: [String] = []
@@ -34,10 +35,8 @@ extension Hypervisor {
     guard hasShadows else { return violations }
     for page in shadows.pool.live { check(page, &violations) }
     for one in virtualProcessors {
-      if agile != nil, let selected = one.roots.selected,
-        one.controls.intercepts.isDisjoint(with: Hypervisor.interceptsOfPaging) != selected.isUnpaged
-      {
-        violations.append("processor \(one.processor.index) does not tell what changes how its guest pages")
+      if agile != nil, let selected = one.roots.selected, !interceptsMode(one, selected) {
+        violations.append("of processor \(one.processor.index) the wrong control registers are intercepted")
       }
       for (position, root) in one.roots.slots.enumerated() {
         guard let root else { continue }
@@ -56,6 +55,12 @@ extension Hypervisor {
       violations.append("the order of use does not hold every shadow page")
     }
     return violations
+  }
+
+  private func interceptsMode(_ one: VirtualProcessor, _ root: RootKey) -> Bool {
+    let ofPaging = Hypervisor.interceptsOfPaging
+    return one.controls.intercepts.contains(.controlRegister0)
+      && one.controls.intercepts.intersection(ofPaging) == (root.isUnpaged ? [] : ofPaging)
   }
 
   private func checkNested(_ frame: UInt64, _ host: HostPhysical, _ violations: inout [String]) {

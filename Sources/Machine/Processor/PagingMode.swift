@@ -97,14 +97,16 @@ extension Processor {
       space.root = nested.root
     case .shadow(let shadow):
       // The hypervisor runs the guest with its own CR0 and CR4: WP always set, paging on with the tables that it made
-      // unless there is nothing to shadow. What the guest's WP, SMEP and SMAP mean is in the shadow entries, except the checks that the real CR4
-      // makes the same way. Which page sizes the processor has, the hypervisor knows, whatever the guest is told.
+      // unless there is nothing to shadow. What the guest's WP, SMEP and SMAP mean is in the shadow entries, except the
+      // checks that the real CR4 makes the same way. Which page sizes the processor has, the hypervisor knows, whatever
+      // the guest is told.
       plan = WalkPlan(
         root: GuestPhysical(shadow.root.rawValue), levels: shadow.isGuestRoot ? 0 : shadow.levels,
         format: .ordinary(noExecute: true),
         reserved: reservedBits(.levels4, noExecute: true, gigabytePages: true, switches: shadow.nested != nil),
         reportsFetch: true, globalPages: false, second: .identity)
       if let nested = shadow.nested, shadow.isUnpaged {
+        // CR0.PG is clear: to set it exits.
         plan = guestPlan(second: .tables(nested))
         space.root = nested.root
       } else if let nested = shadow.nested {

@@ -206,7 +206,7 @@ public enum CostKey: String, CaseIterable, Sendable {
   case shadowZap = "hypervisor.shadow-zap"
   /// Comparing one shadow entry with the guest's when its page is brought into step.
   case shadowSync = "hypervisor.shadow-sync"
-  /// Handling a nested fault: making one nested entry.
+  /// Handling a nested fault: finding the memory slot, and making one nested entry.
   case nestedFill = "hypervisor.nested-fill"
   /// Making a nested table, zeroed.
   case nestedAllocate = "hypervisor.nested-allocate"

@@ -5,8 +5,8 @@ public struct VMControls: Sendable {
   public enum Paging: Equatable, Sendable {
     /// The guest's own, from its CR3; guest-physical is host-physical.
     case native
-    /// The hypervisor's shadow tables; the guest's CR0.PG, CR3 and CR4 are not consulted until the walk goes on in the
-    /// guest's own tables.
+    /// The hypervisor's shadow tables; the guest's CR0.PG, CR3 and CR4 are not consulted unless nested tables have a part in
+    /// the walk.
     case shadow(ShadowPaging)
     /// The guest's own through nested tables.
     case nested(NestedPlan)

@@ -1,6 +1,7 @@
 /* What a hypervisor has to follow besides what the built-in guests do: modes of paging that change while tables are in use,
    protection keys, one instruction that changes several entries, code that overwrites itself, large pages in pieces, more tables
-   than it keeps shadows of, and tables that another processor writes. Everything is invalidated as the manual asks (Intel SDM vol. 3, 4.10.4). */
+   than it keeps shadows of, tables written while paging is off, and tables that another processor writes. Everything is
+   invalidated as the manual asks (Intel SDM vol. 3, 4.10.4). */
 
 #include "chapters.h"
 #include "check.h"

@@ -12,7 +12,7 @@ extension Hypervisor {
   /// 5. Nested tables say what the guest's map says, and let no guarded table be written. Under agile paging no table is
   ///    nested and guarded at once, and none to which a switch leads is write-protected. Where first writes
   ///    are noted, those of every page have been of which the next one would not be.
-  /// 6. Under agile paging CR0 is intercepted, and what else decides how the guest pages exactly while it does.
+  /// 6. Under agile paging CR0 is intercepted always; CR3, CR4 and EFER while the guest pages, and not while it does not.
   /// 7. Only leaf tables are out of step, and from every entry that leads to one marks lead there. In a virtual TLB one
   ///    entry leads to each page but the roots.
   public func checkInvariants() -> [String] {
